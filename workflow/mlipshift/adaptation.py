@@ -1,0 +1,202 @@
+"""Test-time training (TTT) and prediction.
+
+TTT (Kreiman & Krishnapriyan 2026, section 3.2) minimises the prior loss on test structures with the
+prior head frozen, updating the shared representation; the reference head then predicts from the
+repaired representation. No reference label is involved, and none is an argument here.
+
+A unit is what is adapted together: one structure, or all structures given for one molecule. Every
+unit has its own copy of the adapted parameters and its own optimiser state; many units are stepped at
+once along the replica axis, and no unit sees another's gradient.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mlipshift import graphs
+from mlipshift.cli import progress
+from mlipshift.errors import UserError
+from mlipshift.models import call, representation
+
+OPTIMISERS = ("adam", "sgd")
+CLIP = 10.0  # gradient norm per unit, as in the released code
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyper-parameters of one adaptation; `record` lists the steps after which predictions are kept."""
+
+    steps: int = 50
+    learning_rate: float = 3e-4
+    optimiser: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    level: str = "max"
+    energy_weight: float = 0.0
+    record: tuple = ()
+    batch: int = 16
+
+    def __post_init__(self):
+        if self.steps < 0:
+            raise UserError(f"ttt.steps is {self.steps}; give 0 or more")
+        if self.optimiser not in OPTIMISERS:
+            raise UserError(f"ttt.optimiser {self.optimiser!r} is unknown; use one of {', '.join(OPTIMISERS)}")
+
+    @property
+    def checkpoints(self):
+        """Recorded steps: 0, those of `record` that are reached, and the last."""
+        return sorted({0, self.steps, *(k for k in self.record if k < self.steps)})
+
+
+@dataclass
+class Unit:
+    """What is adapted together: structures with prior labels, and the structures to predict afterwards.
+
+    adapt, predict: lists of (numbers [n], positions [n, 3] Å); forces: list of prior forces [n, 3] eV/Å;
+    energy [len(adapt)]: prior energies in eV, needed only with an energy weight.
+    """
+
+    adapt: list
+    forces: list
+    predict: list
+    energy: np.ndarray | None = None
+
+    @property
+    def size(self):
+        return sum(len(z) for z, _ in self.adapt)
+
+
+class _Optimiser:
+    """SGD with momentum or Adam on stacked parameters [R, ...]; every replica is clipped by itself."""
+
+    def __init__(self, parameters, settings):
+        self.parameters, self.settings, self.count = parameters, settings, 0
+        self.first = [torch.zeros_like(p) for p in parameters]
+        self.second = [torch.zeros_like(p) for p in parameters] if settings.optimiser == "adam" else None
+
+    @torch.no_grad()
+    def step(self, gradients):
+        s = self.settings
+        norm = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
+        scale = (CLIP / (norm + 1e-6)).clamp_max(1.0)
+        if bool((scale < 1).any()):
+            gradients = [g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients]
+        if s.weight_decay:
+            gradients = torch._foreach_add(gradients, self.parameters, alpha=s.weight_decay)
+        self.count += 1
+        if s.optimiser == "sgd":
+            torch._foreach_mul_(self.first, s.momentum)
+            torch._foreach_add_(self.first, gradients)
+            torch._foreach_add_(self.parameters, self.first, alpha=-s.learning_rate)
+            return
+        torch._foreach_lerp_(self.first, gradients, 0.1)
+        torch._foreach_mul_(self.second, 0.999)
+        torch._foreach_addcmul_(self.second, gradients, gradients, value=0.001)
+        root = torch._foreach_sqrt(self.second)
+        torch._foreach_div_(root, (1 - 0.999**self.count) ** 0.5)
+        torch._foreach_add_(root, 1e-8)
+        torch._foreach_addcdiv_(self.parameters, self.first, root, value=-s.learning_rate / (1 - 0.9**self.count))
+
+
+def adapt(model, units, settings, cutoff=None, device="cpu"):
+    """Adapt and predict all units.
+
+    Returns (steps, predictions, losses): predictions[u][p] is (energy [T], forces [T, n, 3]) of structure p
+    of unit u after each of the T recorded steps, energies above the atomic baseline; losses [U, T] is the
+    prior loss (eV/Å), NaN where nothing was adapted. `model` is left as it was. Zero steps are the base model.
+    """
+    cutoff = cutoff or model.architecture.cutoff
+    dtype = next(model.parameters()).dtype
+    order = np.argsort([u.size for u in units], kind="stable")
+    chunks = [order[k : k + settings.batch] for k in range(0, len(order), settings.batch)]
+    predictions = [None] * len(units)
+    losses = np.full((len(units), len(settings.checkpoints)), np.nan)
+    for chunk in progress(chunks, len(chunks), "adapted batches"):
+        results, trace = _adapt_batch(model, [units[u] for u in chunk], settings, cutoff, dtype, device)
+        losses[chunk] = trace
+        for u, result in zip(chunk, results):
+            predictions[u] = result
+    return settings.checkpoints, predictions, losses
+
+
+def _adapt_batch(model, units, settings, cutoff, dtype, device):
+    graph = lambda structure: graphs.build(*structure, cutoff)
+    known = [[graph(s) for s in u.adapt] for u in units]
+    asked = [[graph(s) for s in u.predict] for u in units]
+    goal = graphs.collate(asked, dtype, device)
+    frozen = {n: p.detach() for n, p in model.named_parameters()}
+    names = representation(model, settings.level)
+    stacked = [frozen[n].unsqueeze(0).repeat(len(units), *[1] * frozen[n].dim()).requires_grad_() for n in names]
+    # the heads stay shared: a weight without replica axis serves every unit and gets no gradient
+    parameters = {**frozen, **dict(zip(names, stacked))}
+    if settings.steps:
+        batch = graphs.collate(known, dtype, device)
+        target = torch.zeros_like(batch.vectors[:, :, 0])
+        for r, unit in enumerate(units):
+            rows = np.concatenate(unit.forces)
+            target[r, : len(rows)] = torch.as_tensor(rows, dtype=dtype, device=device)
+        real = (batch.structure < len(batch.sizes)).to(dtype)
+        energy = None
+        if settings.energy_weight:
+            energy = torch.as_tensor(np.concatenate([u.energy for u in units]), dtype=dtype, device=device)
+            owner = torch.repeat_interleave(torch.arange(len(units)), torch.tensor([len(u.adapt) for u in units]))
+            weight = 1 / torch.bincount(owner)[owner]
+
+    def prior_loss():
+        """Prior loss of every unit [R]."""
+        found, forces = call(model, parameters, batch, ("prior",))["prior"]
+        error = ((forces - target).square().sum(-1) + 1e-12).sqrt() * real
+        loss = error.sum(1) / real.sum(1)
+        if energy is not None:
+            term = (found - energy).abs() / batch.sizes * weight
+            loss = loss + settings.energy_weight * torch.zeros_like(loss).index_add(0, owner, term)
+        return loss
+
+    optimiser = _Optimiser([p.detach() for p in stacked], settings)
+    snapshots, trace = [], []
+    for step in range(settings.steps + 1):
+        keep = step in settings.checkpoints
+        if keep:
+            with torch.no_grad():
+                snapshots.append(call(model, parameters, goal, ("reference",))["reference"])
+        if step == settings.steps:
+            if settings.steps:
+                with torch.no_grad():
+                    trace.append(prior_loss())
+            break
+        loss = prior_loss()
+        if keep:
+            trace.append(loss.detach())
+        # units are independent: the gradient of the sum is every unit's own gradient
+        optimiser.step(torch.autograd.grad(loss.sum(), stacked))
+
+    energies = torch.stack([e for e, _ in snapshots]).double().cpu().numpy()
+    forces = torch.stack([f for _, f in snapshots]).double().cpu().numpy()
+    results, s = [], 0
+    for r, graphs_of_unit in enumerate(asked):
+        rows, start = [], 0
+        for g in graphs_of_unit:
+            n = len(g.numbers)
+            rows.append((energies[:, s], forces[:, r, start : start + n]))
+            start, s = start + n, s + 1
+        results.append(rows)
+    losses = torch.stack(trace).T.double().cpu().numpy() if trace else np.full((len(units), 1), np.nan)
+    return results, losses
+
+
+def predict(model, structures, cutoffs=None, batch=64, heads="reference"):
+    """Base predictions of a list of (numbers, positions): list of (energy, forces [n, 3]), energies above the baseline.
+
+    cutoffs: neighbour-list cutoff (Å) per structure, the model's own if absent; the envelope keeps the trained one.
+    """
+    cutoffs = [model.architecture.cutoff] * len(structures) if cutoffs is None else cutoffs
+    dtype = next(model.parameters()).dtype
+    out = []
+    for start in range(0, len(structures), batch):
+        rows = [graphs.build(*s, c) for s, c in zip(structures[start : start + batch], cutoffs[start : start + batch])]
+        with torch.no_grad():
+            energy, forces = model(graphs.collate([rows], dtype), (heads,))[heads]
+        split = np.split(forces[0].double().numpy(), np.cumsum([len(g.numbers) for g in rows])[:-1])
+        out += list(zip(energy.double().tolist(), split))
+    return out

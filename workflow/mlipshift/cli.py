@@ -1,0 +1,76 @@
+"""What every script shares: argument parsing, the log file, and one clear line on failure."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from mlipshift.errors import UserError
+
+log = logging.getLogger("mlipshift")
+
+
+def run(main, description, arguments):
+    """Parse the command line, call `main(args)` and turn failures into one line.
+
+    main: function of the parsed namespace.
+    arguments: {name: dict of argparse keywords}; `--log` is always added.
+    A UserError or a missing file exits with 1 and one line; any other exception likewise, with the
+    traceback in the log file only.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    for name, keywords in arguments.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", **{"required": True, **keywords})
+    parser.add_argument("--log", type=Path, help="log file; standard error if absent")
+    args = parser.parse_args()
+    handlers = [logging.StreamHandler(sys.stderr)]
+    if args.log:
+        args.log.parent.mkdir(parents=True, exist_ok=True)
+        handlers = [logging.FileHandler(args.log, mode="w")]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+    start = time.perf_counter()
+    try:
+        main(args)
+    except (UserError, FileNotFoundError, PermissionError) as error:
+        _fail(str(error), args.log)
+    except Exception as error:
+        log.info(traceback.format_exc())
+        where = f"; the traceback is in {args.log}" if args.log else ""
+        _fail(f"{type(error).__name__}: {error}{where}", None if not args.log else args.log)
+    log.info("done in %.1f s", time.perf_counter() - start)
+
+
+def _fail(message, logfile):
+    line = "error: " + " ".join(message.split())
+    if logfile:
+        log.info(line)
+    print(line, file=sys.stderr)
+    sys.exit(1)
+
+
+def settings(text):
+    """Dictionary from a JSON text or from the path of a JSON file."""
+    if os.path.exists(text):
+        text = Path(text).read_text()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+
+
+def progress(iterable, total, what):
+    """tqdm bar on a terminal, a log line every tenth otherwise."""
+    from tqdm import tqdm
+
+    if sys.stderr.isatty():
+        yield from tqdm(iterable, total=total, desc=what)
+        return
+    step = max(1, total // 10)
+    for k, item in enumerate(iterable, 1):
+        yield item
+        if k % step == 0 or k == total:
+            log.info("%s: %d of %d", what, k, total)

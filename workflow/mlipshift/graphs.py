@@ -1,0 +1,109 @@
+"""Molecular graphs as padded neighbour lists.
+
+A batch has R replicas of n (padded) atoms with K (padded) neighbours each. Training uses one replica
+that holds all atoms of the batch; test-time training uses one replica per set of adapted parameters.
+Both are the same code, without scatter operations.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+DENSE_LIMIT = 64  # atoms; up to here all distances at once are faster than a tree
+
+
+@dataclass
+class Graph:
+    """One structure: numbers [n], neighbours [n, K] (index, -1 for none), vectors [n, K, 3] Å from atom to neighbour."""
+
+    numbers: np.ndarray
+    neighbours: np.ndarray
+    vectors: np.ndarray
+
+
+@dataclass
+class Batch:
+    """Padded batch of R replicas (see module docstring).
+
+    z [R, n] (0 for padding); neighbours [R * n * K] flat atom index; vectors [R, n, K, 3] Å;
+    edges [R, n, K] 1 for a real edge; structure [R, n] structure number, S for padding;
+    replica [S]; sizes [S] atoms per structure.
+    """
+
+    z: torch.Tensor
+    neighbours: torch.Tensor
+    vectors: torch.Tensor
+    edges: torch.Tensor
+    structure: torch.Tensor
+    sizes: torch.Tensor
+
+    @property
+    def atoms(self):
+        """Flat positions of the real atoms in [R * n], in the order of the structures."""
+        flat = self.structure.flatten()
+        order = torch.argsort(flat, stable=True)
+        return order[: int((flat < len(self.sizes)).sum())]
+
+
+def pairs(positions, cutoff):
+    """Directed pairs (i, j), i != j, closer than `cutoff` (Å), sorted by i then j."""
+    n = len(positions)
+    if n <= DENSE_LIMIT:
+        d2 = ((positions[:, None] - positions[None]) ** 2).sum(-1)
+        np.fill_diagonal(d2, np.inf)
+        return np.nonzero(d2 < cutoff**2)
+    found = cKDTree(positions).query_pairs(np.nextafter(cutoff, 0), output_type="ndarray")
+    both = np.concatenate([found, found[:, ::-1]])
+    both = both[np.lexsort((both[:, 1], both[:, 0]))]
+    return both[:, 0], both[:, 1]
+
+
+def build(numbers, positions, cutoff):
+    """Graph of one structure with all neighbours within `cutoff` (Å)."""
+    i, j = pairs(positions, cutoff)
+    n = len(numbers)
+    degree = np.bincount(i, minlength=n)
+    width = max(1, int(degree.max(initial=0)))
+    slot = np.arange(len(i)) - np.repeat(np.cumsum(degree) - degree, degree)
+    neighbours = np.full((n, width), -1, dtype=np.int64)
+    vectors = np.zeros((n, width, 3))
+    neighbours[i, slot] = j
+    vectors[i, slot] = positions[j] - positions[i]
+    return Graph(np.asarray(numbers, dtype=np.int64), neighbours, vectors)
+
+
+def collate(replicas, dtype=torch.float32, device="cpu"):
+    """Batch of a list of replicas, each a list of Graphs; structures are numbered in reading order."""
+    n = max(sum(len(g.numbers) for g in graphs) for graphs in replicas)
+    width = max(g.neighbours.shape[1] for graphs in replicas for g in graphs)
+    total = sum(len(graphs) for graphs in replicas)
+    z = np.zeros((len(replicas), n), dtype=np.int64)
+    neighbours = np.zeros((len(replicas), n, width), dtype=np.int64)
+    vectors = np.zeros((len(replicas), n, width, 3))
+    edges = np.zeros((len(replicas), n, width))
+    structure = np.full((len(replicas), n), total, dtype=np.int64)
+    sizes, s = [], 0
+    for r, graphs in enumerate(replicas):
+        start = 0
+        for g in graphs:
+            m, k = g.neighbours.shape
+            rows = slice(start, start + m)
+            real = g.neighbours >= 0
+            z[r, rows] = g.numbers
+            neighbours[r, rows, :k] = np.where(real, g.neighbours + start + r * n, 0)
+            vectors[r, rows, :k] = g.vectors
+            edges[r, rows, :k] = real
+            structure[r, rows] = s
+            sizes.append(m)
+            start, s = start + m, s + 1
+    tensor = lambda a, kind: torch.as_tensor(a, dtype=kind, device=device)
+    return Batch(
+        z=tensor(z, torch.long),
+        neighbours=tensor(neighbours.ravel(), torch.long),
+        vectors=tensor(vectors, dtype),
+        edges=tensor(edges, dtype),
+        structure=tensor(structure, torch.long),
+        sizes=tensor(sizes, torch.long),
+    )

@@ -1,0 +1,45 @@
+"""Label one shard of geometries with density functional theory."""
+
+import os
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from ase.io import read, write
+
+from mlipshift import cli, reference
+from mlipshift.tables import write_table
+
+
+def main(args):
+    frames = read(args.geometries, index=":")[args.shard :: args.shards]
+    done, failures = [], []
+    for atoms in cli.progress(frames, len(frames), f"shard {args.shard}"):
+        info = atoms.info
+        try:
+            energy, forces = reference.label(
+                atoms.numbers, atoms.positions, info["charge"], info["multiplicity"], args.settings
+            )
+        except ValueError as error:
+            failures.append({"id": info["id"], "stage": "reference", "reason": str(error)})
+            continue
+        atoms.info["REF_energy"] = energy
+        atoms.arrays["REF_forces"] = forces
+        done.append(atoms)
+    write_table(args.failures, failures, columns=["id", "stage", "reason"])
+    write(args.output, done, format="extxyz")
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        __doc__,
+        {
+            "geometries": {"type": Path, "help": "extxyz of all geometries"},
+            "output": {"type": Path, "help": "extxyz of the labelled shard"},
+            "failures": {"type": Path, "help": "CSV of structures without a label"},
+            "shard": {"type": int, "help": "number of this shard, from 0"},
+            "shards": {"type": int, "help": "number of shards"},
+            "settings": {"type": cli.settings, "help": "JSON: xc, basis, grid_level, conv_tol"},
+        },
+    )

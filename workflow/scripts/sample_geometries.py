@@ -1,0 +1,59 @@
+"""Sample the geometries of the embedded benchmark (not part of the default run)."""
+
+import csv
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+from ase import Atoms
+from ase.io import write
+
+from mlipshift import cli, sampling
+
+
+def one(row, seed):
+    """Labelled-to-be frames of one row of the molecule list."""
+    plan = [tuple(item.replace(":", " ").split()) for item in row["plan"].split()]
+    plan = [(p.rstrip("0123456789"), int(p.lstrip("abcdefghijklmnopqrstuvwxyz")), int(n)) for p, n in plan]
+    charge, multiplicity = int(row["charge"]), int(row["multiplicity"])
+    key = f"{row['group']}/{row['name']}"
+    geometries, numbers = sampling.sample(key, row["smiles"], charge, multiplicity, plan, seed)
+    frames = []
+    for k, (positions, protocol) in enumerate(geometries):
+        atoms = Atoms(numbers, np.round(positions, 8))
+        atoms.info = {
+            "id": f"{key}/{k:02d}",
+            "group": row["group"],
+            "molecule": row["name"],
+            "protocol": protocol,
+            "charge": charge,
+            "multiplicity": multiplicity,
+        }
+        frames.append(atoms)
+    return frames
+
+
+def main(args):
+    with open(args.molecules, newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    with ProcessPoolExecutor(args.threads) as pool:
+        jobs = [pool.submit(one, row, args.seed) for row in rows]
+        frames = [f for job in cli.progress(jobs, len(jobs), "molecules") for f in job.result()]
+    write(args.output, frames, format="extxyz")
+    cli.log.info("%d geometries of %d molecules", len(frames), len({r["name"] for r in rows}))
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        __doc__,
+        {
+            "molecules": {"type": Path, "help": "CSV of names, SMILES, groups and sampling plans"},
+            "output": {"type": Path, "help": "extxyz to write"},
+            "seed": {"type": int},
+            "threads": {"type": int, "default": 1, "required": False},
+        },
+    )
