@@ -200,3 +200,58 @@ def predict(model, structures, cutoffs=None, batch=64, heads="reference"):
         split = np.split(forces[0].double().numpy(), np.cumsum([len(g.numbers) for g in rows])[:-1])
         out += list(zip(energy.double().tolist(), split))
     return out
+
+
+MODES = ("structure", "molecule", "placebo")
+
+
+def units_of(mode, frames, prior, baseline, geometries=1, seed=0):
+    """(units, members): what is adapted together, and the structure numbers each unit predicts.
+
+    structure   every structure on its own prior labels
+    molecule    the first `geometries` labelled structures of a molecule (within its group), predicting all of them
+    placebo     every structure on the prior forces of a structure of another molecule of its group
+
+    baseline [S]: atomic energies of the prior head (eV), subtracted from the prior energies.
+    """
+    energy = prior.energy - baseline
+    usable = np.flatnonzero(prior.ok)
+    if mode == "structure":
+        unit = lambda k: Unit([frames[k][:2]], [prior.forces_of(k)], [frames[k][:2]], energy[[k]])
+        return [unit(k) for k in usable], [[k] for k in usable]
+    if mode == "placebo":
+        rng = np.random.default_rng([seed, 7])
+        units, members = [], []
+        for k in usable:
+            forces = _foreign_forces(k, frames, prior, usable, rng)
+            if forces is not None:
+                units.append(Unit([frames[k][:2]], [forces], [frames[k][:2]], energy[[k]]))
+                members.append([k])
+        return units, members
+    units, members = [], []
+    keys = list(zip(frames.group, frames.molecule))
+    for key in dict.fromkeys(keys[k] for k in usable):
+        member = [k for k in range(len(frames)) if keys[k] == key]
+        known = [k for k in member if prior.ok[k]][:geometries]
+        units.append(
+            Unit(
+                [frames[k][:2] for k in known],
+                [prior.forces_of(k) for k in known],
+                [frames[k][:2] for k in member],
+                energy[known],
+            )
+        )
+        members.append(member)
+    return units, members
+
+
+def _foreign_forces(k, frames, prior, usable, rng):
+    """Prior forces of another molecule of the group, repeated or cut to n atoms, net force removed."""
+    other = [
+        j for j in usable if frames.group[j] == frames.group[k] and frames.molecule[j] != frames.molecule[k]
+    ]
+    if not other:
+        return None
+    n = int(frames.sizes[k])
+    forces = np.resize(prior.forces_of(rng.choice(other)), (n, 3))
+    return forces - forces.mean(0)

@@ -14,6 +14,7 @@ from mlipshift.errors import UserError
 
 FORMAT = "mlipshift-frames-1"
 LABELS_FORMAT = "mlipshift-labels-1"
+PREDICTIONS_FORMAT = "mlipshift-predictions-1"
 
 
 def offsets_of(counts):
@@ -178,6 +179,72 @@ class Labels:
         if frames is not None and not np.array_equal(labels.ids, frames.ids):
             raise UserError(f"{path}: labels do not belong to these frames (ids differ); re-run the rule that made them")
         return labels
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of one method for S structures in the order of their frames, at T recorded steps.
+
+    ids [S]; offsets [S + 1]; steps [T] (0 alone without adaptation); energy [T, S] eV;
+    forces [T, N, 3] eV/Å; loss [T, S] prior loss in eV/Å, NaN if none; cutoff [S] Å;
+    ok [S]: False where the method could not be applied and the value is missing (NaN).
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    steps: np.ndarray
+    energy: np.ndarray
+    forces: np.ndarray
+    loss: np.ndarray
+    cutoff: np.ndarray
+    ok: np.ndarray
+    method: str = ""
+    seed: int = -1
+
+    _ARRAYS = ("ids", "offsets", "steps", "energy", "forces", "loss", "cutoff", "ok")
+
+    @classmethod
+    def build(cls, frames, rows, steps, cutoff, method, seed, loss=None):
+        """Predictions from rows: per structure (energy [T], forces [T, n, 3]) or None where missing."""
+        times = len(steps)
+        energy = np.full((times, len(frames)), np.nan)
+        forces = np.full((times, len(frames.numbers), 3), np.nan)
+        for k, row in enumerate(rows):
+            if row is not None:
+                energy[:, k] = row[0]
+                forces[:, frames.offsets[k] : frames.offsets[k + 1]] = row[1]
+        return cls(
+            ids=frames.ids,
+            offsets=frames.offsets,
+            steps=np.asarray(steps, dtype=np.int64),
+            energy=energy,
+            forces=forces,
+            loss=np.full((times, len(frames)), np.nan) if loss is None else loss,
+            cutoff=np.broadcast_to(np.asarray(cutoff, dtype=float), (len(frames),)).copy(),
+            ok=np.array([row is not None for row in rows]),
+            method=method,
+            seed=seed,
+        )
+
+    def save(self, path):
+        """Write to HDF5; equal predictions give equal bytes."""
+        with _create(path, PREDICTIONS_FORMAT) as handle:
+            handle.attrs["method"], handle.attrs["seed"] = self.method, self.seed
+            for name in self._ARRAYS:
+                _put(handle, name, getattr(self, name))
+
+    @classmethod
+    def load(cls, path, frames=None):
+        """Read predictions; with `frames` given, raises UserError unless ids agree one by one."""
+        with _open(path, PREDICTIONS_FORMAT) as handle:
+            out = cls(
+                **{n: _get(handle, n) for n in cls._ARRAYS},
+                method=str(handle.attrs["method"]),
+                seed=int(handle.attrs["seed"]),
+            )
+        if frames is not None and not np.array_equal(out.ids, frames.ids):
+            raise UserError(f"{path}: predictions are of other frames (ids differ); re-run the rule that made them")
+        return out
 
 
 def atom_index(offsets, index):

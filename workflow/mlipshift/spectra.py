@@ -27,7 +27,7 @@ def _laplacian(graph, variant):
     degree = graph.sum(-1)
     scale = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1)), 0.0)
     diagonal = np.ones_like(scale) if variant == "published" else (degree > 0).astype(float)
-    laplacian = -graph * scale[..., :, None] * scale[..., None, :]
+    laplacian = graph * -scale[..., :, None] * scale[..., None, :]
     n = graph.shape[-1]
     laplacian[..., np.arange(n), np.arange(n)] = diagonal
     return laplacian

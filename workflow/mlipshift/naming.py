@@ -1,0 +1,79 @@
+"""Human names, in display order, of the keys that the tables use for methods, groups and shift axes."""
+
+CHEMICAL_ACCURACY = 43  # meV/Å, 1 kcal/mol/Å rounded down
+
+METHODS = {
+    "zero": "Zero forces",
+    "prior": "Prior (GFN2-xTB)",
+    "supervised": "Supervised",
+    "supervised_rr": "Supervised + RR",
+    "supervised_rr_fallback": "Supervised + RR, fallback",
+    "freeze": "Freeze",
+    "freeze_ttt": "Freeze + TTT",
+    "joint": "Joint",
+    "joint_rr": "Joint + RR",
+    "joint_rr_fallback": "Joint + RR, fallback",
+    "joint_ttt": "Joint + TTT",
+    "joint_placebo": "Joint + placebo TTT",
+    "joint_ttt_other": "Joint + TTT, other geometries",
+    "delta": "Δ-learning",
+}
+
+MEANING = {
+    "zero": "predicts no force at all",
+    "prior": "the semi-empirical method itself",
+    "supervised": "trained on reference labels only",
+    "supervised_rr": "supervised, graph radius chosen per test structure as published",
+    "supervised_rr_fallback": "radius refinement that may keep the trained radius",
+    "freeze": "pre-trained on prior labels, representation frozen, reference head fine-tuned",
+    "freeze_ttt": "Freeze, then test-time training on the prior labels of the test structure",
+    "joint": "pre-trained on prior labels, then trained on prior and reference labels together",
+    "joint_rr": "Joint, graph radius chosen per test structure as published",
+    "joint_rr_fallback": "radius refinement that may keep the trained radius",
+    "joint_ttt": "Joint, then test-time training on the prior labels of the test structure",
+    "joint_placebo": "test-time training on the prior labels of another structure",
+    "joint_ttt_other": "adapted on one geometry of a molecule, tested on its other geometries",
+    "delta": "trained on reference minus prior; every prediction needs a prior call",
+}
+
+AXES = {
+    "new_elements": "New elements",
+    "connectivity": "Connectivity",
+    "force_norm": "Force norm",
+    "larger": "Larger molecules",
+}
+
+GROUPS = {
+    "train": "Training",
+    "id_test": "In distribution",
+    **{f"val_{key}": f"{name}, validation" for key, name in AXES.items()},
+    **{f"ood_{key}": name for key, name in AXES.items()},
+    "ood_all": "All held-out shifts",
+}
+
+
+def method(key):
+    """Display name of a method; an unknown key is its own name."""
+    return METHODS.get(key, key)
+
+
+def group(key):
+    """Display name of a group of structures; an unknown key is its own name."""
+    return GROUPS.get(key, key)
+
+
+def ordered(keys, names):
+    """Distinct keys in the order of the dictionary `names`, unknown ones last and sorted."""
+    keys = set(keys)
+    return [k for k in names if k in keys] + sorted(keys - set(names))
+
+
+def count(number):
+    """A number of structures, which a mean over seeds may leave fractional: 12 or 12.3."""
+    return f"{number:.0f}" if abs(number - round(number)) < 0.05 else f"{number:.1f}"
+
+
+def listed(words):
+    """'a', 'a and b', 'a, b and c'."""
+    words = [str(w) for w in words]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""

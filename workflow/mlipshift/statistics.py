@@ -1,0 +1,80 @@
+"""Errors per structure, paired comparisons and bootstrap intervals.
+
+Geometries of one molecule are not independent, so intervals come from resampling molecules and not
+structures. Seeds are averaged per structure before anything is compared.
+"""
+
+import numpy as np
+
+CHEMICAL_ACCURACY = 43.0  # meV/Å, 1 kcal/mol/Å
+TARGET = 25.0  # meV/Å, the paper's threshold
+
+
+def force_mae(predicted, reference, offsets):
+    """Mean absolute error per force component and structure [..., S] (meV/Å); NaN where either is missing.
+
+    predicted [..., N, 3], reference [N, 3] eV/Å; offsets [S + 1].
+    """
+    error = np.abs(predicted - reference).mean(-1)
+    return 1000 * np.add.reduceat(error, offsets[:-1], axis=-1) / np.diff(offsets)
+
+
+class Bootstrap:
+    """Cluster bootstrap: the same `resamples` of molecules for every statistic of one set of structures."""
+
+    def __init__(self, clusters, resamples, seed):
+        names, self.owner = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+        self.clusters = len(names)
+        rng = np.random.default_rng(seed)
+        picks = rng.integers(self.clusters, size=(resamples, self.clusters))
+        self.weights = np.zeros((resamples, self.clusters))
+        np.add.at(self.weights, (np.arange(resamples)[:, None], picks), 1.0)
+
+    def mean_interval(self, values, level=0.95):
+        """(low, high) of the mean over structures; (NaN, NaN) for a single cluster."""
+        if self.clusters < 2:
+            return np.nan, np.nan
+        total = np.bincount(self.owner, values, self.clusters)
+        count = np.bincount(self.owner, minlength=self.clusters)
+        means = (self.weights @ total) / (self.weights @ count)
+        tail = (1 - level) / 2
+        low, high = np.quantile(means, [tail, 1 - tail])
+        return float(low), float(high)
+
+
+def summary(values, clusters, resamples, seed):
+    """Distribution of the errors of one method in one group; values [S] meV/Å, clusters [S]."""
+    low, high = Bootstrap(clusters, resamples, seed).mean_interval(values)
+    q25, median, q75 = np.quantile(values, [0.25, 0.5, 0.75])
+    return {
+        "n_structures": len(values),
+        "n_molecules": len(set(clusters)),
+        "mean_meV_per_A": values.mean(),
+        "ci_low_meV_per_A": low,
+        "ci_high_meV_per_A": high,
+        "median_meV_per_A": median,
+        "q25_meV_per_A": q25,
+        "q75_meV_per_A": q75,
+        "below_25_meV_per_A": (values < TARGET).mean(),
+        "below_43_meV_per_A": (values < CHEMICAL_ACCURACY).mean(),
+    }
+
+
+def paired(method, baseline, clusters, resamples, seed):
+    """Paired comparison of two methods on the same structures; method, baseline [S] meV/Å."""
+    difference = method - baseline
+    low, high = Bootstrap(clusters, resamples, seed).mean_interval(difference)
+    return {
+        "n_structures": len(method),
+        "n_molecules": len(set(clusters)),
+        "baseline_mean_meV_per_A": baseline.mean(),
+        "method_mean_meV_per_A": method.mean(),
+        "difference_meV_per_A": difference.mean(),
+        "ci_low_meV_per_A": low,
+        "ci_high_meV_per_A": high,
+        "median_relative_change": np.median(method / baseline - 1),
+        "fraction_improved": (difference < 0).mean(),
+        "fraction_worsened": (difference > 0).mean(),
+        "below_25_before": (baseline < TARGET).mean(),
+        "below_25_after": (method < TARGET).mean(),
+    }

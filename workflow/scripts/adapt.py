@@ -1,0 +1,64 @@
+"""Test-time training on the prior labels of the test structures; reference labels are no input."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mlipshift import adaptation, cli, models, training
+from mlipshift.frames import Frames, Labels, Predictions
+from mlipshift.tables import write_table
+
+
+def main(args):
+    training.configure()
+    frames, settings = Frames.load(args.frames), adaptation.Settings(**args.settings)
+    prior = Labels.load(args.prior, frames)
+    model, card = models.load(args.model)
+    baseline = model.baseline("prior", frames.numbers, frames.sizes).numpy()
+    units, members = adaptation.units_of(args.mode, frames, prior, baseline, args.geometries, args.seed)
+    start = time.perf_counter()
+    steps, results, losses = adaptation.adapt(model, units, settings)
+    seconds = time.perf_counter() - start
+
+    rows = [None] * len(frames)
+    loss = np.full((len(steps), len(frames)), np.nan)
+    shift = model.baseline("reference", frames.numbers, frames.sizes).numpy()
+    for unit, (member, result) in enumerate(zip(members, results)):
+        for k, (energy, forces) in zip(member, result):
+            rows[k] = (energy + shift[k], forces)
+            loss[:, k] = losses[unit]
+    failures = [
+        {"id": frames.ids[k], "stage": f"adapt:{args.mode}", "reason": "no prior label to adapt on"}
+        for k, row in enumerate(rows)
+        if row is None
+    ]
+    method = {"structure": "ttt", "placebo": "placebo", "molecule": "ttt_other"}[args.mode]
+    Predictions.build(
+        frames, rows, steps, model.architecture.cutoff, f"{card['strategy']}_{method}", card["seed"], loss
+    ).save(args.output)
+    write_table(args.failures, failures, columns=["id", "stage", "reason"])
+    args.timing.write_text(json.dumps({"seconds": seconds, "structures": len(frames)}))
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        __doc__,
+        {
+            "model": {"type": Path, "help": "model directory"},
+            "frames": {"type": Path, "help": "test frames, without labels"},
+            "prior": {"type": Path, "help": "prior labels of the test frames"},
+            "mode": {
+                "choices": adaptation.MODES,
+                "help": "structure: each by itself; molecule: on the first geometries, predict all; placebo",
+            },
+            "geometries": {"type": int, "default": 1, "required": False, "help": "for mode molecule"},
+            "settings": {"type": cli.settings, "help": "JSON of the hyper-parameters"},
+            "seed": {"type": int, "help": "seed of the placebo's choice"},
+            "output": {"type": Path},
+            "failures": {"type": Path},
+            "timing": {"type": Path},
+        },
+    )

@@ -1,0 +1,85 @@
+"""Train the two-head potential by one strategy and one seed."""
+
+import hashlib
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mlipshift import cli, models, training
+from mlipshift.errors import UserError
+from mlipshift.frames import Frames, Labels
+
+
+def difference(reference, prior):
+    """Labels reference - prior (Δ-learning) of the structures that have both."""
+    return replace(
+        reference,
+        energy=reference.energy - prior.energy,
+        forces=reference.forces - prior.forces,
+        ok=reference.ok & prior.ok,
+        level=f"{reference.level} - {prior.level}",
+    )
+
+
+def main(args):
+    training.configure()
+    reference = prior = base = None
+    frames = Frames.load(args.frames)
+    if args.reference:
+        reference = (frames, Labels.load(args.reference, frames))
+    if args.prior:
+        prior_frames = Frames.load(args.prior_frames)
+        prior = (prior_frames, Labels.load(args.prior, prior_frames))
+    if args.strategy == "delta":
+        row = {name: k for k, name in enumerate(prior_frames.ids)}
+        same = prior[1].take(np.array([row[name] for name in frames.ids], dtype=np.int64))
+        reference = (frames, difference(reference[1], same))
+    if args.strategy in training.PRETRAINED:
+        if args.base is None:
+            raise UserError(f"strategy {args.strategy} needs --base, the pre-trained model")
+        base = models.load(args.base)[0].train()
+    start = time.perf_counter()
+    model, history = training.train(
+        args.strategy, args.architecture, args.settings, args.seed, reference, prior, base
+    )
+    seconds = time.perf_counter() - start
+    inputs = [p for p in (args.frames, args.reference, args.prior) if p]
+    models.save(
+        model,
+        args.output,
+        {
+            "strategy": args.strategy,
+            "seed": args.seed,
+            "training": args.settings,
+            "history": history,
+            "trained_on": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in inputs},
+            "elements": sorted({int(z) for z in frames.numbers}),
+            "largest_structure": int(frames.sizes.max()),
+            "licence": "MIT",
+        },
+    )
+    args.timing.write_text(json.dumps({"seconds": seconds, "structures": len(frames)}))
+
+
+if __name__ == "__main__":
+    optional = {"type": Path, "required": False}
+    cli.run(
+        main,
+        __doc__,
+        {
+            "strategy": {"choices": training.STRATEGIES},
+            "seed": {"type": int},
+            "architecture": {"type": cli.settings, "help": "JSON: features, blocks, radial, cutoff"},
+            "settings": {"type": cli.settings, "help": "JSON: steps, batch, learning_rate, ..."},
+            "frames": {"type": Path, "help": "training frames"},
+            "reference": {**optional, "help": "reference labels of the training frames"},
+            "prior_frames": {**optional, "help": "training frames with rattled copies"},
+            "prior": {**optional, "help": "prior labels of --prior-frames"},
+            "base": {**optional, "help": "directory of the pre-trained model"},
+            "output": {"type": Path, "help": "model directory to write"},
+            "timing": {"type": Path},
+        },
+    )
