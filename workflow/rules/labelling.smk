@@ -3,8 +3,10 @@
 
 rule relabel:
     input:
-        "results/labelling/frames.extxyz",
+        "results/labelling/benchmark/SHA256SUMS",
     localrule: True
+    message:
+        "The benchmark, labelled anew; copy it to resources/benchmark to use it."
 
 
 rule sample_geometries:
@@ -14,7 +16,7 @@ rule sample_geometries:
     output:
         "results/labelling/geometries.extxyz",
     params:
-        seed=lookup("labelling/seed", within=config),
+        seed=config["labelling"]["seed"],
     log:
         "logs/labelling/sample_geometries.log",
     conda:
@@ -38,8 +40,8 @@ rule label_reference:
         frames="results/labelling/shards/{shard}.extxyz",
         failures="results/labelling/shards/{shard}.failures.csv",
     params:
-        settings=lookup("labelling/level", within=config),
-        shards=lookup("labelling/shards", within=config),
+        settings=as_json(config["labelling"]["level"]),
+        shards=config["labelling"]["shards"],
     log:
         "logs/labelling/label_reference_{shard}.log",
     conda:
@@ -58,17 +60,22 @@ rule label_reference:
 
 rule assemble_benchmark:
     input:
+        molecules="resources/benchmark/molecules.csv",
         shards=expand(
             "results/labelling/shards/{shard}.extxyz",
-            shard=range(lookup("labelling/shards", within=config)),
+            shard=range(config["labelling"]["shards"]),
         ),
         failures=expand(
             "results/labelling/shards/{shard}.failures.csv",
-            shard=range(lookup("labelling/shards", within=config)),
+            shard=range(config["labelling"]["shards"]),
         ),
         **code("assemble_benchmark"),
     output:
-        frames="results/labelling/frames.extxyz",
+        sums="results/labelling/benchmark/SHA256SUMS",
+        sheet="results/labelling/benchmark/DATASHEET.md",
+    params:
+        directory=subpath(output.sums, parent=True),
+        settings=as_json(config["labelling"]),
     log:
         "logs/labelling/assemble_benchmark.log",
     conda:
@@ -78,6 +85,8 @@ rule assemble_benchmark:
         mem_mb=1000,
         runtime="10m",
     message:
-        "Write the labelled benchmark with its data sheet and checksums."
+        "Write the labelled benchmark, one file per group, with data sheet and checksums."
     shell:
-        "python {input.script} --log {log}"
+        "python {input.script} --molecules {input.molecules} --shards {input.shards}"
+        " --shard-failures {input.failures} --settings {params.settings:q}"
+        " --output {params.directory} --log {log}"

@@ -1,0 +1,36 @@
+# Reproduction of Kreiman & Krishnapriyan, "Understanding and mitigating distribution shifts for
+# universal machine learning interatomic potentials", Digital Discovery 2026.
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+scattergather:
+    prior=config["prior"]["shards"],
+
+
+wildcard_constraints:
+    strategy="pretrain|supervised|delta|freeze|joint",
+    mode="structure|placebo|molecule",
+    set="pretrain|test",
+    seed=r"\d+",
+    figure=r"fig_\w+",
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report.html",
+    localrule: True
+    message:
+        "The report is results/report.html."
+
+
+include: "workflow/rules/prior.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/mitigate.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/collect.smk"
+include: "workflow/rules/labelling.smk"

@@ -1,0 +1,142 @@
+"""Contracts of test-time training: zero steps, frozen head, independence of units, gradients."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mlipshift import adaptation, training
+from mlipshift.errors import UserError
+from mlipshift.frames import Frames, Labels
+from mlipshift.models import Architecture, Potential, representation
+
+SETTINGS = adaptation.Settings(steps=3, learning_rate=1e-3, batch=4)
+
+
+@pytest.fixture()
+def model():
+    torch.manual_seed(1)
+    return Potential(Architecture(features=12, blocks=2, radial=6, cutoff=4.0)).double().eval()
+
+
+def unit(n, seed, geometries=1):
+    rng = np.random.default_rng(seed)
+    numbers = rng.choice([1, 6, 8], n)
+    structures = [(numbers, rng.normal(scale=1.2, size=(n, 3))) for _ in range(geometries)]
+    forces = [rng.normal(size=(n, 3)) for _ in structures]
+    forces = [f - f.mean(0) for f in forces]
+    return adaptation.Unit(structures, forces, structures, rng.normal(size=geometries))
+
+
+def state(model):
+    return {k: v.clone() for k, v in model.state_dict().items()}
+
+
+def test_zero_steps_are_the_base_model(model):
+    units = [unit(5, 0), unit(8, 1)]
+    steps, rows, _ = adaptation.adapt(model, units, replace(SETTINGS, steps=0))
+    assert steps == [0]
+    base = adaptation.predict(model, [u.predict[0] for u in units])
+    for row, (energy, forces) in zip(rows, base):
+        np.testing.assert_allclose(row[0][1][0], forces, atol=1e-12)
+        assert row[0][0][0] == pytest.approx(energy, abs=1e-12)
+
+
+@pytest.mark.parametrize("optimiser", adaptation.OPTIMISERS)
+def test_the_model_is_left_untouched(model, optimiser):
+    before = state(model)
+    adaptation.adapt(model, [unit(6, 2)], replace(SETTINGS, optimiser=optimiser))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("optimiser", adaptation.OPTIMISERS)
+def test_units_do_not_see_each_other(model, optimiser):
+    settings = replace(SETTINGS, optimiser=optimiser, energy_weight=0.1)
+    units = [unit(4, 3), unit(9, 4, geometries=3), unit(2, 5), unit(7, 6, geometries=2), unit(5, 7)]
+    _, together, losses = adaptation.adapt(model, units, settings)
+    for k, u in enumerate(units):
+        _, alone, loss = adaptation.adapt(model, [u], settings)
+        np.testing.assert_allclose(losses[k], loss[0], atol=1e-9)
+        for a, b in zip(together[k], alone[0]):
+            np.testing.assert_allclose(a[1], b[1], atol=1e-8)
+            np.testing.assert_allclose(a[0], b[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("level", ["min", "max"])
+def test_against_a_plain_torch_loop(model, level):
+    """One unit adapted by hand with torch.optim.Adam on the model itself gives the same prediction."""
+    u = unit(6, 8)
+    settings = replace(SETTINGS, level=level)
+    _, rows, _ = adaptation.adapt(model, [u], settings)
+    data = training.Dataset(
+        [adaptation.graphs.build(*u.adapt[0], model.architecture.cutoff)], u.forces, np.zeros(1)
+    )
+    names = set(representation(model, level))
+    before = state(model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in names)
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate)
+    for _ in range(settings.steps):
+        optimiser.zero_grad()
+        batch, forces, _ = data.batch([0], torch.float64)
+        training.force_loss(model(batch, ("prior",))["prior"][1], forces, batch).backward()
+        optimiser.step()
+    (_, expected), = adaptation.predict(model, u.predict)
+    np.testing.assert_allclose(rows[0][0][1][-1], expected, atol=1e-9)
+    for name, value in model.state_dict().items():
+        changed = not torch.equal(value, before[name])
+        assert changed <= (name in names), f"{name} must stay frozen"
+
+
+def test_the_prior_loss_falls(model):
+    _, _, losses = adaptation.adapt(model, [unit(6, 9)], replace(SETTINGS, steps=30, learning_rate=3e-3))
+    assert losses[0, -1] < 0.8 * losses[0, 0]
+
+
+def test_records_the_asked_steps(model):
+    steps, rows, losses = adaptation.adapt(model, [unit(4, 1)], replace(SETTINGS, steps=5, record=(2, 9)))
+    assert steps == [0, 2, 5]
+    assert rows[0][0][1].shape == (3, 4, 3) and losses.shape == (1, 3)
+
+
+def test_negative_steps_are_refused():
+    with pytest.raises(UserError, match="steps"):
+        adaptation.Settings(steps=-1)
+
+
+def frames_and_labels():
+    rng = np.random.default_rng(0)
+    rows, results = [], []
+    for molecule, n in (("a", 3), ("b", 5), ("c", 4)):
+        numbers = rng.choice([1, 6], n)
+        for k in range(3):
+            rows.append(
+                {"id": f"{molecule}{k}", "group": "g", "molecule": molecule, "numbers": numbers, "charge": 0}
+                | {"positions": rng.normal(size=(n, 3)), "multiplicity": 1}
+            )
+            results.append((0.0, rng.normal(size=(n, 3))))
+    results[0] = None
+    frames = Frames.build(rows)
+    return frames, Labels.build(frames, results, "prior")
+
+
+def test_molecule_mode_adapts_on_the_first_labelled_geometry_and_predicts_all():
+    frames, prior = frames_and_labels()
+    units, members = adaptation.units_of("molecule", frames, prior, np.zeros(9))
+    assert members == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    np.testing.assert_array_equal(units[0].forces[0], prior.forces_of(1))
+    assert [len(u.predict) for u in units] == [3, 3, 3]
+    assert [len(u.adapt) for u in units] == [1, 1, 1]
+
+
+def test_placebo_forces_come_from_another_molecule():
+    frames, prior = frames_and_labels()
+    units, members = adaptation.units_of("placebo", frames, prior, np.zeros(9), seed=1)
+    assert [m[0] for m in members] == list(range(1, 9))
+    for u, (k,) in zip(units, members):
+        own = [prior.forces_of(j) for j in range(9) if frames.molecule[j] == frames.molecule[k]]
+        assert u.forces[0].shape == own[1].shape
+        assert all(not np.allclose(u.forces[0], f) for f in own)
+        np.testing.assert_allclose(u.forces[0].sum(0), 0, atol=1e-12)

@@ -1,0 +1,470 @@
+"""The report: sentences and tables computed from the result tables, and one self-contained HTML page.
+
+Every sentence is worded by the sign and the interval of the numbers it states, so that it stays true
+whatever the result.
+"""
+
+import base64
+import re
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mlipshift.errors import UserError
+from mlipshift.naming import (
+    AXES,
+    CHEMICAL_ACCURACY,
+    GROUPS,
+    MEANING,
+    METHODS,
+    count,
+    group,
+    listed,
+    method,
+    ordered,
+)
+from mlipshift.plotting import INTERVAL, look
+
+ALL = "ood_all"
+MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
+SECTIONS = (
+    ("shift", "Understanding the shift", ("fig_shift_axes", "fig_force_norm", "fig_connectivity")),
+    ("mitigation", "Mitigation", ("fig_error_bins", "fig_ttt_steps")),
+    ("cost", "Cost", ("fig_frontier",)),
+)
+TILES = ("supervised", "joint", "joint_ttt", "prior", "delta")
+NEEDED = ("summary", "paired", "frontier", "failures", "seconds", "durations")
+
+
+def number(value, sign=False):
+    """'131', '55.2' or '4.16': three significant figures with a true minus sign; '–' for a missing value."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    size = abs(value)
+    digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2
+    text = f"{size:,.{digits}f}"
+    zero = float(text.replace(",", "")) == 0
+    return f"{'' if zero else '−' if value < 0 else '+' if sign else ''}{text}"
+
+
+def share(value):
+    """'23 %' of a fraction; '–' for a missing value."""
+    return "–" if not np.isfinite(value) else f"{100 * value:.0f} %"
+
+
+def duration(seconds):
+    """'0.0032 s', '0.95 s', '42 s', '13 min' or '2.1 h'."""
+    if not np.isfinite(seconds):
+        return "–"
+    if seconds < 90:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def bracket(low, high, sign=False):
+    """'[a, b]', or 'no interval' where the table has none."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "no interval"
+    return f"[{number(low, sign)}, {number(high, sign)}]"
+
+
+def error_of(row):
+    """'72.4 meV/Å [61.3, 88.0]' of a row of the summary."""
+    return f"{number(row[MEAN])} meV/Å {bracket(row[LOW], row[HIGH])}"
+
+
+def sample(row):
+    """'174 structures of 43 molecules, 3 seeds' of a row of the summary or of the paired table."""
+    seeds = row["n_seeds"]
+    text = f"{count(row['n_structures'])} structures of {count(row['n_molecules'])} molecules"
+    if np.isfinite(seeds) and seeds > 0:
+        text += f", {count(seeds)} seed{'' if seeds == 1 else 's'}"
+    return text
+
+
+def verdict(row):
+    """-1 lower, 1 higher, 0 where the 95 % interval of the paired difference holds zero or is missing."""
+    return -1 if row["ci_high_meV_per_A"] < 0 else 1 if row["ci_low_meV_per_A"] > 0 else 0
+
+
+VERBS = {-1: "lowers", 1: "raises", 0: "does not measurably change"}
+COMPARES = {-1: "is more accurate than", 1: "is less accurate than", 0: "cannot be told apart from"}
+
+
+
+
+class Results:
+    """The tables of a run with look-ups by group and method.
+
+    tables: {name: DataFrame} of the tables in NEEDED.
+    """
+
+    def __init__(self, tables):
+        self.tables = tables
+        self.summary, self.paired = tables["summary"], tables["paired"]
+
+    def error(self, key, where=ALL):
+        """Row of the summary, or None."""
+        return _first(self.summary[(self.summary.group == where) & (self.summary.method == key)])
+
+    def pair(self, key, baseline, where=ALL):
+        """Row of the paired table, or None."""
+        t = self.paired
+        return _first(t[(t.group == where) & (t.method == key) & (t.baseline == baseline)])
+
+
+def _first(rows):
+    return None if len(rows) == 0 else rows.iloc[0]
+
+
+def change(row):
+    """'from X to Y meV/Å (paired difference D, 95 % interval [a, b]; n structures of m molecules, s seeds)'."""
+    return (
+        f"from {number(row['baseline_mean_meV_per_A'])} to {number(row['method_mean_meV_per_A'])} meV/Å"
+        f" (paired difference {number(row['difference_meV_per_A'], True)},"
+        f" 95 % interval {bracket(row['ci_low_meV_per_A'], row['ci_high_meV_per_A'], True)}; {sample(row)})"
+    )
+
+
+def sentences(results):
+    """The summary in plain words: list of {title, text}."""
+    found = [f(results) for f in (_shift, _ttt, _per_group, _placebo, _alternatives, _transfer, _refinement, _choice)]
+    return [{"title": title, "text": text} for title, text in filter(None, found)]
+
+
+def _shift(r):
+    near, far = r.error("supervised", "id_test"), r.error("supervised")
+    if near is None or far is None:
+        return None
+    parts = {a: r.error("supervised", f"ood_{a}") for a in AXES}
+    parts = {a: row for a, row in parts.items() if row is not None}
+    text = (
+        f"On structures like the training set the supervised model has a force MAE of {error_of(near)}, on the held-out"
+        f" shift groups {error_of(far)}: {far[MEAN] / near[MEAN]:.1f} times the in-distribution error."
+    )
+    if parts:
+        worst = max(parts, key=lambda a: parts[a][MEAN])
+        text += (
+            f" By group: {listed(f'{group(f"ood_{a}").lower()} {number(row[MEAN])}' for a, row in parts.items())} meV/Å;"
+            f" the largest error is on {group(f'ood_{worst}').lower()}."
+        )
+    return "The shift", text
+
+
+def _ttt(r):
+    texts = []
+    for key, before in (("joint_ttt", "joint"), ("freeze_ttt", "freeze")):
+        row = r.pair(key, before)
+        if row is None:
+            continue
+        texts.append(
+            f"TTT {VERBS[verdict(row)]} the force MAE of the {method(before)} model on the held-out shift groups:"
+            f" {change(row)}. It improves {share(row['fraction_improved'])} of the structures and worsens"
+            f" {share(row['fraction_worsened'])}; {share(row['below_25_before'])} are below 25 meV/Å before and"
+            f" {share(row['below_25_after'])} after."
+        )
+    return ("Test-time training (TTT)", " ".join(texts)) if texts else None
+
+
+def _per_group(r):
+    rows = {a: r.pair("joint_ttt", "joint", f"ood_{a}") for a in AXES}
+    rows = {a: row for a, row in rows.items() if row is not None}
+    if not rows:
+        return None
+    near = r.pair("joint_ttt", "joint", "id_test")
+    texts = [
+        f"{group(f'ood_{a}').lower()}: {number(row['difference_meV_per_A'], True)}"
+        f" {bracket(row['ci_low_meV_per_A'], row['ci_high_meV_per_A'], True)}"
+        for a, row in rows.items()
+    ]
+    lower = sum(verdict(row) < 0 for row in rows.values())
+    higher = sum(verdict(row) > 0 for row in rows.values())
+    text = (
+        f"With the Joint model, TTT lowers the error in {lower} of {len(rows)} shift groups, raises it in {higher}, and"
+        f" changes it by less than can be measured in {len(rows) - lower - higher}. Paired differences in meV/Å:"
+        f" {'; '.join(texts)}."
+    )
+    if near is not None:
+        text += f" In distribution it {VERBS[verdict(near)]} the error: {change(near)}."
+    return "By kind of shift", text
+
+
+def _placebo(r):
+    placebo, real = r.pair("joint_placebo", "joint"), r.pair("joint_ttt", "joint")
+    if placebo is None:
+        return None
+    text = (
+        f"The placebo, TTT on the prior labels of another structure, {VERBS[verdict(placebo)]} the force MAE:"
+        f" {change(placebo)}."
+    )
+    if real is not None and verdict(real) < 0:
+        if verdict(placebo) >= 0:
+            text += " The gain of TTT therefore comes from the prior labels of the structure itself."
+        else:
+            gain = placebo["difference_meV_per_A"] / real["difference_meV_per_A"]
+            text += (
+                f" The placebo reaches {share(gain)} of the gain of TTT, so this part does not need the prior labels of"
+                " the structure itself."
+            )
+    return "Control", text
+
+
+def _alternatives(r):
+    rows = {k: r.error(k) for k in ("prior", "delta")}
+    stated = [f"{method(k)} gives {error_of(row)}" for k, row in rows.items() if row is not None]
+    if not stated:
+        return None
+    text = f"On the same structures {listed(stated)}."
+    for key in ("supervised", "prior", "delta"):
+        row = r.pair("joint_ttt", key)
+        if row is not None:
+            text += (
+                f" Joint + TTT {COMPARES[verdict(row)]} {method(key)} (paired difference"
+                f" {number(row['difference_meV_per_A'], True)} meV/Å"
+                f" {bracket(row['ci_low_meV_per_A'], row['ci_high_meV_per_A'], True)})."
+            )
+    return "What a user could do instead", text
+
+
+def _transfer(r):
+    row = r.pair("joint_ttt_other", "joint")
+    if row is None:
+        return None
+    return (
+        "One adaptation, many predictions",
+        f"Adapting on one geometry of a molecule {VERBS[verdict(row)]} the force MAE on its other geometries, for which no"
+        f" further prior call is made: {change(row)}.",
+    )
+
+
+def _refinement(r):
+    texts = []
+    for base in ("supervised", "joint"):
+        for key, kind in ((f"{base}_rr", "as published"), (f"{base}_rr_fallback", "with a fallback to the trained radius")):
+            row = r.pair(key, base)
+            if row is not None:
+                texts.append(
+                    f"Radius refinement {kind} {VERBS[verdict(row)]} the force MAE of the {method(base)} model: {change(row)}."
+                )
+    return ("Radius refinement (RR)", " ".join(texts)) if texts else None
+
+
+def _choice(r):
+    """Which method has the lowest mean error, with and without prior calls."""
+    table = r.tables["frontier"].dropna(subset=[MEAN])
+    table = table[~table.method.isin(["zero", "joint_placebo", "joint_ttt_other"])]  # other structures, or no method
+    if len(table) == 0:
+        return None
+    seconds = r.tables["seconds"].set_index("method").seconds_per_structure
+
+    def named(row):
+        cost = f", {duration(seconds[row['method']])} per structure on one core" if row["method"] in seconds.index else ""
+        return f"{method(row['method'])} ({error_of(row)}{cost})"
+
+    best = table.loc[table[MEAN].idxmin()]
+    free = table[table.prior_calls_per_structure == 0]
+    text = f"The lowest mean force MAE on the held-out shift groups has {named(best)}"
+    if len(free) and best["prior_calls_per_structure"] > 0:
+        text += f"; among the methods that need no prior call per structure it is {named(free.loc[free[MEAN].idxmin()])}"
+    reached = "below" if best[MEAN] <= CHEMICAL_ACCURACY else "above"
+    return "Which to use", f"{text}. The lowest mean is {reached} chemical accuracy ({CHEMICAL_ACCURACY} meV/Å)."
+
+
+def tiles(results):
+    """Headline numbers: list of {name, key, value, interval, colour}."""
+    rows = [(k, results.error(k)) for k in TILES]
+    return [
+        {
+            "name": method(k),
+            "key": k,
+            "value": number(row[MEAN]),
+            "interval": bracket(row[LOW], row[HIGH]),
+            "colour": look(k)[0],
+        }
+        for k, row in rows
+        if row is not None
+    ]
+
+
+def cell(text, value=None, title=None, colour=None):
+    """One table cell; `value` is what sorting uses, numbers are aligned right."""
+    if value is not None and not np.isfinite(value):
+        value = None
+    return {"text": text, "sort": text if value is None else value, "title": title, "colour": colour,
+            "number": value is not None or text == "–"}  # fmt: skip
+
+
+def method_cell(key):
+    meaning = MEANING.get(key)
+    return cell(method(key), title=f"{key}: {meaning}" if meaning else key, colour=look(key)[0])
+
+
+def _mean_cells(row):
+    return [cell(number(row[MEAN]), row[MEAN]), cell(bracket(row[LOW], row[HIGH]), row[LOW])]
+
+
+def methods_table(results):
+    """All methods on the pooled held-out groups, with cost."""
+    calls = results.tables["frontier"].set_index("method").prior_calls_per_structure
+    seconds = results.tables["seconds"].set_index("method").seconds_per_structure
+    head = ["Method", "Mean (meV/Å)", "95 % interval (meV/Å)", "Median (meV/Å)", "Quartiles (meV/Å)", "Below 25 meV/Å",
+            f"Below {CHEMICAL_ACCURACY} meV/Å", "Prior calls per structure", "Time per structure", "Structures"]  # fmt: skip
+    rows = []
+    for key in ordered(results.summary.method, METHODS):
+        row = results.error(key)
+        if row is None:
+            continue
+        q25, q75 = row["q25_meV_per_A"], row["q75_meV_per_A"]
+        rows.append([
+            method_cell(key),
+            *_mean_cells(row),
+            cell(number(row["median_meV_per_A"]), row["median_meV_per_A"]),
+            cell(f"{number(q25)} to {number(q75)}", q25),
+            cell(share(row["below_25_meV_per_A"]), row["below_25_meV_per_A"]),
+            cell(share(row["below_43_meV_per_A"]), row["below_43_meV_per_A"]),
+            cell(f"{calls[key]:.2g}", calls[key]) if key in calls.index else cell("–"),
+            cell(duration(seconds[key]), seconds[key]) if key in seconds.index else cell("–"),
+            cell(count(row["n_structures"]), row["n_structures"]),
+        ])  # fmt: skip
+    return {"head": head, "rows": rows}
+
+
+def groups_table(results):
+    """Mean force MAE of every method in every group; intervals as tooltips."""
+    groups = ordered(results.summary.group, GROUPS)
+    head = ["Method"]
+    for g in groups:
+        sizes = results.summary[results.summary.group == g].n_structures
+        head.append(f"{group(g)} (n = {count(sizes.max())})")
+    rows = []
+    for key in ordered(results.summary.method, METHODS):
+        line = [method_cell(key)]
+        for g in groups:
+            row = results.error(key, g)
+            if row is None:
+                line.append(cell("–"))
+            else:
+                title = f"95 % interval {bracket(row[LOW], row[HIGH])} meV/Å; {sample(row)}"
+                line.append(cell(number(row[MEAN]), row[MEAN], title))
+        rows.append(line)
+    return {"head": head, "rows": rows}
+
+
+def paired_table(results):
+    """Every paired comparison of every group."""
+    head = ["Group", "Method", "Baseline", "Baseline mean (meV/Å)", "Method mean (meV/Å)", "Difference (meV/Å)",
+            "95 % interval (meV/Å)", "Median relative change", "Improved", "Worsened", "Below 25 meV/Å before",
+            "Below 25 meV/Å after", "Structures", "Molecules"]  # fmt: skip
+    place = {g: k for k, g in enumerate([ALL, *(g for g in GROUPS if g != ALL)])}
+    table = results.paired.assign(_place=results.paired.group.map(place)).sort_values("_place", kind="stable")
+    rows = []
+    for row in table.to_dict("records"):
+        numbers = [row[k] for k in ("baseline_mean_meV_per_A", "method_mean_meV_per_A")]
+        difference, low, high = (row[f"{k}_meV_per_A"] for k in ("difference", "ci_low", "ci_high"))
+        shares = [row[k] for k in ("fraction_improved", "fraction_worsened", "below_25_before", "below_25_after")]
+        relative = row["median_relative_change"]
+        rows.append([
+            cell(group(row["group"]), title=row["group"]),
+            method_cell(row["method"]),
+            method_cell(row["baseline"]),
+            *(cell(number(v), v) for v in numbers),
+            cell(number(difference, True), difference),
+            cell(bracket(low, high, True), low),
+            cell(f"{number(100 * relative, True)} %", relative),
+            *(cell(share(v), v) for v in shares),
+            cell(count(row["n_structures"]), row["n_structures"]),
+            cell(count(row["n_molecules"]), row["n_molecules"]),
+        ])  # fmt: skip
+    return {"head": head, "rows": rows}
+
+
+def known_table(results):
+    """What each method sees of a test structure."""
+    calls = results.tables["frontier"].set_index("method").prior_calls_per_structure
+    rows = []
+    for key in ordered(results.summary.method, METHODS):
+        number_of = calls[key] if key in calls.index else 0.0
+        rows.append([
+            method_cell(key),
+            cell(MEANING.get(key, "")),
+            cell("none" if number_of == 0 else f"{number_of:.2g} per structure"),
+            cell("none"),
+        ])  # fmt: skip
+    return {"head": ["Method", "What it is", "Prior labels", "Reference labels"], "rows": rows}
+
+
+def failures_table(results):
+    """Failed structures with stage and reason."""
+    return {
+        "head": ["Structure", "Stage", "Reason"],
+        "rows": [[cell(str(r[c])) for c in ("id", "stage", "reason")] for r in results.tables["failures"].to_dict("records")],
+    }
+
+
+def durations_table(results):
+    """Time and memory per rule."""
+    return {
+        "head": ["Rule", "Jobs", "Total time", "Largest memory (MB)"],
+        "rows": [
+            [cell(r["rule"]), cell(count(r["jobs"]), r["jobs"]), cell(duration(r["seconds_total"]), r["seconds_total"]),
+             cell(f"{r['max_rss_MB']:.0f}", r["max_rss_MB"])]
+            for r in results.tables["durations"].to_dict("records")
+        ],
+    }  # fmt: skip
+
+
+def flat(settings, prefix=""):
+    """Rows (key path, value) of nested settings; lists of plain values stay on one line."""
+    if isinstance(settings, dict):
+        return [r for k, v in settings.items() for r in flat(v, f"{prefix}.{k}" if prefix else str(k))]
+    if isinstance(settings, list) and any(isinstance(v, (dict, list)) for v in settings):
+        return [r for k, v in enumerate(settings) for r in flat(v, f"{prefix}[{k}]")]
+    text = ", ".join(map(str, settings)) if isinstance(settings, list) else str(settings)
+    return [(prefix, text)]
+
+
+def figures(folder):
+    """{name: {number, source, caption, title}} of the drawn figures; the SVG as data URI."""
+    out = {}
+    names = [n for _, _, members in SECTIONS for n in members]
+    for k, name in enumerate(names, 1):
+        drawing, caption = folder / f"{name}.svg", folder / f"{name}.txt"
+        for path in (drawing, caption):
+            if not path.exists():
+                raise UserError(f"{path}: the report needs this figure; run `snakemake {name}`")
+        text = caption.read_text(encoding="utf-8").strip()
+        code = base64.b64encode(drawing.read_bytes()).decode()
+        out[name] = {"number": k, "source": f"data:image/svg+xml;base64,{code}", "caption": text,
+                     "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0]}  # fmt: skip
+    return out
+
+
+def render(template, tables, drawn, info):
+    """HTML of the report.
+
+    template: path of the Jinja template; tables: {name: DataFrame} of NEEDED; drawn: from `figures`;
+    info: the dictionary of run_info.json.
+    """
+    results = Results(tables)
+    environment = Environment(
+        loader=FileSystemLoader(template.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template(template.name).render(
+        info=info,
+        interval=INTERVAL,
+        accuracy=CHEMICAL_ACCURACY,
+        tiles=tiles(results),
+        pooled=results.error("supervised"),
+        sample=sample,
+        sentences=sentences(results),
+        sections=SECTIONS,
+        figures=drawn,
+        methods=methods_table(results),
+        groups=groups_table(results),
+        paired=paired_table(results),
+        known=known_table(results),
+        failures=failures_table(results),
+        durations=durations_table(results),
+        config=flat(info.get("config", {})),
+    )

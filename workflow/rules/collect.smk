@@ -1,0 +1,73 @@
+# Human-named targets: `snakemake diagnose`, `prior`, `train`, ... and one per figure.
+
+
+rule prior:
+    input:
+        collect("results/prior/{set}.h5", set=SETS),
+    localrule: True
+    message:
+        "All prior labels."
+
+
+rule diagnose:
+    input:
+        rules.diagnose_shifts.output,
+    localrule: True
+    message:
+        "All shift measures."
+
+
+rule train:
+    input:
+        collect(
+            "results/models/{strategy}/seed{seed}/weights.pt",
+            strategy=["pretrain", *STRATEGIES],
+            seed=SEEDS,
+        ),
+    localrule: True
+    message:
+        "All trained models."
+
+
+rule refine:
+    input:
+        rules.evaluate.input.refined,
+    localrule: True
+    message:
+        "All radius refinement."
+
+
+rule adapt:
+    input:
+        rules.evaluate.input.adapted,
+    localrule: True
+    message:
+        "All test-time training."
+
+
+rule figures:
+    input:
+        rules.make_report.input.figures,
+    localrule: True
+    message:
+        "All figures."
+
+
+rule report:
+    input:
+        rules.make_report.output,
+    localrule: True
+    message:
+        "The report."
+
+
+for name in FIGURES:
+
+    rule:
+        name:
+            name
+        input:
+            f"results/figures/{name}.svg",
+        localrule: True
+        message:
+            "One figure."

@@ -1,0 +1,208 @@
+# Tables, figures and the report. Tables are deterministic; timings are kept apart.
+
+SEEDS = config["training"]["seeds"]
+TABLES = [
+    "per_structure",
+    "summary",
+    "paired",
+    "bins",
+    "training_density",
+    "error_bins",
+    "steps",
+    "shift_axes",
+    "frontier",
+    "failures",
+]
+FIGURES = {
+    "fig_shift_axes": "Understanding the shift",
+    "fig_force_norm": "Understanding the shift",
+    "fig_connectivity": "Understanding the shift",
+    "fig_error_bins": "Mitigation",
+    "fig_ttt_steps": "Mitigation",
+    "fig_frontier": "Cost",
+}
+ADAPTED = [
+    (mode, strategy)
+    for mode, key in [
+        ("structure", "strategies"),
+        ("placebo", "placebo"),
+        ("molecule", "other_geometries"),
+    ]
+    for strategy in config["ttt"][key]
+]
+STRATEGIES = ["supervised", "delta", "freeze", "joint"]
+
+
+rule evaluate:
+    input:
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        prior="results/prior/test.h5",
+        train=rules.curate.output.train,
+        train_reference=rules.curate.output.train_reference,
+        shifts=rules.diagnose_shifts.output.shifts,
+        base=expand("results/predictions/{strategy}/seed{seed}.h5", strategy=STRATEGIES, seed=SEEDS),
+        refined=expand(
+            "results/refine/{strategy}/seed{seed}{kind}.h5",
+            strategy=config["refine"]["strategies"],
+            seed=SEEDS,
+            kind=["", "_fallback"],
+        ),
+        adapted=[
+            f"results/adapt/{mode}/{strategy}/seed{seed}.h5" for mode, strategy in ADAPTED for seed in SEEDS
+        ],
+        failures=[
+            "results/failures/curate.csv",
+            "results/failures/prior_pretrain.csv",
+            "results/failures/prior_test.csv",
+            *(
+                f"results/failures/adapt_{mode}_{strategy}_{seed}.csv"
+                for mode, strategy in ADAPTED
+                for seed in SEEDS
+            ),
+        ],
+        **code("evaluate"),
+    output:
+        **{name: f"results/tables/{name}.csv" for name in TABLES},
+    params:
+        directory=subpath(output.summary, parent=True),
+        resamples=config["statistics"]["resamples"],
+        seed=config["statistics"]["seed"],
+    log:
+        "logs/evaluate.log",
+    benchmark:
+        "results/benchmarks/evaluate.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="30m",
+    message:
+        "Compare all methods with the reference labels, paired and with bootstrap intervals."
+    shell:
+        "python {input.script} --frames {input.frames} --reference {input.reference} --prior {input.prior}"
+        " --train {input.train} --train-reference {input.train_reference} --shifts {input.shifts}"
+        " --predictions {input.base} {input.refined} {input.adapted} --failures {input.failures}"
+        " --resamples {params.resamples} --seed {params.seed} --output {params.directory} --log {log}"
+
+
+rule summarise_timings:
+    input:
+        tables=rules.evaluate.output.summary,
+        prior="results/timings/prior/test.json",
+        base=expand("results/timings/predict/{strategy}_{seed}.json", strategy=STRATEGIES, seed=SEEDS),
+        refined=expand(
+            "results/timings/refine/{strategy}_{seed}.json",
+            strategy=config["refine"]["strategies"],
+            seed=SEEDS,
+        ),
+        adapted=[
+            f"results/timings/adapt/{mode}_{strategy}_{seed}.json" for mode, strategy in ADAPTED for seed in SEEDS
+        ],
+        **code("summarise_timings"),
+    output:
+        "results/timings/seconds.csv",
+    log:
+        "logs/summarise_timings.log",
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    message:
+        "Add up the measured seconds per structure of every method."
+    shell:
+        "python {input.script} --prior {input.prior} --timings {input.base} {input.refined} {input.adapted}"
+        " --output {output} --log {log}"
+
+
+rule collect_run_info:
+    input:
+        tables=rules.evaluate.output.summary,
+        **code("collect_run_info"),
+    output:
+        info="results/run_info.json",
+        durations="results/timings/durations.csv",
+    params:
+        config=as_json(config),
+        seeds=SEEDS,
+    log:
+        "logs/collect_run_info.log",
+    conda:
+        "../../envs/figures.yaml"
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    message:
+        "Record versions, seeds, hardware and durations of this run."
+    shell:
+        "python {input.script} --benchmarks results/benchmarks --config-json {params.config:q}"
+        " --seeds {params.seeds} --output {output.info} --durations {output.durations} --log {log}"
+
+
+rule figure:
+    input:
+        tables=[f"results/tables/{name}.csv" for name in TABLES],
+        timings=rules.summarise_timings.output,
+        **code("plot_figure"),
+    output:
+        svg=report(
+            "results/figures/{figure}.svg",
+            caption="../report/figure.rst",
+            category=lambda wildcards: FIGURES[wildcards.figure],
+            labels={"figure": "{figure}"},
+        ),
+        png="results/figures/{figure}.png",
+        caption="results/figures/{figure}.txt",
+    params:
+        tables=subpath(input.tables[0], parent=True),
+        timings=subpath(input.timings, parent=True),
+    log:
+        "logs/figure/{figure}.log",
+    conda:
+        "../../envs/figures.yaml"
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime="10m",
+    message:
+        "Draw {wildcards.figure} from the tables."
+    shell:
+        "python {input.script} --name {wildcards.figure} --tables {params.tables} --timings {params.timings}"
+        " --svg {output.svg} --png {output.png} --caption {output.caption} --log {log}"
+
+
+rule make_report:
+    input:
+        tables=[f"results/tables/{name}.csv" for name in TABLES],
+        shifts=rules.diagnose_shifts.output.summary,
+        timings=rules.summarise_timings.output,
+        figures=expand("results/figures/{figure}.svg", figure=FIGURES),
+        info=rules.collect_run_info.output.info,
+        template="workflow/report/report.html.j2",
+        **code("make_report"),
+    output:
+        "results/report.html",
+    params:
+        tables=subpath(input.tables[0], parent=True),
+        timings=subpath(input.timings, parent=True),
+        figures=subpath(input.figures[0], parent=True),
+    log:
+        "logs/make_report.log",
+    conda:
+        "../../envs/figures.yaml"
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime="10m",
+    message:
+        "Write the report, one HTML file."
+    shell:
+        "python {input.script} --tables {params.tables} --timings {params.timings}"
+        " --figures {params.figures} --run-info {input.info} --output {output} --log {log}"

@@ -1,0 +1,115 @@
+# Base predictions, radius refinement and test-time training. None of these rules gets a reference
+# label of a test structure as input.
+
+TTT_SETTINGS = {
+    key: config["ttt"][key]
+    for key in (
+        "steps",
+        "learning_rate",
+        "optimiser",
+        "momentum",
+        "weight_decay",
+        "level",
+        "energy_weight",
+        "record",
+        "batch",
+    )
+}
+MODEL = "results/models/{strategy}/seed{seed}/weights.pt"
+
+
+rule predict:
+    input:
+        model=MODEL,
+        frames=rules.curate.output.test,
+        prior=lambda wildcards: (["results/prior/test.h5"] if wildcards.strategy == "delta" else []),
+        **code("predict"),
+    output:
+        predictions="results/predictions/{strategy}/seed{seed}.h5",
+        timing="results/timings/predict/{strategy}_{seed}.json",
+    params:
+        directory=subpath(input.model, parent=True),
+        prior=lambda wildcards, input: f"--prior {input.prior}" if input.prior else "",
+    log:
+        "logs/predict/{strategy}_{seed}.log",
+    benchmark:
+        "results/benchmarks/predict/{strategy}_{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    message:
+        "Predict the test structures with {wildcards.strategy}, seed {wildcards.seed}, unadapted."
+    shell:
+        "python {input.script} --model {params.directory} --frames {input.frames} {params.prior}"
+        " --output {output.predictions} --timing {output.timing} --log {log}"
+
+
+rule refine_radius:
+    input:
+        model=MODEL,
+        train=rules.curate.output.train,
+        frames=rules.curate.output.test,
+        **code("refine"),
+    output:
+        predictions="results/refine/{strategy}/seed{seed}.h5",
+        fallback="results/refine/{strategy}/seed{seed}_fallback.h5",
+        choices="results/refine/{strategy}/seed{seed}_radii.csv",
+        timing="results/timings/refine/{strategy}_{seed}.json",
+    params:
+        directory=subpath(input.model, parent=True),
+        radii=config["refine"]["radii_A"],
+        variant=config["spectra"]["variant"],
+        sigma=config["statistics"]["sigma"],
+    log:
+        "logs/refine/{strategy}_{seed}.log",
+    benchmark:
+        "results/benchmarks/refine/{strategy}_{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    message:
+        "Refine the radius of every test graph for {wildcards.strategy}, seed {wildcards.seed}."
+    shell:
+        "python {input.script} --model {params.directory} --train {input.train} --frames {input.frames}"
+        " --radii {params.radii} --variant {params.variant} --sigma {params.sigma}"
+        " --output {output.predictions} --output-fallback {output.fallback}"
+        " --choices {output.choices} --timing {output.timing} --log {log}"
+
+
+rule adapt_model:
+    input:
+        model=MODEL,
+        frames=rules.curate.output.test,
+        prior="results/prior/test.h5",
+        **code("adapt"),
+    output:
+        predictions="results/adapt/{mode}/{strategy}/seed{seed}.h5",
+        failures="results/failures/adapt_{mode}_{strategy}_{seed}.csv",
+        timing="results/timings/adapt/{mode}_{strategy}_{seed}.json",
+    params:
+        directory=subpath(input.model, parent=True),
+        settings=as_json(TTT_SETTINGS),
+        geometries=config["ttt"]["geometries"],
+    log:
+        "logs/adapt/{mode}_{strategy}_{seed}.log",
+    benchmark:
+        "results/benchmarks/adapt/{mode}_{strategy}_{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime="2h",
+    message:
+        "Test-time training, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}."
+    shell:
+        "python {input.script} --model {params.directory} --frames {input.frames} --prior {input.prior}"
+        " --mode {wildcards.mode} --geometries {params.geometries} --settings {params.settings:q}"
+        " --seed {wildcards.seed} --output {output.predictions} --failures {output.failures}"
+        " --timing {output.timing} --log {log}"

@@ -1,0 +1,152 @@
+# Curated frames and their GFN-xTB labels.
+
+SETS = {"pretrain": "results/frames/pretrain.h5", "test": "results/frames/test.h5"}
+
+
+rule curate:
+    input:
+        files=input_files(),
+        checksums=checksum_file(),
+        **code("curate"),
+    output:
+        train="results/frames/train.h5",
+        train_reference="results/reference/train.h5",
+        test="results/frames/test.h5",
+        test_reference="results/reference/test.h5",
+        failures="results/failures/curate.csv",
+    params:
+        settings=as_json(config["data"]),
+    log:
+        "logs/curate.log",
+    benchmark:
+        "results/benchmarks/curate.tsv"
+    conda:
+        "../../envs/xtb.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="20m",
+    message:
+        "Check and convert the input structures; test labels go into a store of their own."
+    shell:
+        "python {input.script} --settings {params.settings:q}"
+        " --train {output.train} --train-reference {output.train_reference}"
+        " --test {output.test} --test-reference {output.test_reference}"
+        " --failures {output.failures} --log {log}"
+
+
+rule augment:
+    input:
+        frames=rules.curate.output.train,
+        **code("augment"),
+    output:
+        SETS["pretrain"],
+    params:
+        copies=config["prior"]["rattled_copies"],
+        sigma=config["prior"]["rattle_sigma_A"],
+        seed=config["prior"]["seed"],
+    log:
+        "logs/augment.log",
+    benchmark:
+        "results/benchmarks/augment.tsv"
+    conda:
+        "../../envs/xtb.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="10m",
+    message:
+        "Add rattled copies of the training structures for the prior to label."
+    shell:
+        "python {input.script} --frames {input.frames} --output {output}"
+        " --copies {params.copies} --sigma {params.sigma} --seed {params.seed} --log {log}"
+
+
+rule label_prior:
+    input:
+        frames=lambda wildcards: SETS[wildcards.set],
+        **code("label_prior"),
+    output:
+        labels="results/prior/shards/{set}/{scatteritem}.h5",
+        failures="results/prior/shards/{set}/{scatteritem}.csv",
+        timing="results/prior/shards/{set}/{scatteritem}.json",
+    params:
+        method=config["prior"]["method"],
+    log:
+        "logs/label_prior/{set}_{scatteritem}.log",
+    benchmark:
+        "results/benchmarks/label_prior/{set}_{scatteritem}.tsv"
+    conda:
+        "../../envs/xtb.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="2h",
+    message:
+        "Label shard {wildcards.scatteritem} of the {wildcards.set} structures with {params.method}."
+    shell:
+        "python {input.script} --frames {input.frames} --method {params.method}"
+        " --shard {wildcards.scatteritem} --output {output.labels}"
+        " --failures {output.failures} --timing {output.timing} --log {log}"
+
+
+rule gather_prior:
+    input:
+        frames=lambda wildcards: SETS[wildcards.set],
+        shards=gather.prior("results/prior/shards/{{set}}/{scatteritem}.h5"),
+        failures=gather.prior("results/prior/shards/{{set}}/{scatteritem}.csv"),
+        timings=gather.prior("results/prior/shards/{{set}}/{scatteritem}.json"),
+        **code("gather_prior"),
+    output:
+        labels="results/prior/{set}.h5",
+        failures="results/failures/prior_{set}.csv",
+        timing="results/timings/prior/{set}.json",
+    log:
+        "logs/gather_prior/{set}.log",
+    benchmark:
+        "results/benchmarks/gather_prior/{set}.tsv"
+    conda:
+        "../../envs/xtb.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="10m",
+    message:
+        "Put the prior labels of all {wildcards.set} shards into the order of the frames."
+    shell:
+        "python {input.script} --frames {input.frames} --shards {input.shards}"
+        " --shard-failures {input.failures} --shard-timings {input.timings}"
+        " --output {output.labels} --failures {output.failures} --timing {output.timing} --log {log}"
+
+
+rule diagnose_shifts:
+    input:
+        train=rules.curate.output.train,
+        test=rules.curate.output.test,
+        prior_train="results/prior/pretrain.h5",
+        prior_test="results/prior/test.h5",
+        **code("diagnose"),
+    output:
+        shifts="results/tables/shifts.csv",
+        summary="results/tables/shift_summary.csv",
+    params:
+        cutoff=config["spectra"]["cutoff_A"],
+        variant=config["spectra"]["variant"],
+        sigma=config["statistics"]["sigma"],
+    log:
+        "logs/diagnose_shifts.log",
+    benchmark:
+        "results/benchmarks/diagnose_shifts.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="20m",
+    message:
+        "Measure every structure's distance from the training set on the three shift axes."
+    shell:
+        "python {input.script} --train {input.train} --test {input.test}"
+        " --prior-train {input.prior_train} --prior-test {input.prior_test}"
+        " --cutoff {params.cutoff} --variant {params.variant} --sigma {params.sigma}"
+        " --output {output.shifts} --summary {output.summary} --log {log}"

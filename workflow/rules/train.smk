@@ -1,0 +1,61 @@
+# Training of the two-head potential: strategy x seed.
+
+ARCHITECTURE = {("cutoff" if k == "cutoff_A" else k): v for k, v in config["model"].items()}
+
+
+def strategy_inputs(wildcards):
+    """What each strategy learns from; only Δ-learning and the pre-trained ones see prior labels."""
+    prior = {"prior_frames": SETS["pretrain"], "prior": "results/prior/pretrain.h5"}
+    reference = {"reference": rules.curate.output.train_reference}
+    base = {"base": f"results/models/pretrain/seed{wildcards.seed}/weights.pt"}
+    return {
+        "pretrain": prior,
+        "supervised": reference,
+        "delta": reference | prior,
+        "freeze": reference | prior | base,
+        "joint": reference | prior | base,
+    }[wildcards.strategy]
+
+
+def strategy_options(wildcards, input):
+    """Command-line options for the inputs above; a model is named by its directory."""
+    names = ("reference", "prior_frames", "prior")
+    options = [f"--{n.replace('_', '-')} {input[n]}" for n in names if n in input.keys()]
+    if "base" in input.keys():
+        options.append(f"--base {Path(input.base).parent}")
+    return " ".join(options)
+
+
+rule train_model:
+    input:
+        unpack(strategy_inputs),
+        frames=rules.curate.output.train,
+        **code("train"),
+    output:
+        weights="results/models/{strategy}/seed{seed}/weights.pt",
+        card="results/models/{strategy}/seed{seed}/model.json",
+        timing="results/timings/train/{strategy}_{seed}.json",
+    params:
+        architecture=as_json(ARCHITECTURE),
+        settings=lambda wildcards: as_json(config["training"][wildcards.strategy]),
+        options=strategy_options,
+        directory=subpath(output.weights, parent=True),
+    log:
+        "logs/train/{strategy}_{seed}.log",
+    benchmark:
+        "results/benchmarks/train/{strategy}_{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    # the critical path starts with pre-training
+    priority: 10
+    resources:
+        mem_mb=3000,
+        runtime="1h",
+    message:
+        "Train strategy {wildcards.strategy} with seed {wildcards.seed}."
+    shell:
+        "python {input.script} --strategy {wildcards.strategy} --seed {wildcards.seed}"
+        " --architecture {params.architecture:q} --settings {params.settings:q}"
+        " --frames {input.frames} {params.options}"
+        " --output {params.directory} --timing {output.timing} --log {log}"

@@ -1,0 +1,50 @@
+"""Seconds per structure of every method on one core, prior calls and adaptation included."""
+
+import json
+from pathlib import Path
+
+from mlipshift import cli
+from mlipshift.tables import write_table
+
+SUFFIX = {"structure": "ttt", "placebo": "placebo", "molecule": "ttt_other"}
+
+
+def main(args):
+    prior = json.loads(args.prior.read_text())
+    call = prior["seconds"] / max(1, prior["structures"])
+    total = {}
+    for path in args.timings:
+        timing = json.loads(path.read_text())
+        stage, name = path.parent.name, path.stem.rsplit("_", 1)[0]
+        if stage == "adapt":
+            mode, strategy = name.split("_", 1)
+            methods = [f"{strategy}_{SUFFIX[mode]}"]
+        else:
+            methods = [f"{name}_rr", f"{name}_rr_fallback"] if stage == "refine" else [name]
+        for method in methods:
+            entry = total.setdefault(method, [0.0, 0])
+            entry[0] += timing["seconds"]
+            entry[1] += timing["structures"]
+    rows = [{"method": "prior", "seconds_per_structure": call, "n_structures": prior["structures"]}]
+    for method, (seconds, structures) in total.items():
+        needs_prior = method == "delta" or method.endswith(("_ttt", "_placebo"))
+        rows.append(
+            {
+                "method": method,
+                "seconds_per_structure": seconds / max(1, structures) + call * needs_prior,
+                "n_structures": structures,
+            }
+        )
+    write_table(args.output, rows)
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        __doc__,
+        {
+            "prior": {"type": Path, "help": "timing of the prior labels of the test structures"},
+            "timings": {"type": Path, "nargs": "+", "help": "<stage>/<name>_<seed>.json"},
+            "output": {"type": Path},
+        },
+    )
