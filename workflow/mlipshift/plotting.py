@@ -115,7 +115,10 @@ def _canvas(height, rows, columns, left, right, top, bottom, wspace=0.5, hspace=
     """Figure with margins and gaps in inches, and its axes [rows, columns]."""
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(rows, columns, squeeze=False, **share)
-    each = (WIDTH - left - right - (columns - 1) * wspace) / columns, (height - top - bottom - (rows - 1) * hspace) / rows
+    each = (
+        (WIDTH - left - right - (columns - 1) * wspace) / columns,
+        (height - top - bottom - (rows - 1) * hspace) / rows,
+    )
     figure.subplots_adjust(
         left=left / WIDTH,
         right=1 - right / WIDTH,
@@ -152,7 +155,9 @@ def _handle(key, line=True, name=None):
 
 
 def _accuracy_handle():
-    return Line2D([], [], color=MUTED, ls=(0, (4, 2)), lw=0.8, label=f"Chemical accuracy ({CHEMICAL_ACCURACY} meV/Å)")
+    return Line2D(
+        [], [], color=MUTED, ls=(0, (4, 2)), lw=0.8, label=f"Chemical accuracy ({CHEMICAL_ACCURACY} meV/Å)"
+    )
 
 
 def _accuracy(axes, horizontal=True):
@@ -161,7 +166,7 @@ def _accuracy(axes, horizontal=True):
 
 
 def _scale(axes, which, values, label):
-    """Axis of an error: from zero, or logarithmic with plain numbers where the values span more than a factor of six."""
+    """Axis of an error: from zero, or logarithmic where the values span more than a factor of six."""
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values) & (values > 0)]
     low, high = min(values.min(), CHEMICAL_ACCURACY), max(values.max(), CHEMICAL_ACCURACY)
@@ -207,89 +212,98 @@ def _sample(summary, groups, methods):
     rows = summary[summary.group.isin(groups) & summary.method.isin(methods)]
     _need(rows, "summary", f"groups {listed(groups)}")
     seeds = _span(rows.n_seeds.dropna())
-    return (
-        f"n = {_span(rows.n_structures)} structures of {_span(rows.n_molecules)} molecules"
-        + (f", {seeds} seed{'' if seeds == '1' else 's'}" if seeds else "")
-    )  # fmt: skip
+    text = f"n = {_span(rows.n_structures)} structures of {_span(rows.n_molecules)} molecules"
+    return text + (f", {seeds} seed{'' if seeds == '1' else 's'}" if seeds else "")
+
+
+def _samples(summary, groups, methods):
+    """'New elements: n = …. Connectivity: n = ….' of several groups."""
+    return " ".join(f"{group(g)}: {_sample(summary, [g], methods)}." for g in groups)
+
+
+def _note(panel, text):
+    """Muted text above the right end of a panel."""
+    panel.text(1, 1.02, text, ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
+
+
+def _foot(panels, used, label):
+    """Hide the panels [rows, columns] beyond `used` and label the x axis of the lowest one of each column."""
+    columns = panels.shape[1]
+    for k, panel in enumerate(panels.flat):
+        panel.set_visible(k < used)
+        if used - columns <= k < used:
+            panel.set_xlabel(label)
+            panel.tick_params(labelbottom=True)
 
 
 @styled
 def shift_axes(tables):
     """Force MAE in and out of distribution per shift axis and method, as a dot plot."""
-    table = tables["shift_axes"]
+    table, summary = tables["shift_axes"], tables["summary"]
     table = _need(table[table.method.isin(COMPARED)], "shift_axes", "the compared methods")
-    axes_shown, methods = ordered(table.axis, AXES), ordered(table.method, METHODS)
-    rows = (len(axes_shown) + 1) // 2
-    figure, panels = _canvas(
-        1.2 + rows * (0.45 + 0.2 * len(methods)) + (rows - 1) * 0.25, rows, 2,
-        left=1.2, right=0.15, top=0.75, bottom=0.8, wspace=0.3, hspace=0.5, sharex=True, sharey=True,
-    )  # fmt: skip
-    label = None
-    for panel, axis in zip(panels.flat, axes_shown):
+    shown, methods = ordered(table.axis, AXES), ordered(table.method, METHODS)
+    rows = (len(shown) + 1) // 2
+    height = 1.2 + rows * (0.45 + 0.2 * len(methods)) + (rows - 1) * 0.25
+    margins = {"left": 1.2, "right": 0.15, "top": 0.75, "bottom": 0.8, "wspace": 0.3, "hspace": 0.5}
+    figure, panels = _canvas(height, rows, 2, **margins, sharex=True, sharey=True)
+    for panel, axis in zip(panels.flat, shown):
         part = table[table.axis == axis]
         inside, outside = part[part.group == "id_test"], part[part.group != "id_test"]
         for y, key in enumerate(reversed(methods)):
-            colour = look(key)[0]
-            points = []
-            for side, rows_of in ((0, inside), (1, outside)):
-                for _, row in rows_of[rows_of.method == key].iterrows():
-                    panel.errorbar(
-                        row[MEAN], y, xerr=_interval(row), fmt="o", ms=4.8, color=colour, mec=colour, mew=1.1,
-                        mfc=colour if side else "white", elinewidth=1.4, zorder=3 + side,
-                    )  # fmt: skip
-                    points.append(row[MEAN])
-            if len(points) == 2:
-                panel.plot(points, [y, y], color=PALE, lw=3.5, zorder=1, solid_capstyle="butt")
-        panel.set_title(f"{AXES.get(axis, axis)}", pad=4)
-        panel.text(
-            1, 1.02, f"n = {_span(inside.n_structures)} in, {_span(outside.n_structures)} out", ha="right", va="bottom",
-            transform=panel.transAxes, color=MUTED, size=7,
-        )  # fmt: skip
+            ends = [side[side.method == key] for side in (inside, outside)]
+            _dumbbell(panel, y, ends, look(key)[0])
+        panel.set_title(AXES.get(axis, axis), pad=4)
+        _note(panel, f"n = {_span(inside.n_structures)} in, {_span(outside.n_structures)} out")
         panel.set_yticks(range(len(methods)), [method(k) for k in reversed(methods)])
         panel.set_ylim(-0.6, len(methods) - 0.4)
         panel.tick_params(axis="y", length=0)
         _accuracy(panel, horizontal=False)
-    for panel in panels.flat[len(axes_shown) :]:
-        panel.set_visible(False)
-    label = _scale(panels[0, 0], "x", _extent(table), "Force MAE (meV/Å)")
-    for panel in panels[-1]:
-        panel.set_xlabel(label)
+    _foot(panels, len(shown), _scale(panels[0, 0], "x", _extent(table), "Force MAE (meV/Å)"))
     _head(figure, "Force error in and out of the training distribution", _spread(table))
-    _legend(
-        figure,
-        [
-            Line2D([], [], marker="o", ls="none", color=MUTED, mfc="white", mew=1.1, label="In distribution"),
-            Line2D([], [], marker="o", ls="none", color=MUTED, label="Held-out shift group"),
-            Line2D([], [], color=MUTED, lw=1.4, label="95 % interval"),
-            _accuracy_handle(),
-        ],
-        0.22,
-        4,
-    )
-    groups = list(table.group.unique())
+    marker = {"marker": "o", "ls": "none", "color": MUTED, "mew": 1.1}
+    handles = [
+        Line2D([], [], **marker, mfc="white", label="In distribution"),
+        Line2D([], [], **marker, label="Held-out shift group"),
+        Line2D([], [], color=MUTED, lw=1.4, label="95 % interval"),
+        _accuracy_handle(),
+    ]
+    _legend(figure, handles, 0.22, 4)
+    groups = [g for g in ordered(table.group, GROUPS) if g != "id_test"]
     caption = (
-        f"Force MAE of structures like the training set (open) and of the held-out shift groups (filled), per axis of"
-        f" the shift. Mean over structures and seeds; bars: {INTERVAL}. In distribution:"
-        f" {_sample(tables['summary'], ['id_test'], methods)}. "
-        + " ".join(
-            f"{group(g)}: {_sample(tables['summary'], [g], methods)}." for g in ordered(groups, GROUPS) if g != "id_test"
-        )
-        + f" {ACCURACY}"
+        "Force MAE of structures like the training set (open) and of the held-out shift groups (filled), per"
+        f" axis of the shift. Mean over structures and seeds; bars: {INTERVAL}."
+        f" {_samples(summary, ['id_test', *groups], methods)} {ACCURACY}"
     )
     return figure, caption
 
 
+def _dumbbell(panel, y, ends, colour):
+    """One row of a dot plot: (in, out) tables of at most one row each, joined by a pale line."""
+    means = []
+    for filled, rows in enumerate(ends):
+        for row in rows.to_dict("records"):
+            marker = {"fmt": "o", "ms": 4.8, "mew": 1.1, "mec": colour, "mfc": colour if filled else "white"}
+            bar = {"xerr": _interval(row), "elinewidth": 1.4, "color": colour, "zorder": 3 + filled}
+            panel.errorbar(row[MEAN], y, **marker, **bar)
+            means.append(row[MEAN])
+    if len(means) == 2:
+        panel.plot(means, [y, y], color=PALE, lw=3.5, zorder=1, solid_capstyle="butt")
+
+
 def _spread(table):
     """Largest loss of accuracy of the supervised model over the shift axes, in words."""
-    best = None
+    ratios = {}
     for axis, part in table[table.method == "supervised"].groupby("axis"):
         inside, outside = part[part.group == "id_test"][MEAN], part[part.group != "id_test"][MEAN]
         if len(inside) and len(outside):
-            ratio = outside.iloc[0] / inside.iloc[0]
-            best = max(best or (0, ""), (ratio, AXES.get(axis, axis)))
-    if best is None:
+            ratios[axis] = outside.iloc[0] / inside.iloc[0]
+    if not ratios:
         return "Mean over structures and seeds"
-    return f"Supervised model: held-out error up to {best[0]:.1f} times the in-distribution error ({best[1].lower()})"
+    worst = max(ratios, key=ratios.get)
+    return (
+        f"Supervised model: largest ratio of held-out to in-distribution error {ratios[worst]:.1f}"
+        f" ({AXES.get(worst, worst).lower()})"
+    )
 
 
 def _binned(tables, axis, title, label, unit, explained):
@@ -297,55 +311,87 @@ def _binned(tables, axis, title, label, unit, explained):
     shown = [k for k in COMPARED if k != "delta"]
     table = table[(table.axis == axis) & table.method.isin(shown) & (table.n_structures > 0)]
     table = _need(table.dropna(subset=[MEAN]), "bins", f"axis {axis}")
-    density = _need(tables["training_density"], "training_density", f"axis {axis}")
-    density = density[density.axis == axis]
+    density = tables["training_density"]
+    density = _need(
+        density[(density.axis == axis) & (density.density > 0)], "training_density", f"axis {axis}"
+    )
     methods = ordered(table.method, METHODS)
     figure, panels = _canvas(3.5, 1, 1, left=0.65, right=0.65, top=0.68, bottom=0.85)
     panel = panels[0, 0]
-    behind = panel.twinx()
-    behind.set_zorder(0)
-    panel.set_zorder(1)
-    panel.patch.set_visible(False)
-    behind.bar(
-        density.bin_left, density.density, width=density.bin_right - density.bin_left, align="edge", color=PALE, lw=0
+    _behind(panel, density, f"Training density{unit}")
+    limits = (
+        min(table.bin_left.min(), density.bin_left.min()),
+        max(table.bin_right.max(), density.bin_right.max()),
     )
-    highest = max(density.density.max(), 1e-9)
-    behind.set_ylim(0, highest * 2.2)
-    behind.set_yticks([t for t in MaxNLocator(3).tick_values(0, highest) if t <= 1.1 * highest])
-    behind.spines["right"].set_visible(True)
-    behind.spines["right"].set_color(PALE)
-    behind.tick_params(axis="y", color=PALE, labelcolor=MUTED)
-    behind.set_ylabel(f"Training density{unit}", color=MUTED, loc="bottom")
-    width = (table.bin_right - table.bin_left).min()
+    step = 0.008 * (limits[1] - limits[0])  # dodge of the methods
     for k, key in enumerate(methods):
         part = table[table.method == key].sort_values("bin_left")
-        x = (part.bin_left + part.bin_right) / 2 + width * 0.09 * (k - (len(methods) - 1) / 2)
+        x = (part.bin_left + part.bin_right) / 2 + step * (k - (len(methods) - 1) / 2)
         panel.plot(x, part[MEAN], lw=0.9, color=look(key)[0], alpha=0.55, zorder=2)
-        for at, (_, row) in zip(x, part.iterrows()):
-            panel.errorbar(at, row[MEAN], yerr=_interval(row), elinewidth=1.1, ls="none", zorder=3, **_marks(key))
-    counts = table.groupby(["bin_left", "bin_right"]).n_structures.agg(["min", "max"]).reset_index()
-    for _, row in counts.iterrows():
-        text = count(row["min"]) if row["min"] == row["max"] else f"{count(row['min'])}–{count(row['max'])}"
-        panel.text(
-            (row.bin_left + row.bin_right) / 2, 1.01, text, ha="center", va="bottom", size=7, color=MUTED,
-            transform=panel.get_xaxis_transform(),
-        )  # fmt: skip
-    low = min(table.bin_left.min(), density[density.density > 0].bin_left.min())
-    high = max(table.bin_right.max(), density[density.density > 0].bin_right.max())
-    panel.set_xlim(low, high)
-    panel.text(-0.012, 1.01, "n =", ha="right", va="bottom", size=7, color=MUTED, transform=panel.transAxes)
+        for at, row in zip(x, part.to_dict("records")):
+            panel.errorbar(
+                at, row[MEAN], yerr=_interval(row), elinewidth=1.1, ls="none", zorder=3, **_marks(key)
+            )
+    panel.set_xlim(*limits)
+    panel.set_xticks(sorted({*table.bin_left, *table.bin_right}), minor=True)
+    panel.tick_params(axis="x", which="minor", length=3, color=MUTED, direction="in")
+    per_bin = _counts(panel, table, limits)
     panel.set_xlabel(label)
     panel.set_ylabel(_scale(panel, "y", _extent(table), "Force MAE (meV/Å)"))
     _accuracy(panel)
-    sample = _sample(tables["summary"], ["ood_all"], methods)
-    _head(figure, title, f"Held-out shift groups, {sample}")
-    _legend(figure, [*map(_handle, methods), _accuracy_handle(), Patch(color=PALE, label="Training structures")], 0.36, 4)
+    scope, sample = _scope(table, tables["summary"], methods)
+    _head(figure, title, f"{scope}, {sample}")
+    handles = [*map(_handle, methods), _accuracy_handle(), Patch(color=PALE, label="Training structures")]
+    _legend(figure, handles, 0.36, 4)
     caption = (
-        f"Force MAE of the structures of all held-out shift groups, binned by {explained}. Points, dodged for clarity:"
-        f" mean over structures and seeds; bars: {INTERVAL}; numbers above: structures per bin. In all:"
-        f" {sample}. Grey: normalised density of the training structures. {ACCURACY}"
+        f"Force MAE of test structures ({scope[0].lower()}{scope[1:]}), binned by {explained}. Points, dodged"
+        f" for clarity: mean over structures and seeds; bars: {INTERVAL}; {per_bin}. In all: {sample}."
+        f" Grey: normalised density of the training structures. {ACCURACY}"
     )
     return figure, caption
+
+
+def _behind(panel, density, label):
+    """Histogram of the training structures in the lower half behind a panel, with its own axis."""
+    axes = panel.twinx()
+    axes.set_zorder(0)
+    panel.set_zorder(1)
+    panel.patch.set_visible(False)
+    width = density.bin_right - density.bin_left
+    axes.bar(density.bin_left, density.density, width=width, align="edge", color=PALE, lw=0)
+    highest = density.density.max()
+    axes.set_ylim(0, highest * 2.2)
+    axes.set_yticks([t for t in MaxNLocator(3).tick_values(0, highest) if t <= 1.1 * highest])
+    axes.spines["right"].set_visible(True)
+    axes.spines["right"].set_color(PALE)
+    axes.tick_params(axis="y", color=PALE, labelcolor=MUTED)
+    axes.set_ylabel(label, color=MUTED, loc="bottom")
+
+
+def _counts(panel, table, limits):
+    """Write the structures per bin above a panel, each over its bin where there is room; caption in words."""
+    counts = table.groupby(["bin_left", "bin_right"]).n_structures.agg(["min", "max"]).reset_index()
+    centres = (counts.bin_left + counts.bin_right) / 2
+    names = [_span([a, b]).replace(" to ", "–") for a, b in zip(counts["min"], counts["max"])]
+    room = np.diff(centres).min(initial=np.inf) / (limits[1] - limits[0])
+    if room < 0.012 * max(map(len, names)) + 0.005:
+        per_bin = f"n = {_span([counts['min'].min(), counts['max'].max()])} structures per bin"
+        _note(panel, per_bin)
+        return per_bin
+    for at, name in zip(centres, names):
+        above = {"transform": panel.get_xaxis_transform(), "color": MUTED, "size": 7}
+        panel.text(at, 1.01, name, ha="center", va="bottom", **above)
+    panel.text(-0.012, 1.01, "n =", ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
+    return "numbers above: structures per bin (inner ticks)"
+
+
+def _scope(table, summary, methods):
+    """Which structures the bins hold (in distribution or not), and their number; judged by the counts."""
+    total = table[table.method.isin(methods)].groupby("method").n_structures.sum().max()
+    sizes = summary[summary.method.isin(methods)].groupby("group").n_structures.max()
+    if total > sizes.get("ood_all", 0) and "id_test" in sizes:
+        return "In distribution and held-out shift groups", f"n = {count(total)} structures"
+    return "Held-out shift groups", _sample(summary, ["ood_all"], methods)
 
 
 @styled
@@ -377,64 +423,60 @@ def connectivity(tables):
 @styled
 def error_bins(tables):
     """Structures per error bin, before and after TTT."""
-    table = tables["error_bins"]
+    table, summary = tables["error_bins"], tables["summary"]
     found = set(table.method)
     pairs = [(BEFORE[k], k) for k in ("joint_ttt", "freeze_ttt") if {k, BEFORE[k]} <= found]
     _need(pairs, "error_bins", "a method before and after TTT")
     left, right = "bin_left_meV_per_A", "bin_right_meV_per_A"
-    figure, panels = _canvas(3.1, 1, len(pairs), left=0.6, right=0.15, top=0.75, bottom=0.95, wspace=0.35, sharey=True)
+    margins = {"left": 0.6, "right": 0.15, "top": 0.75, "bottom": 0.8, "hspace": 0.55}
+    height = 1.55 + 1.25 * len(pairs) + 0.55 * (len(pairs) - 1)
+    figure, panels = _canvas(height, len(pairs), 1, **margins, sharex=True, sharey=True)
     highest = 0
-    for panel, keys in zip(panels[0], pairs):
-        parts = [table[table.method == k].sort_values(left).reset_index() for k in keys]
-        names = [
-            f"{a:g}–{b:g}" if np.isfinite(b) else f"> {a:g}" for a, b in zip(parts[0][left], parts[0][right])
-        ]  # fmt: skip
-        x = np.arange(len(names))
-        colour = look(keys[1])[0]
-        for side, part in zip((-1, 1), parts):
-            panel.bar(
-                x + side * 0.2, part.n_structures, 0.38, color=colour if side > 0 else "white", edgecolor=colour, lw=0.9
-            )
-        change = parts[1].n_structures - parts[0].n_structures
-        tops = np.maximum(parts[0].n_structures, parts[1].n_structures)
+    for panel, keys in zip(panels[:, 0], pairs):
+        before, after = (table[table.method == k].sort_values(left).reset_index() for k in keys)
+        x, colour = np.arange(len(before)), look(keys[1])[0]
+        bar = {"width": 0.38, "edgecolor": colour, "lw": 0.9}
+        panel.bar(x - 0.2, before.n_structures, color="white", **bar)
+        panel.bar(x + 0.2, after.n_structures, color=colour, **bar)
+        tops = np.maximum(before.n_structures, after.n_structures)
         highest = max(highest, tops.max())
-        for at, top, value in zip(x, tops, change):
-            text = "0" if abs(value) < 0.05 else f"{'+' if value > 0 else '−'}{count(abs(value))}"
-            panel.annotate(
-                text, (at, top), (0, 2.5), textcoords="offset points", ha="center", va="bottom", size=7,
-                color=INK if text != "0" else MUTED,
-            )  # fmt: skip
-        panel.set_xticks(x, names, rotation=35, ha="right", rotation_mode="anchor")
-        panel.set_xlabel("Force MAE of the structure (meV/Å)")
-        panel.set_title(f"{method(keys[0])} → {method(keys[1])}", pad=8)
+        for at, top, change in zip(x, tops, after.n_structures - before.n_structures):
+            text = "0" if abs(change) < 0.05 else f"{'+' if change > 0 else '−'}{count(abs(change))}"
+            above = {"textcoords": "offset points", "ha": "center", "va": "bottom", "size": 7}
+            panel.annotate(text, (at, top), (0, 2.5), **above, color=INK if text != "0" else MUTED)
+        names = [
+            f"{a:g}–{b:g}" if np.isfinite(b) else f"> {a:g}" for a, b in zip(before[left], before[right])
+        ]
+        panel.set_xticks(x, names)
+        panel.set_title(f"{method(keys[0])} → {method(keys[1])}", pad=6)
         panel.tick_params(axis="x", length=0)
-    panels[0, 0].set_ylabel("Structures (mean over seeds)")
-    panels[0, 0].set_ylim(0, highest * 1.12)
-    sample = _sample(tables["summary"], ["ood_all"], [k for pair in pairs for k in pair])
-    _head(figure, "Structures per error bin before and after test-time training", f"Held-out shift groups, {sample}")
-    _legend(
+        panel.set_ylabel("Structures")
+    panels[0, 0].set_ylim(0, highest * 1.15)
+    _foot(panels, len(pairs), "Force MAE of the structure (meV/Å)")
+    sample = _sample(summary, ["ood_all"], [k for pair in pairs for k in pair])
+    _head(
         figure,
-        [
-            Patch(facecolor="white", edgecolor=MUTED, lw=0.9, label="Before TTT"),
-            Patch(facecolor=MUTED, edgecolor=MUTED, label="After TTT"),
-            Line2D([], [], ls="none", marker="$\\pm$", color=INK, ms=6, mew=0.3, label="Change (structures)"),
-        ],
-        0.22,
-        3,
+        "Structures per error bin before and after test-time training",
+        f"Held-out shift groups, {sample}",
     )
-    below = "; ".join(
-        f"{method(keys[1])}: {_below(table, keys[0])} before, {_below(table, keys[1])} after" for keys in pairs
-    )
-    low = table[table.method == pairs[0][0]].sort_values(left).iloc[0]
+    handles = [
+        Patch(facecolor="white", edgecolor=MUTED, lw=0.9, label="Before TTT"),
+        Patch(facecolor=MUTED, edgecolor=MUTED, label="After TTT"),
+        Line2D([], [], ls="none", marker="$\\pm$", color=INK, ms=6, mew=0.3, label="Change (structures)"),
+    ]
+    _legend(figure, handles, 0.22, 3)
+    below = "; ".join(f"{method(b)} {_lowest(table, a)} before, {_lowest(table, b)} after" for a, b in pairs)
+    lowest = table[table.method == pairs[0][0]].sort_values(left).iloc[0]
     caption = (
-        f"Number of structures of all held-out shift groups per bin of the force MAE, before (open) and after (filled)"
-        f" test-time training; numbers: change. Counts are means over seeds. {sample}."
-        f" Structures below {low[right]:g} meV/Å: {below}."
+        "Number of structures of all held-out shift groups per bin of the force MAE, before (open) and after"
+        " (filled) test-time training; numbers: change. Counts are means over seeds."
+        f" In all {sample}. Structures below {lowest[right]:g} meV/Å: {below}."
     )
     return figure, caption
 
 
-def _below(table, key):
+def _lowest(table, key):
+    """'12 of 174': structures in the lowest error bin."""
     part = table[table.method == key].sort_values("bin_left_meV_per_A")
     return f"{count(part.n_structures.iloc[0])} of {count(part.n_structures.sum())}"
 
@@ -442,119 +484,114 @@ def _below(table, key):
 @styled
 def ttt_steps(tables):
     """Force MAE against the TTT step, per group."""
-    table = tables["steps"]
+    table, summary = tables["steps"], tables["summary"]
     table = table[~table.group.str.startswith("val_") & table.method.isin(BEFORE)]
     table = _need(table, "steps", "the reported groups")
-    groups = ordered(table.group, GROUPS)
-    methods = [k for k in ("joint_ttt", "joint_placebo", "freeze_ttt") if k in set(table.method)]
+    groups, methods = ordered(table.group, GROUPS), ordered(table.method, METHODS)
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
-    figure, panels = _canvas(
-        1.4 + 1.55 * rows, rows, columns, left=0.6, right=0.15, top=0.75, bottom=0.8, wspace=0.25, hspace=0.5,
-        sharex=True, sharey=True,
-    )  # fmt: skip
+    margins = {"left": 0.6, "right": 0.15, "top": 0.75, "bottom": 0.8, "wspace": 0.25, "hspace": 0.5}
+    figure, panels = _canvas(1.4 + 1.55 * rows, rows, columns, **margins, sharex=True, sharey=True)
     for panel, key in zip(panels.flat, groups):
         part = table[table.group == key]
         for name in methods:
             line = part[part.method == name].sort_values("step")
-            if len(line) == 0:
-                continue
-            panel.fill_between(line.step, line[LOW], line[HIGH], color=look(name)[0], alpha=0.15, lw=0, zorder=1)
+            panel.fill_between(
+                line.step, line[LOW], line[HIGH], color=look(name)[0], alpha=0.15, lw=0, zorder=1
+            )
             panel.plot(line.step, line[MEAN], zorder=3, **_marks(name))
         _accuracy(panel)
         panel.set_title(group(key), pad=4)
-        panel.text(
-            1, 1.02, f"n = {_span(part.n_structures)}", ha="right", va="bottom", transform=panel.transAxes, color=MUTED,
-            size=7,
-        )  # fmt: skip
-    for panel in panels.flat[len(groups) :]:
-        panel.set_visible(False)
+        _note(panel, f"n = {_span(part.n_structures)}")
     label = _scale(panels[0, 0], "y", _extent(table), "Force MAE (meV/Å)")
     for panel in panels[:, 0]:
         panel.set_ylabel(label)
-    for k in range(columns):
-        shown = [panels[r, k] for r in range(rows) if r * columns + k < len(groups)]
-        shown[-1].set_xlabel("TTT step")
-        shown[-1].tick_params(labelbottom=True)
+    _foot(panels, len(groups), "TTT step")
     last = table.step.max()
     panels[0, 0].set_xlim(-0.03 * last, 1.03 * last)
-    _head(
-        figure,
-        "Force error during test-time training (TTT)",
-        "Step 0 is the model before adaptation; the placebo adapts to the prior labels of another structure",
-    )
+    explained = "Step 0 is the model before adaptation"
+    if "joint_placebo" in methods:
+        explained += "; the placebo adapts to the prior labels of another structure"
+    _head(figure, "Force error during test-time training (TTT)", explained)
     band = Patch(color=MUTED, alpha=0.2, lw=0, label="95 % interval")
     _legend(figure, [*map(_handle, methods), band, _accuracy_handle()], 0.22, 5)
     caption = (
-        f"Force MAE against the number of TTT steps. Lines: mean over structures and seeds; bands: {INTERVAL}. "
-        + " ".join(f"{group(g)}: {_sample(tables['summary'], [g], methods)}." for g in groups)
-        + f" {ACCURACY}"
+        "Force MAE against the number of TTT steps. Lines: mean over structures and seeds; bands:"
+        f" {INTERVAL}. {_samples(summary, groups, methods)} {ACCURACY}"
     )
     return figure, caption
 
 
-def _staircase(panel, x, y, ends):
-    """Lowest error reachable at a given cost or less; ends: the right limit."""
+def _staircase(panel, x, y, end):
+    """Lowest error reachable at a given cost or less, up to the cost `end`."""
     order = np.lexsort((y, x))
     x, y = np.asarray(x)[order], np.minimum.accumulate(np.asarray(y)[order])
-    panel.step([*x, ends], [*y, y[-1]], where="post", color=PALE, lw=2.5, zorder=1)
+    panel.step([*x, end], [*y, y[-1]], where="post", color=PALE, lw=2.5, zorder=1)
+
+
+def _by_calls(panel, table):
+    """Methods in one column per number of prior calls, side by side in the order of their error."""
+    calls = table.prior_calls_per_structure.round(3)
+    levels = sorted(calls.unique())
+    lowest = []
+    for cluster, level in enumerate(levels):
+        members = table[calls == level].sort_values(MEAN)
+        for k, (key, row) in enumerate(members.iterrows()):
+            x = cluster + 0.8 * ((k + 0.5) / len(members) - 0.5)
+            panel.errorbar(x, row[MEAN], yerr=_interval(row), elinewidth=1.1, ls="none", **_marks(key))
+        lowest.append(members[MEAN].iloc[0])
+        if cluster:
+            panel.axvline(cluster - 0.5, color=PALE, lw=0.6)
+    _staircase(panel, np.arange(len(levels)) - 0.5, lowest, len(levels) - 0.5)
+    panel.set_xlim(-0.5, len(levels) - 0.5)
+    panel.set_xticks(range(len(levels)), [f"{v:.2g}" for v in levels])
+    panel.tick_params(axis="x", length=0)
+    panel.set_xlabel("Prior calls per predicted structure")
+
+
+def _by_seconds(panel, table, seconds):
+    """Methods by their time per structure; seconds: Series indexed by method."""
+    for key in seconds.index:
+        row = table.loc[key]
+        panel.errorbar(seconds[key], row[MEAN], yerr=_interval(row), elinewidth=1.1, ls="none", **_marks(key))
+    panel.set_xscale("log")
+    _staircase(panel, seconds, table[MEAN][seconds.index], seconds.max() * 2)
+    panel.set_xlim(seconds.min() / 2, seconds.max() * 2)
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    panel.set_xlabel("Seconds per structure, log scale")
 
 
 @styled
 def frontier(tables):
     """Force MAE against prior calls and against seconds per structure, all methods."""
     table = _need(tables["frontier"].dropna(subset=[MEAN]), "frontier", "any method").set_index("method")
-    seconds = tables["seconds"].set_index("method").seconds_per_structure
     methods = ordered(table.index, METHODS)
-    timed = [k for k in methods if k in seconds.index and seconds[k] > 0]
-    figure, panels = _canvas(3.5, 1, 2, left=0.65, right=2.05, top=0.75, bottom=0.5, wspace=0.3, sharey=True)
-    calls, clock = panels[0]
-    levels = sorted(table.prior_calls_per_structure.round(3).unique())
-    centres = []
-    for cluster, level in enumerate(levels):
-        members = [k for k in methods if round(table.prior_calls_per_structure[k], 3) == level]
-        members.sort(key=lambda k: table[MEAN][k])
-        for k, key in enumerate(members):
-            x = cluster + 0.8 * ((k + 0.5) / len(members) - 0.5)
-            calls.errorbar(x, table[MEAN][key], yerr=_interval(table.loc[key]), elinewidth=1.1, ls="none", **_marks(key))
-        centres.append(table[MEAN][members].min())
-        if cluster:
-            calls.axvline(cluster - 0.5, color=PALE, lw=0.6)
-    _staircase(calls, np.arange(len(levels)) - 0.5, centres, len(levels) - 0.5)
-    calls.set_xlim(-0.5, len(levels) - 0.5)
-    calls.set_xticks(range(len(levels)), [f"{v:.2g}" for v in levels])
-    calls.tick_params(axis="x", length=0)
-    calls.set_xlabel("Prior calls per predicted structure")
-    for key in timed:
-        clock.errorbar(
-            seconds[key], table[MEAN][key], yerr=_interval(table.loc[key]), elinewidth=1.1, ls="none", **_marks(key)
-        )
-    if timed:
-        clock.set_xscale("log")
-        low, high = seconds[timed].min() / 2, seconds[timed].max() * 2
-        _staircase(clock, seconds[timed], table[MEAN][timed], high)
-        clock.set_xlim(low, high)
-        clock.xaxis.set_minor_locator(NullLocator())
-        clock.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    clock.set_xlabel("Seconds per structure, log scale")
-    calls.set_ylabel(_scale(calls, "y", _extent(table), "Force MAE (meV/Å)"))
-    for title, panel in zip(("a  Cost in prior calls", "b  Cost in time (one core)"), (calls, clock)):
+    seconds = tables["seconds"].set_index("method").seconds_per_structure
+    seconds = _need(
+        seconds[seconds.index.isin(methods) & (seconds > 0)], "seconds", "any method of frontier.csv"
+    )
+    margins = {"left": 0.65, "right": 2.05, "top": 0.75, "bottom": 0.5, "wspace": 0.3}
+    figure, panels = _canvas(3.5, 1, 2, **margins, sharey=True)
+    _by_calls(panels[0, 0], table)
+    _by_seconds(panels[0, 1], table, seconds)
+    panels[0, 0].set_ylabel(_scale(panels[0, 0], "y", _extent(table), "Force MAE (meV/Å)"))
+    for title, panel in zip(("a  Cost in prior calls", "b  Cost in time (one core)"), panels[0]):
         _accuracy(panel)
         panel.set_title(title, pad=4)
     sample = _sample(tables["summary"], ["ood_all"], methods)
     _head(figure, "Accuracy and cost of every method", f"Held-out shift groups, {sample}")
     lowest = Line2D([], [], color=PALE, lw=2.5, label="Lowest error at this cost")
-    _legend(
-        figure, [*(_handle(k, line=False) for k in methods), lowest, _accuracy_handle()],2.8, 1, x=WIDTH - 1.95
-    )
-    missing = [method(k) for k in methods if k not in timed]
+    handles = [*(_handle(k, line=False) for k in methods), lowest, _accuracy_handle()]
+    _legend(figure, handles, 2.8, 1, x=WIDTH - 1.95)
+    missing = [method(k) for k in methods if k not in seconds.index]
     caption = (
-        f"Force MAE over all held-out shift groups against the cost of a prediction: (a) prior calls per structure"
-        f" (methods with equal numbers side by side, best first), (b) seconds per structure on one core, adaptation and"
-        f" prior calls included. Mean over structures and seeds; bars: {INTERVAL}; {sample}. Grey line: lowest mean error"
-        f" at this cost or less. {ACCURACY}" + (f" Not in (b), as no time was measured: {listed(missing)}." if missing else "")
+        "Force MAE over all held-out shift groups against the cost of a prediction: (a) prior calls per"
+        " structure (methods with equal numbers side by side, best first), (b) seconds per structure on one"
+        f" core, adaptation and prior calls included. Mean over structures and seeds; bars: {INTERVAL}; {sample}."
+        f" Grey line: lowest mean error at this cost or less. {ACCURACY}"
     )
-    return figure, caption
+    return figure, caption + (f" Not in (b), as no time was measured: {listed(missing)}." if missing else "")
 
 
 FIGURES = {
@@ -577,12 +614,16 @@ def draw(name, paths):
     function, needed = FIGURES[name]
     for table in needed:
         if table not in paths:
-            raise UserError(f"{name} needs the table {table}.csv, which was not given; run the evaluation first")
+            raise UserError(
+                f"{name} needs the table {table}.csv, which was not given; run the evaluation first"
+            )
     tables = {t: read_table(paths[t]) for t in needed}
     try:
         return function(tables)
     except (KeyError, AttributeError) as error:
-        raise UserError(f"{name}: a column is missing in {', '.join(f'{t}.csv' for t in needed)} ({error})") from error
+        raise UserError(
+            f"{name}: a column is missing in {', '.join(f'{t}.csv' for t in needed)} ({error})"
+        ) from error
 
 
 def find_tables(given):

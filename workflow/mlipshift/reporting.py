@@ -6,6 +6,7 @@ whatever the result.
 
 import base64
 import re
+from itertools import product
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,18 +34,18 @@ SECTIONS = (
     ("cost", "Cost", ("fig_frontier",)),
 )
 TILES = ("supervised", "joint", "joint_ttt", "prior", "delta")
+NO_CHOICE = ("zero", "joint_placebo", "joint_ttt_other")  # controls, and a method with fewer structures
 NEEDED = ("summary", "paired", "frontier", "failures", "seconds", "durations")
 
 
 def number(value, sign=False):
-    """'131', '55.2' or '4.16': three significant figures with a true minus sign; '–' for a missing value."""
+    """'131.0' or '−4.2', with a thousands separator and a true minus sign; '–' for a missing value."""
     if value is None or not np.isfinite(value):
         return "–"
-    size = abs(value)
-    digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2
-    text = f"{size:,.{digits}f}"
-    zero = float(text.replace(",", "")) == 0
-    return f"{'' if zero else '−' if value < 0 else '+' if sign else ''}{text}"
+    text = f"{abs(value):,.1f}"
+    if text == "0.0":
+        return text
+    return f"{'−' if value < 0 else '+' if sign else ''}{text}"
 
 
 def share(value):
@@ -91,8 +92,6 @@ VERBS = {-1: "lowers", 1: "raises", 0: "does not measurably change"}
 COMPARES = {-1: "is more accurate than", 1: "is less accurate than", 0: "cannot be told apart from"}
 
 
-
-
 class Results:
     """The tables of a run with look-ups by group and method.
 
@@ -117,18 +116,20 @@ def _first(rows):
     return None if len(rows) == 0 else rows.iloc[0]
 
 
-def change(row):
-    """'from X to Y meV/Å (paired difference D, 95 % interval [a, b]; n structures of m molecules, s seeds)'."""
+def change(row, sampled=True):
+    """'from X to Y meV/Å (paired difference D, 95 % interval [a, b]; sample)'."""
     return (
         f"from {number(row['baseline_mean_meV_per_A'])} to {number(row['method_mean_meV_per_A'])} meV/Å"
         f" (paired difference {number(row['difference_meV_per_A'], True)},"
-        f" 95 % interval {bracket(row['ci_low_meV_per_A'], row['ci_high_meV_per_A'], True)}; {sample(row)})"
+        f" 95 % interval {bracket(row['ci_low_meV_per_A'], row['ci_high_meV_per_A'], True)}"
+        + (f"; {sample(row)})" if sampled else ")")
     )
 
 
 def sentences(results):
     """The summary in plain words: list of {title, text}."""
-    found = [f(results) for f in (_shift, _ttt, _per_group, _placebo, _alternatives, _transfer, _refinement, _choice)]
+    parts = (_choice, _shift, _ttt, _per_group, _placebo, _alternatives, _transfer, _refinement)
+    found = [part(results) for part in parts]
     return [{"title": title, "text": text} for title, text in filter(None, found)]
 
 
@@ -139,15 +140,14 @@ def _shift(r):
     parts = {a: r.error("supervised", f"ood_{a}") for a in AXES}
     parts = {a: row for a, row in parts.items() if row is not None}
     text = (
-        f"On structures like the training set the supervised model has a force MAE of {error_of(near)}, on the held-out"
-        f" shift groups {error_of(far)}: {far[MEAN] / near[MEAN]:.1f} times the in-distribution error."
+        "On structures like the training set the supervised model has a force MAE of"
+        f" {error_of(near)}, on the held-out shift groups {error_of(far)}:"
+        f" {far[MEAN] / near[MEAN]:.1f} times the in-distribution error."
     )
     if parts:
         worst = max(parts, key=lambda a: parts[a][MEAN])
-        text += (
-            f" By group: {listed(f'{group(f"ood_{a}").lower()} {number(row[MEAN])}' for a, row in parts.items())} meV/Å;"
-            f" the largest error is on {group(f'ood_{worst}').lower()}."
-        )
+        each = listed(f"{AXES[a].lower()} {number(row[MEAN])}" for a, row in parts.items())
+        text += f" By group: {each} meV/Å; the largest is that of {AXES[worst].lower()}."
     return "The shift", text
 
 
@@ -158,10 +158,10 @@ def _ttt(r):
         if row is None:
             continue
         texts.append(
-            f"TTT {VERBS[verdict(row)]} the force MAE of the {method(before)} model on the held-out shift groups:"
-            f" {change(row)}. It improves {share(row['fraction_improved'])} of the structures and worsens"
-            f" {share(row['fraction_worsened'])}; {share(row['below_25_before'])} are below 25 meV/Å before and"
-            f" {share(row['below_25_after'])} after."
+            f"TTT {VERBS[verdict(row)]} the force MAE of the {method(before)} model on the held-out shift"
+            f" groups: {change(row)}. It improves {share(row['fraction_improved'])} of the structures and"
+            f" worsens {share(row['fraction_worsened'])}; {share(row['below_25_before'])} are below 25 meV/Å"
+            f" before and {share(row['below_25_after'])} after."
         )
     return ("Test-time training (TTT)", " ".join(texts)) if texts else None
 
@@ -173,16 +173,16 @@ def _per_group(r):
         return None
     near = r.pair("joint_ttt", "joint", "id_test")
     texts = [
-        f"{group(f'ood_{a}').lower()}: {number(row['difference_meV_per_A'], True)}"
+        f"{AXES[a].lower()} {number(row['difference_meV_per_A'], True)}"
         f" {bracket(row['ci_low_meV_per_A'], row['ci_high_meV_per_A'], True)}"
         for a, row in rows.items()
     ]
     lower = sum(verdict(row) < 0 for row in rows.values())
     higher = sum(verdict(row) > 0 for row in rows.values())
     text = (
-        f"With the Joint model, TTT lowers the error in {lower} of {len(rows)} shift groups, raises it in {higher}, and"
-        f" changes it by less than can be measured in {len(rows) - lower - higher}. Paired differences in meV/Å:"
-        f" {'; '.join(texts)}."
+        f"With the Joint model, TTT lowers the error in {lower} of {len(rows)} shift groups, raises it in"
+        f" {higher}, and changes it by less than can be measured in {len(rows) - lower - higher}. Paired"
+        f" differences in meV/Å: {'; '.join(texts)}."
     )
     if near is not None:
         text += f" In distribution it {VERBS[verdict(near)]} the error: {change(near)}."
@@ -199,12 +199,12 @@ def _placebo(r):
     )
     if real is not None and verdict(real) < 0:
         if verdict(placebo) >= 0:
-            text += " The gain of TTT therefore comes from the prior labels of the structure itself."
+            text += " The gain of TTT therefore needs the prior labels of the structure itself."
         else:
             gain = placebo["difference_meV_per_A"] / real["difference_meV_per_A"]
             text += (
-                f" The placebo reaches {share(gain)} of the gain of TTT, so this part does not need the prior labels of"
-                " the structure itself."
+                f" The placebo reaches {share(gain)} of the gain of TTT, so this part does not need the prior"
+                " labels of the structure itself."
             )
     return "Control", text
 
@@ -232,42 +232,46 @@ def _transfer(r):
         return None
     return (
         "One adaptation, many predictions",
-        f"Adapting on one geometry of a molecule {VERBS[verdict(row)]} the force MAE on its other geometries, for which no"
-        f" further prior call is made: {change(row)}.",
+        f"Adapting on one geometry of a molecule {VERBS[verdict(row)]} the force MAE on its other geometries,"
+        f" for which no further prior call is made: {change(row)}.",
     )
 
 
 def _refinement(r):
     texts = []
-    for base in ("supervised", "joint"):
-        for key, kind in ((f"{base}_rr", "as published"), (f"{base}_rr_fallback", "with a fallback to the trained radius")):
-            row = r.pair(key, base)
-            if row is not None:
-                texts.append(
-                    f"Radius refinement {kind} {VERBS[verdict(row)]} the force MAE of the {method(base)} model: {change(row)}."
-                )
+    kinds = {"rr": "as published", "rr_fallback": "with a fallback to the trained radius"}
+    for base, suffix in product(("supervised", "joint"), kinds):
+        row = r.pair(f"{base}_{suffix}", base)
+        if row is not None:
+            texts.append(
+                f"Radius refinement {kinds[suffix]} {VERBS[verdict(row)]} the force MAE of the {method(base)}"
+                f" model: {change(row, sampled=False)}."
+            )
     return ("Radius refinement (RR)", " ".join(texts)) if texts else None
 
 
 def _choice(r):
     """Which method has the lowest mean error, with and without prior calls."""
     table = r.tables["frontier"].dropna(subset=[MEAN])
-    table = table[~table.method.isin(["zero", "joint_placebo", "joint_ttt_other"])]  # other structures, or no method
+    table = table[~table.method.isin(NO_CHOICE)]
     if len(table) == 0:
         return None
     seconds = r.tables["seconds"].set_index("method").seconds_per_structure
 
     def named(row):
-        cost = f", {duration(seconds[row['method']])} per structure on one core" if row["method"] in seconds.index else ""
-        return f"{method(row['method'])} ({error_of(row)}{cost})"
+        key = row["method"]
+        cost = f", {duration(seconds[key])} per structure on one core" if key in seconds.index else ""
+        return f"{method(key)} ({error_of(row)}{cost})"
 
     best = table.loc[table[MEAN].idxmin()]
     free = table[table.prior_calls_per_structure == 0]
     text = f"The lowest mean force MAE on the held-out shift groups has {named(best)}"
     if len(free) and best["prior_calls_per_structure"] > 0:
-        text += f"; among the methods that need no prior call per structure it is {named(free.loc[free[MEAN].idxmin()])}"
-    reached = "below" if best[MEAN] <= CHEMICAL_ACCURACY else "above"
-    return "Which to use", f"{text}. The lowest mean is {reached} chemical accuracy ({CHEMICAL_ACCURACY} meV/Å)."
+        second = free.loc[free[MEAN].idxmin()]
+        text += f"; among the methods that need no prior call per structure it is {named(second)}"
+    reached = "below" if best[MEAN] < CHEMICAL_ACCURACY else "not below"
+    text += f". The lowest mean is {reached} chemical accuracy ({CHEMICAL_ACCURACY} meV/Å)."
+    return "Which to use", text
 
 
 def tiles(results):
@@ -290,8 +294,13 @@ def cell(text, value=None, title=None, colour=None):
     """One table cell; `value` is what sorting uses, numbers are aligned right."""
     if value is not None and not np.isfinite(value):
         value = None
-    return {"text": text, "sort": text if value is None else value, "title": title, "colour": colour,
-            "number": value is not None or text == "–"}  # fmt: skip
+    return {
+        "text": text,
+        "sort": text if value is None else value,
+        "title": title,
+        "colour": colour,
+        "number": value is not None or text == "–",
+    }
 
 
 def method_cell(key):
@@ -307,25 +316,37 @@ def methods_table(results):
     """All methods on the pooled held-out groups, with cost."""
     calls = results.tables["frontier"].set_index("method").prior_calls_per_structure
     seconds = results.tables["seconds"].set_index("method").seconds_per_structure
-    head = ["Method", "Mean (meV/Å)", "95 % interval (meV/Å)", "Median (meV/Å)", "Quartiles (meV/Å)", "Below 25 meV/Å",
-            f"Below {CHEMICAL_ACCURACY} meV/Å", "Prior calls per structure", "Time per structure", "Structures"]  # fmt: skip
+    head = [
+        "Method",
+        "Mean (meV/Å)",
+        "95 % interval (meV/Å)",
+        "Median (meV/Å)",
+        "Quartiles (meV/Å)",
+        "Below 25 meV/Å",
+        f"Below {CHEMICAL_ACCURACY} meV/Å",
+        "Prior calls per structure",
+        "Time per structure",
+        "Structures",
+    ]
     rows = []
     for key in ordered(results.summary.method, METHODS):
         row = results.error(key)
         if row is None:
             continue
         q25, q75 = row["q25_meV_per_A"], row["q75_meV_per_A"]
-        rows.append([
-            method_cell(key),
-            *_mean_cells(row),
-            cell(number(row["median_meV_per_A"]), row["median_meV_per_A"]),
-            cell(f"{number(q25)} to {number(q75)}", q25),
-            cell(share(row["below_25_meV_per_A"]), row["below_25_meV_per_A"]),
-            cell(share(row["below_43_meV_per_A"]), row["below_43_meV_per_A"]),
-            cell(f"{calls[key]:.2g}", calls[key]) if key in calls.index else cell("–"),
-            cell(duration(seconds[key]), seconds[key]) if key in seconds.index else cell("–"),
-            cell(count(row["n_structures"]), row["n_structures"]),
-        ])  # fmt: skip
+        rows.append(
+            [
+                method_cell(key),
+                *_mean_cells(row),
+                cell(number(row["median_meV_per_A"]), row["median_meV_per_A"]),
+                cell(f"{number(q25)} to {number(q75)}", q25),
+                cell(share(row["below_25_meV_per_A"]), row["below_25_meV_per_A"]),
+                cell(share(row["below_43_meV_per_A"]), row["below_43_meV_per_A"]),
+                cell(f"{calls[key]:.2g}", calls[key]) if key in calls.index else cell("–"),
+                cell(duration(seconds[key]), seconds[key]) if key in seconds.index else cell("–"),
+                cell(count(row["n_structures"]), row["n_structures"]),
+            ]
+        )
     return {"head": head, "rows": rows}
 
 
@@ -352,29 +373,46 @@ def groups_table(results):
 
 def paired_table(results):
     """Every paired comparison of every group."""
-    head = ["Group", "Method", "Baseline", "Baseline mean (meV/Å)", "Method mean (meV/Å)", "Difference (meV/Å)",
-            "95 % interval (meV/Å)", "Median relative change", "Improved", "Worsened", "Below 25 meV/Å before",
-            "Below 25 meV/Å after", "Structures", "Molecules"]  # fmt: skip
+    head = [
+        "Group",
+        "Method",
+        "Baseline",
+        "Baseline mean (meV/Å)",
+        "Method mean (meV/Å)",
+        "Difference (meV/Å)",
+        "95 % interval (meV/Å)",
+        "Median relative change",
+        "Improved",
+        "Worsened",
+        "Below 25 meV/Å before",
+        "Below 25 meV/Å after",
+        "Structures",
+        "Molecules",
+    ]
     place = {g: k for k, g in enumerate([ALL, *(g for g in GROUPS if g != ALL)])}
     table = results.paired.assign(_place=results.paired.group.map(place)).sort_values("_place", kind="stable")
     rows = []
     for row in table.to_dict("records"):
         numbers = [row[k] for k in ("baseline_mean_meV_per_A", "method_mean_meV_per_A")]
         difference, low, high = (row[f"{k}_meV_per_A"] for k in ("difference", "ci_low", "ci_high"))
-        shares = [row[k] for k in ("fraction_improved", "fraction_worsened", "below_25_before", "below_25_after")]
+        shares = [
+            row[k] for k in ("fraction_improved", "fraction_worsened", "below_25_before", "below_25_after")
+        ]
         relative = row["median_relative_change"]
-        rows.append([
-            cell(group(row["group"]), title=row["group"]),
-            method_cell(row["method"]),
-            method_cell(row["baseline"]),
-            *(cell(number(v), v) for v in numbers),
-            cell(number(difference, True), difference),
-            cell(bracket(low, high, True), low),
-            cell(f"{number(100 * relative, True)} %", relative),
-            *(cell(share(v), v) for v in shares),
-            cell(count(row["n_structures"]), row["n_structures"]),
-            cell(count(row["n_molecules"]), row["n_molecules"]),
-        ])  # fmt: skip
+        rows.append(
+            [
+                cell(group(row["group"]), title=row["group"]),
+                method_cell(row["method"]),
+                method_cell(row["baseline"]),
+                *(cell(number(v), v) for v in numbers),
+                cell(number(difference, True), difference),
+                cell(bracket(low, high, True), low),
+                cell(f"{number(100 * relative, True)} %", relative),
+                *(cell(share(v), v) for v in shares),
+                cell(count(row["n_structures"]), row["n_structures"]),
+                cell(count(row["n_molecules"]), row["n_molecules"]),
+            ]
+        )
     return {"head": head, "rows": rows}
 
 
@@ -384,12 +422,14 @@ def known_table(results):
     rows = []
     for key in ordered(results.summary.method, METHODS):
         number_of = calls[key] if key in calls.index else 0.0
-        rows.append([
-            method_cell(key),
-            cell(MEANING.get(key, "")),
-            cell("none" if number_of == 0 else f"{number_of:.2g} per structure"),
-            cell("none"),
-        ])  # fmt: skip
+        rows.append(
+            [
+                method_cell(key),
+                cell(MEANING.get(key, "")),
+                cell("none" if number_of == 0 else f"{number_of:.2g} per structure"),
+                cell("none"),
+            ]
+        )
     return {"head": ["Method", "What it is", "Prior labels", "Reference labels"], "rows": rows}
 
 
@@ -397,7 +437,10 @@ def failures_table(results):
     """Failed structures with stage and reason."""
     return {
         "head": ["Structure", "Stage", "Reason"],
-        "rows": [[cell(str(r[c])) for c in ("id", "stage", "reason")] for r in results.tables["failures"].to_dict("records")],
+        "rows": [
+            [cell(str(r[c])) for c in ("id", "stage", "reason")]
+            for r in results.tables["failures"].to_dict("records")
+        ],
     }
 
 
@@ -406,11 +449,15 @@ def durations_table(results):
     return {
         "head": ["Rule", "Jobs", "Total time", "Largest memory (MB)"],
         "rows": [
-            [cell(r["rule"]), cell(count(r["jobs"]), r["jobs"]), cell(duration(r["seconds_total"]), r["seconds_total"]),
-             cell(f"{r['max_rss_MB']:.0f}", r["max_rss_MB"])]
+            [
+                cell(r["rule"]),
+                cell(count(r["jobs"]), r["jobs"]),
+                cell(duration(r["seconds_total"]), r["seconds_total"]),
+                cell(f"{r['max_rss_MB']:.0f}", r["max_rss_MB"]),
+            ]
             for r in results.tables["durations"].to_dict("records")
         ],
-    }  # fmt: skip
+    }
 
 
 def flat(settings, prefix=""):
@@ -434,8 +481,12 @@ def figures(folder):
                 raise UserError(f"{path}: the report needs this figure; run `snakemake {name}`")
         text = caption.read_text(encoding="utf-8").strip()
         code = base64.b64encode(drawing.read_bytes()).decode()
-        out[name] = {"number": k, "source": f"data:image/svg+xml;base64,{code}", "caption": text,
-                     "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0]}  # fmt: skip
+        out[name] = {
+            "number": k,
+            "source": f"data:image/svg+xml;base64,{code}",
+            "caption": text,
+            "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0],
+        }
     return out
 
 
@@ -447,9 +498,12 @@ def render(template, tables, drawn, info):
     """
     results = Results(tables)
     environment = Environment(
-        loader=FileSystemLoader(template.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     return environment.get_template(template.name).render(
         info=info,
         interval=INTERVAL,

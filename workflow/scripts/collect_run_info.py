@@ -15,9 +15,18 @@ from mlipshift.errors import UserError
 from mlipshift.tables import write_table
 
 PACKAGES = (
-    "ase", "h5py", "matplotlib", "numpy", "pandas", "rdkit", "scipy", "snakemake", "tblite", "torch",
+    "ase",
+    "h5py",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "rdkit",
+    "scipy",
+    "snakemake",
+    "tblite",
+    "torch",
     "torch-geometric",
-)  # fmt: skip
+)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -42,13 +51,16 @@ def processor():
     return name.group(1).strip() if name else platform.processor() or platform.machine()
 
 
+def _git(*words):
+    command = ["git", "-C", str(REPOSITORY), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+
 def commit():
     """Commit of the repository, '-dirty' appended for changed tracked files; empty without git."""
     try:
-        run = lambda *words: subprocess.run(
-            ["git", "-C", str(REPOSITORY), *words], capture_output=True, text=True, check=True, timeout=20
-        ).stdout.strip()
-        return run("rev-parse", "HEAD") + ("-dirty" if run("status", "--porcelain", "--untracked-files=no") else "")
+        head = _git("rev-parse", "HEAD")
+        return head + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return ""
 

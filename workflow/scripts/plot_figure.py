@@ -20,8 +20,17 @@ if __name__ == "__main__":
         __doc__,
         {
             "name": {"help": f"one of {', '.join(plotting.FIGURES)}"},
-            "tables": {"type": Path, "nargs": "+", "help": "folder of tables, or the tables the figure needs"},
-            "timings": {"type": Path, "nargs": "+", "required": False, "help": "folder of seconds.csv, or the file"},
+            "tables": {
+                "type": Path,
+                "nargs": "+",
+                "help": "folder of tables, or the tables the figure needs",
+            },
+            "timings": {
+                "type": Path,
+                "nargs": "+",
+                "required": False,
+                "help": "folder of seconds.csv, or the file",
+            },
             "svg": {"type": Path},
             "png": {"type": Path},
             "caption": {"type": Path, "help": "text file of the caption"},
