@@ -1,0 +1,141 @@
+"""Settings: defaults and validation against the schema, and one clear line for what is wrong."""
+
+import difflib
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+
+from mlipshift.errors import UserError
+
+KINDS = {
+    "object": "a mapping of keys",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+def load(config, schema_path, sources=()):
+    """Settings with all defaults filled in; `config` stays as it is.
+
+    config: the merged settings as read from YAML or JSON; schema_path: JSON Schema (2020-12) as YAML.
+    sources: (name, settings) pairs in order of merging; the last that sets the offending key is named in the
+    message. Raises UserError with the first problem.
+    """
+    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    plain = json.loads(json.dumps(config))  # Snakemake hands over ordered and subclassed containers
+    filled = fill(schema, plain, schema)
+    errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda e: [str(p) for p in e.path])
+    if errors:
+        where, what = _explain(errors[0], schema)
+        more = f" ({len(errors) - 1} more to mend after this one)" if len(errors) > 1 else ""
+        raise UserError(f"{_source_of(where, sources)}: {what}{more}")
+    return filled
+
+
+def resolve(node, schema):
+    """Schema node with its $ref followed; keywords beside the $ref win."""
+    if "$ref" not in node:
+        return node
+    target = schema
+    for part in node["$ref"].removeprefix("#/").split("/"):
+        target = target[part]
+    return {**resolve(target, schema), **{k: v for k, v in node.items() if k != "$ref"}}
+
+
+def fill(node, value, schema):
+    """`value` with the defaults of a schema node; what does not fit is left for the validator."""
+    node = resolve(node, schema)
+    if "properties" not in node or not isinstance(value, dict):
+        return value
+    out = dict(value)
+    for key, child in node["properties"].items():
+        child = resolve(child, schema)
+        default = deepcopy(child.get("default", {} if "properties" in child else None))
+        if isinstance(default, dict) and isinstance(out.get(key), dict):
+            default |= out[key]
+        elif key in out:
+            default = out[key]
+        out[key] = fill(child, default, schema)
+    return out
+
+
+def _explain(error, schema):
+    """(path of the offending key, what is wrong and how to mend it) of a validation error."""
+    path = list(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))[0]
+        near = difflib.get_close_matches(str(unknown), known, 1)
+        mend = f"did you mean {near[0]!r}?" if near else f"remove it; known here: {', '.join(known)}"
+        return [*path, unknown], f"unknown key {_name([*path, unknown])!r}; {mend}"
+    node = resolve(error.schema, schema)
+    value = json.dumps(error.instance, ensure_ascii=False)
+    if len(value) > 60:
+        value = value[:57] + "..."
+    what = {"minItems": "is empty", "uniqueItems": f"{value} has the same entry twice"}.get(
+        error.validator, f"is {value}"
+    )
+    return path, f"{_name(path)!r} {what}; give {_mend(node, error)}"
+
+
+def _name(path):
+    """Dotted name of a key, list positions in brackets."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _mend(node, error):
+    """What to write instead of a wrong value."""
+    if error.validator == "type" and isinstance(error.instance, str) and _number_in(error.instance):
+        text = repr(float(error.instance))
+        # YAML 1.1 takes 1e-4 for text and 1.0e-4 for a number
+        text = text if "." in text or "e" not in text else text.replace("e", ".0e")
+        return f"a number; YAML reads this one as text, write {text}"
+    return "every entry once" if error.validator == "uniqueItems" else expected(node)
+
+
+def expected(node):
+    """What a resolved schema node accepts, in words."""
+    if "enum" in node:
+        return "one of " + ", ".join(map(str, node["enum"]))
+    kinds = [node["type"]] if isinstance(node["type"], str) else node["type"]
+    limits = {
+        "minimum": "of at least {}",
+        "exclusiveMinimum": "above {}",
+        "maximum": "of at most {}",
+        "exclusiveMaximum": "below {}",
+    }
+    bounds = [text.format(node[key]) for key, text in limits.items() if key in node]
+    words = " or ".join(KINDS[k] for k in kinds if k != "null")
+    if "items" in node:
+        words = ("a list, not empty" if node.get("minItems") else "a list") + f"; each entry {expected(node['items'])}"
+    return " ".join([words, " and ".join(bounds)]).strip() + (" or null" if "null" in kinds else "")
+
+
+def _number_in(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _source_of(path, sources):
+    """Name of the last source that sets the key; "config" if none does."""
+    for name, node in reversed(list(sources)):
+        try:
+            for part in path:
+                node = node[part]
+        except (KeyError, IndexError, TypeError):
+            continue
+        return name
+    return "config"

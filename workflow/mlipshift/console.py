@@ -1,0 +1,78 @@
+"""What a run shows on the terminal: one line per job, and at the very end one line per failed job.
+
+Works on the log records of Snakemake by their attributes, without importing Snakemake; what is not known
+here passes unchanged, so that no message is lost.
+"""
+
+import atexit
+import os
+import re
+import sys
+from pathlib import Path
+
+RELAY = "MLIPSHIFT_RELAY"  # set while a run relays the error lines of its jobs
+CHATTER = re.compile(
+    r"Assuming unrestricted|Building DAG|Using shell|Provided cores|Rules claiming|Select jobs|Execute \d|"
+    r"Config file .* is (extended|replaced)|host: |Shutting down|Exiting because|Complete log|Elapsed time|"
+    r"RuleException|Retrieving|Removing output|Will exit after|Terminating|"
+    r"(WorkflowError:\s*)?At least one job did not complete"
+)
+QUIET_EVENTS = {
+    "WORKFLOW_STARTED",
+    "RUN_INFO",
+    "RESOURCES_INFO",
+    "SHELLCMD",
+    "JOB_STARTED",
+    "JOB_FINISHED",
+    "PROGRESS",
+    "GROUP_INFO",
+    "GROUP_ERROR",
+}
+
+
+class Console:
+    """Log filter that prints progress by itself and keeps failures for the end."""
+
+    def __init__(self, stream=sys.stderr):
+        self.stream, self.total, self.started, self.failures = stream, 0, 0, {}
+
+    def filter(self, record):
+        """Whether the default handler is to print a record."""
+        event = getattr(getattr(record, "event", None), "name", None)
+        if event == "RUN_INFO":
+            self.total = record.stats.get("total", 0)
+        elif event == "JOB_INFO":
+            self.started += 1
+            text = " ".join((record.rule_msg or record.rule_name).split())
+            print(f"[{self.started}/{max(self.total, self.started)}] {text}", file=self.stream, flush=True)
+            return False
+        elif event == "JOB_ERROR":
+            self.failures[record.jobid] = failure(record.rule_name, list(record.log or []))
+            return False
+        return event not in QUIET_EVENTS and not CHATTER.match(record.getMessage().strip())
+
+    def summary(self):
+        """Print one line per distinct failure."""
+        for line in dict.fromkeys(self.failures.values()):
+            print(line, file=self.stream, flush=True)
+
+
+def failure(rule, logs):
+    """One line on a failed job: the last `error:` line of its logs, or where to look."""
+    where = f"rule {rule}" + (f", log {logs[0]}" if logs else "")
+    for path in logs:
+        lines = Path(path).read_text(errors="replace").splitlines() if Path(path).exists() else []
+        found = [line.split("error: ", 1)[1] for line in lines if "error: " in line]
+        if found:
+            return f"error: {found[-1]} ({where})"
+    return f"error: a job ended without a message, perhaps killed for memory or time ({where})"
+
+
+def install(logger):
+    """Put a Console on the default stream handler of Snakemake's logger; jobs then keep quiet about errors."""
+    console = Console()
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.addFilter(console)
+    os.environ[RELAY] = "1"
+    atexit.register(console.summary)

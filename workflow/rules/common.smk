@@ -1,0 +1,100 @@
+# Settings, checks and helpers that all rules share. Included first; the Snakefile has no configfile of its own.
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from snakemake.common.configfile import load_configfile
+from snakemake.logging import logger
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+
+from mlipshift import console, sources
+from mlipshift import config as settings_of
+from mlipshift.errors import UserError
+
+# what jobs inherit: the library, this interpreter where no conda environment is used, and one thread each
+os.environ["PYTHONPATH"] = str(Path(workflow.basedir) / "workflow")
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+# --verbose, --printshellcmds and --dryrun give Snakemake's own output
+if workflow.is_main_process and not (
+    workflow.output_settings.dryrun
+    or workflow.output_settings.verbose
+    or workflow.output_settings.printshellcmds
+):
+    console.install(logger)
+
+
+def refuse(message):
+    """End with one line; an exception would come with a traceback or a wall of text."""
+    sys.exit(f"error: {message}")
+
+
+configfile: "config/config.yaml"
+
+
+try:
+    config = settings_of.load(
+        config,
+        Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml",
+        [
+            *(
+                (path, load_configfile(path))
+                for path in ["config/config.yaml", *workflow.overwrite_configfiles]
+            ),
+            ("--config", workflow.config_settings.config),
+        ],
+    )
+except UserError as error:
+    refuse(error)
+
+if (
+    workflow.resource_settings.cores is not None
+    and workflow.resource_settings.cores < 1
+):
+    # Snakemake would wait for ever
+    refuse("--cores is 0; give at least 1, for example --cores 4 (with make: CORES=4)")
+
+
+def code(script):
+    """Inputs `script` and `library` of a rule: an edit re-runs exactly the rules that use the file."""
+    path = f"workflow/scripts/{script}.py"
+    return {"script": path, "library": sources.library_of(path, "workflow") if Path(path).exists() else []}
+
+
+def as_json(subtree):
+    """Settings as one line of JSON for a command line; sorted keys, so that their order never re-runs a rule."""
+    return json.dumps(subtree, sort_keys=True)
+
+
+def present(paths, key):
+    """The paths; one line if a file is missing, naming the setting `key` that asks for it."""
+    for path in paths:
+        if not Path(path).is_file():
+            refuse(
+                f"{path}: no such file; correct {key} in the configuration or put the file there"
+            )
+    return paths
+
+
+def input_files():
+    """Input function: data files of all groups. Checked only when a target needs them."""
+    files = config["data"]["files"]
+    return lambda wildcards: [
+        p for group in files for p in present(files[group], f"data.files.{group}")
+    ]
+
+
+def checksum_file():
+    """Input function: the checksum file, nothing if none is configured."""
+    path = config["data"]["checksums"]
+    return lambda wildcards: present([path] if path else [], "data.checksums")

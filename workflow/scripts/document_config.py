@@ -1,0 +1,113 @@
+"""Write config/config.yaml and config/README.md from the schema, the one place where settings are defined."""
+
+from pathlib import Path
+
+import yaml
+
+from mlipshift import cli
+from mlipshift.config import expected, fill, resolve
+
+HEAD = """\
+# Settings of the reproduction, all at their defaults. Generated from workflow/schemas/config.schema.yaml
+# by `make config`; config/README.md is the manual. For a run of your own, put only the keys that differ
+# into another file and give it with --configfile.
+"""
+MANUAL = """\
+# Parameter manual
+
+Generated from `workflow/schemas/config.schema.yaml` by `make config`; a test fails when it is stale.
+
+`config/config.yaml` holds every setting at its default. For a run of your own, write only the keys that differ
+into another file; it is merged over the defaults, key by key, and lists are replaced whole:
+
+```sh
+snakemake --cores 4 --configfile my.yaml
+```
+
+`config/smoke.yaml` is an example: the whole pipeline at its smallest. An unknown key, a wrong type or an impossible
+value ends the run before it starts, with one line that names the file, the key and the mend. A changed setting re-runs
+the rules that use it and nothing else.
+"""
+
+
+def leaves(node, schema, path=(), default=None):
+    """Yield (path, schema node, default) of every key in order; of sections the default is None."""
+    node = resolve(node, schema)
+    for key, child in node["properties"].items():
+        child = resolve(child, schema)
+        here = (*path, key)
+        if "properties" in child:
+            yield here, child, None
+            yield from leaves(child, schema, here, default[key])
+        else:
+            yield here, child, default[key]
+
+
+def scalar(value):
+    """YAML of a scalar or a flat list in one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6).removesuffix("...\n")
+    return text.strip().replace("1.0e-0", "1.0e-")
+
+
+def sentence(node):
+    """Description with its unit."""
+    return node["description"] + (f" Unit: {node['unit']}." if "unit" in node else "")
+
+
+def wrap(text, width):
+    """Lines of at most `width` characters."""
+    lines = [""]
+    for word in text.split():
+        if len(lines[-1]) + len(word) + 1 > width and lines[-1]:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def default_config(schema, values):
+    """Text of the commented configuration file."""
+    lines = [HEAD]
+    for path, node, default in leaves(schema, schema, (), values):
+        indent = "  " * (len(path) - 1)
+        if len(path) == 1:
+            lines.append("")
+        lines += [f"{indent}# {line}" for line in wrap(sentence(node), 100 - len(indent))]
+        lines.append(f"{indent}{path[-1]}:" + ("" if "properties" in node else f" {scalar(default)}"))
+    return "\n".join(lines) + "\n"
+
+
+def manual(schema, values):
+    """Text of the parameter manual: one table per section."""
+    lines = [MANUAL]
+    section = None
+    for path, node, default in leaves(schema, schema, (), values):
+        if "properties" in node:
+            if len(path) == 1:
+                section = path[0]
+                lines += [f"\n## `{section}`\n", node["description"], ""]
+                lines += ["| key | meaning | unit | accepted | default |", "|---|---|---|---|---|"]
+            else:
+                lines.append(f"| **`{'.'.join(path)}`** | **{node['description']}** | | | |")
+            continue
+        row = (f"`{'.'.join(path)}`", node["description"], node.get("unit", ""), expected(node), f"`{scalar(default)}`")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(args):
+    schema = yaml.safe_load(args.schema.read_text(encoding="utf-8"))
+    values = fill(schema, {}, schema)
+    args.config.write_text(default_config(schema, values), encoding="utf-8")
+    args.manual.write_text(manual(schema, values), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        __doc__,
+        {
+            "schema": {"type": Path, "help": "JSON Schema of the settings, as YAML"},
+            "config": {"type": Path, "help": "commented default configuration to write"},
+            "manual": {"type": Path, "help": "parameter manual to write"},
+        },
+    )
