@@ -1,8 +1,6 @@
 # Reproduction of Kreiman & Krishnapriyan, "Understanding and mitigating distribution shifts for
 # universal machine learning interatomic potentials", Digital Discovery 2026.
 
-configfile: "config/config.yaml"
-
 
 include: "workflow/rules/common.smk"
 

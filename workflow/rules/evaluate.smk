@@ -35,13 +35,18 @@ STRATEGIES = ["supervised", "delta", "freeze", "joint"]
 
 rule evaluate:
     input:
+        **code("evaluate"),
         frames=rules.curate.output.test,
         reference=rules.curate.output.test_reference,
         prior="results/prior/test.h5",
         train=rules.curate.output.train,
         train_reference=rules.curate.output.train_reference,
         shifts=rules.diagnose_shifts.output.shifts,
-        base=expand("results/predictions/{strategy}/seed{seed}.h5", strategy=STRATEGIES, seed=SEEDS),
+        base=expand(
+            "results/predictions/{strategy}/seed{seed}.h5",
+            strategy=STRATEGIES,
+            seed=SEEDS,
+        ),
         refined=expand(
             "results/refine/{strategy}/seed{seed}{kind}.h5",
             strategy=config["refine"]["strategies"],
@@ -49,7 +54,9 @@ rule evaluate:
             kind=["", "_fallback"],
         ),
         adapted=[
-            f"results/adapt/{mode}/{strategy}/seed{seed}.h5" for mode, strategy in ADAPTED for seed in SEEDS
+            f"results/adapt/{mode}/{strategy}/seed{seed}.h5"
+            for mode, strategy in ADAPTED
+            for seed in SEEDS
         ],
         failures=[
             "results/failures/curate.csv",
@@ -61,13 +68,8 @@ rule evaluate:
                 for seed in SEEDS
             ),
         ],
-        **code("evaluate"),
     output:
         **{name: f"results/tables/{name}.csv" for name in TABLES},
-    params:
-        directory=subpath(output.summary, parent=True),
-        resamples=config["statistics"]["resamples"],
-        seed=config["statistics"]["seed"],
     log:
         "logs/evaluate.log",
     benchmark:
@@ -78,6 +80,10 @@ rule evaluate:
     resources:
         mem_mb=4000,
         runtime="30m",
+    params:
+        directory="results/tables",
+        resamples=config["statistics"]["resamples"],
+        seed=config["statistics"]["seed"],
     message:
         "Compare all methods with the reference labels, paired and with bootstrap intervals."
     shell:
@@ -89,18 +95,24 @@ rule evaluate:
 
 rule summarise_timings:
     input:
+        **code("summarise_timings"),
         tables=rules.evaluate.output.summary,
         prior="results/timings/prior/test.json",
-        base=expand("results/timings/predict/{strategy}_{seed}.json", strategy=STRATEGIES, seed=SEEDS),
+        base=expand(
+            "results/timings/predict/{strategy}_{seed}.json",
+            strategy=STRATEGIES,
+            seed=SEEDS,
+        ),
         refined=expand(
             "results/timings/refine/{strategy}_{seed}.json",
             strategy=config["refine"]["strategies"],
             seed=SEEDS,
         ),
         adapted=[
-            f"results/timings/adapt/{mode}_{strategy}_{seed}.json" for mode, strategy in ADAPTED for seed in SEEDS
+            f"results/timings/adapt/{mode}_{strategy}_{seed}.json"
+            for mode, strategy in ADAPTED
+            for seed in SEEDS
         ],
-        **code("summarise_timings"),
     output:
         "results/timings/seconds.csv",
     log:
@@ -120,23 +132,23 @@ rule summarise_timings:
 
 rule collect_run_info:
     input:
-        tables=rules.evaluate.output.summary,
         **code("collect_run_info"),
+        tables=rules.evaluate.output.summary,
     output:
         info="results/run_info.json",
         durations="results/timings/durations.csv",
-    params:
-        config=as_json(config),
-        seeds=SEEDS,
     log:
         "logs/collect_run_info.log",
+    localrule: True
     conda:
         "../../envs/figures.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=1000,
         runtime="10m",
+    params:
+        config=as_json(config),
+        seeds=SEEDS,
     message:
         "Record versions, seeds, hardware and durations of this run."
     shell:
@@ -146,9 +158,9 @@ rule collect_run_info:
 
 rule figure:
     input:
+        **code("plot_figure"),
         tables=[f"results/tables/{name}.csv" for name in TABLES],
         timings=rules.summarise_timings.output,
-        **code("plot_figure"),
     output:
         svg=report(
             "results/figures/{figure}.svg",
@@ -158,18 +170,18 @@ rule figure:
         ),
         png="results/figures/{figure}.png",
         caption="results/figures/{figure}.txt",
-    params:
-        tables=subpath(input.tables[0], parent=True),
-        timings=subpath(input.timings, parent=True),
     log:
         "logs/figure/{figure}.log",
+    localrule: True
     conda:
         "../../envs/figures.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=1500,
         runtime="10m",
+    params:
+        tables="results/tables",
+        timings="results/timings",
     message:
         "Draw {wildcards.figure} from the tables."
     shell:
@@ -179,28 +191,28 @@ rule figure:
 
 rule make_report:
     input:
+        **code("make_report"),
         tables=[f"results/tables/{name}.csv" for name in TABLES],
         shifts=rules.diagnose_shifts.output.summary,
         timings=rules.summarise_timings.output,
         figures=expand("results/figures/{figure}.svg", figure=FIGURES),
         info=rules.collect_run_info.output.info,
         template="workflow/report/report.html.j2",
-        **code("make_report"),
     output:
         "results/report.html",
-    params:
-        tables=subpath(input.tables[0], parent=True),
-        timings=subpath(input.timings, parent=True),
-        figures=subpath(input.figures[0], parent=True),
     log:
         "logs/make_report.log",
+    localrule: True
     conda:
         "../../envs/figures.yaml"
-    localrule: True
     threads: 1
     resources:
         mem_mb=1500,
         runtime="10m",
+    params:
+        tables="results/tables",
+        timings="results/timings",
+        figures="results/figures",
     message:
         "Write the report, one HTML file."
     shell:

@@ -11,12 +11,10 @@ rule relabel:
 
 rule sample_geometries:
     input:
-        molecules="resources/benchmark/molecules.csv",
         **code("sample_geometries"),
+        molecules="resources/benchmark/molecules.csv",
     output:
         "results/labelling/geometries.extxyz",
-    params:
-        seed=config["labelling"]["seed"],
     log:
         "logs/labelling/sample_geometries.log",
     conda:
@@ -25,6 +23,8 @@ rule sample_geometries:
     resources:
         mem_mb=2000,
         runtime="30m",
+    params:
+        seed=config["labelling"]["seed"],
     message:
         "Sample benchmark geometries with GFN2-xTB dynamics and normal modes."
     shell:
@@ -34,14 +34,11 @@ rule sample_geometries:
 
 rule label_reference:
     input:
-        geometries=rules.sample_geometries.output[0],
         **code("label_reference"),
+        geometries=rules.sample_geometries.output[0],
     output:
         frames="results/labelling/shards/{shard}.extxyz",
         failures="results/labelling/shards/{shard}.failures.csv",
-    params:
-        settings=as_json(config["labelling"]["level"]),
-        shards=config["labelling"]["shards"],
     log:
         "logs/labelling/label_reference_{shard}.log",
     conda:
@@ -50,6 +47,9 @@ rule label_reference:
     resources:
         mem_mb=4000,
         runtime="4h",
+    params:
+        settings=as_json(config["labelling"]["level"]),
+        shards=config["labelling"]["shards"],
     message:
         "Label shard {wildcards.shard} of the benchmark with PySCF."
     shell:
@@ -60,6 +60,7 @@ rule label_reference:
 
 rule assemble_benchmark:
     input:
+        **code("assemble_benchmark"),
         molecules="resources/benchmark/molecules.csv",
         shards=expand(
             "results/labelling/shards/{shard}.extxyz",
@@ -69,13 +70,9 @@ rule assemble_benchmark:
             "results/labelling/shards/{shard}.failures.csv",
             shard=range(config["labelling"]["shards"]),
         ),
-        **code("assemble_benchmark"),
     output:
         sums="results/labelling/benchmark/SHA256SUMS",
         sheet="results/labelling/benchmark/DATASHEET.md",
-    params:
-        directory=subpath(output.sums, parent=True),
-        settings=as_json(config["labelling"]),
     log:
         "logs/labelling/assemble_benchmark.log",
     conda:
@@ -84,6 +81,9 @@ rule assemble_benchmark:
     resources:
         mem_mb=1000,
         runtime="10m",
+    params:
+        directory=subpath(output.sums, parent=True),
+        settings=as_json(config["labelling"]),
     message:
         "Write the labelled benchmark, one file per group, with data sheet and checksums."
     shell:

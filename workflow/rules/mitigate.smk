@@ -20,16 +20,15 @@ MODEL = "results/models/{strategy}/seed{seed}/weights.pt"
 
 rule predict:
     input:
+        **code("predict"),
         model=MODEL,
         frames=rules.curate.output.test,
-        prior=lambda wildcards: (["results/prior/test.h5"] if wildcards.strategy == "delta" else []),
-        **code("predict"),
+        prior=lambda wildcards: (
+            ["results/prior/test.h5"] if wildcards.strategy == "delta" else []
+        ),
     output:
         predictions="results/predictions/{strategy}/seed{seed}.h5",
         timing="results/timings/predict/{strategy}_{seed}.json",
-    params:
-        directory=subpath(input.model, parent=True),
-        prior=lambda wildcards, input: f"--prior {input.prior}" if input.prior else "",
     log:
         "logs/predict/{strategy}_{seed}.log",
     benchmark:
@@ -40,6 +39,9 @@ rule predict:
     resources:
         mem_mb=2000,
         runtime="30m",
+    params:
+        directory=subpath(input.model, parent=True),
+        prior=lambda wildcards, input: f"--prior {input.prior}" if input.prior else "",
     message:
         "Predict the test structures with {wildcards.strategy}, seed {wildcards.seed}, unadapted."
     shell:
@@ -49,20 +51,15 @@ rule predict:
 
 rule refine_radius:
     input:
+        **code("refine"),
         model=MODEL,
         train=rules.curate.output.train,
         frames=rules.curate.output.test,
-        **code("refine"),
     output:
         predictions="results/refine/{strategy}/seed{seed}.h5",
         fallback="results/refine/{strategy}/seed{seed}_fallback.h5",
         choices="results/refine/{strategy}/seed{seed}_radii.csv",
         timing="results/timings/refine/{strategy}_{seed}.json",
-    params:
-        directory=subpath(input.model, parent=True),
-        radii=config["refine"]["radii_A"],
-        variant=config["spectra"]["variant"],
-        sigma=config["statistics"]["sigma"],
     log:
         "logs/refine/{strategy}_{seed}.log",
     benchmark:
@@ -73,6 +70,11 @@ rule refine_radius:
     resources:
         mem_mb=2000,
         runtime="30m",
+    params:
+        directory=subpath(input.model, parent=True),
+        radii=config["refine"]["radii_A"],
+        variant=config["spectra"]["variant"],
+        sigma=config["statistics"]["sigma"],
     message:
         "Refine the radius of every test graph for {wildcards.strategy}, seed {wildcards.seed}."
     shell:
@@ -84,18 +86,14 @@ rule refine_radius:
 
 rule adapt_model:
     input:
+        **code("adapt"),
         model=MODEL,
         frames=rules.curate.output.test,
         prior="results/prior/test.h5",
-        **code("adapt"),
     output:
         predictions="results/adapt/{mode}/{strategy}/seed{seed}.h5",
         failures="results/failures/adapt_{mode}_{strategy}_{seed}.csv",
         timing="results/timings/adapt/{mode}_{strategy}_{seed}.json",
-    params:
-        directory=subpath(input.model, parent=True),
-        settings=as_json(TTT_SETTINGS),
-        geometries=config["ttt"]["geometries"],
     log:
         "logs/adapt/{mode}_{strategy}_{seed}.log",
     benchmark:
@@ -106,6 +104,10 @@ rule adapt_model:
     resources:
         mem_mb=3000,
         runtime="2h",
+    params:
+        directory=subpath(input.model, parent=True),
+        settings=as_json(TTT_SETTINGS),
+        geometries=config["ttt"]["geometries"],
     message:
         "Test-time training, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}."
     shell:

@@ -5,17 +5,15 @@ SETS = {"pretrain": "results/frames/pretrain.h5", "test": "results/frames/test.h
 
 rule curate:
     input:
+        **code("curate"),
         files=input_files(),
         checksums=checksum_file(),
-        **code("curate"),
     output:
         train="results/frames/train.h5",
         train_reference="results/reference/train.h5",
         test="results/frames/test.h5",
         test_reference="results/reference/test.h5",
         failures="results/failures/curate.csv",
-    params:
-        settings=as_json(config["data"]),
     log:
         "logs/curate.log",
     benchmark:
@@ -26,6 +24,8 @@ rule curate:
     resources:
         mem_mb=2000,
         runtime="20m",
+    params:
+        settings=as_json(config["data"]),
     message:
         "Check and convert the input structures; test labels go into a store of their own."
     shell:
@@ -37,14 +37,10 @@ rule curate:
 
 rule augment:
     input:
-        frames=rules.curate.output.train,
         **code("augment"),
+        frames=rules.curate.output.train,
     output:
         SETS["pretrain"],
-    params:
-        copies=config["prior"]["rattled_copies"],
-        sigma=config["prior"]["rattle_sigma_A"],
-        seed=config["prior"]["seed"],
     log:
         "logs/augment.log",
     benchmark:
@@ -55,6 +51,10 @@ rule augment:
     resources:
         mem_mb=2000,
         runtime="10m",
+    params:
+        copies=config["prior"]["rattled_copies"],
+        sigma=config["prior"]["rattle_sigma_A"],
+        seed=config["prior"]["seed"],
     message:
         "Add rattled copies of the training structures for the prior to label."
     shell:
@@ -64,14 +64,12 @@ rule augment:
 
 rule label_prior:
     input:
-        frames=lambda wildcards: SETS[wildcards.set],
         **code("label_prior"),
+        frames=lambda wildcards: SETS[wildcards.set],
     output:
         labels="results/prior/shards/{set}/{scatteritem}.h5",
         failures="results/prior/shards/{set}/{scatteritem}.csv",
         timing="results/prior/shards/{set}/{scatteritem}.json",
-    params:
-        method=config["prior"]["method"],
     log:
         "logs/label_prior/{set}_{scatteritem}.log",
     benchmark:
@@ -82,6 +80,8 @@ rule label_prior:
     resources:
         mem_mb=1000,
         runtime="2h",
+    params:
+        method=config["prior"]["method"],
     message:
         "Label shard {wildcards.scatteritem} of the {wildcards.set} structures with {params.method}."
     shell:
@@ -92,11 +92,11 @@ rule label_prior:
 
 rule gather_prior:
     input:
+        **code("gather_prior"),
         frames=lambda wildcards: SETS[wildcards.set],
         shards=gather.prior("results/prior/shards/{{set}}/{scatteritem}.h5"),
         failures=gather.prior("results/prior/shards/{{set}}/{scatteritem}.csv"),
         timings=gather.prior("results/prior/shards/{{set}}/{scatteritem}.json"),
-        **code("gather_prior"),
     output:
         labels="results/prior/{set}.h5",
         failures="results/failures/prior_{set}.csv",
@@ -121,18 +121,14 @@ rule gather_prior:
 
 rule diagnose_shifts:
     input:
+        **code("diagnose"),
         train=rules.curate.output.train,
         test=rules.curate.output.test,
         prior_train="results/prior/pretrain.h5",
         prior_test="results/prior/test.h5",
-        **code("diagnose"),
     output:
         shifts="results/tables/shifts.csv",
         summary="results/tables/shift_summary.csv",
-    params:
-        cutoff=config["spectra"]["cutoff_A"],
-        variant=config["spectra"]["variant"],
-        sigma=config["statistics"]["sigma"],
     log:
         "logs/diagnose_shifts.log",
     benchmark:
@@ -143,6 +139,10 @@ rule diagnose_shifts:
     resources:
         mem_mb=2000,
         runtime="20m",
+    params:
+        cutoff=config["spectra"]["cutoff_A"],
+        variant=config["spectra"]["variant"],
+        sigma=config["statistics"]["sigma"],
     message:
         "Measure every structure's distance from the training set on the three shift axes."
     shell:

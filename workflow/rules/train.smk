@@ -1,6 +1,8 @@
 # Training of the two-head potential: strategy x seed.
 
-ARCHITECTURE = {("cutoff" if k == "cutoff_A" else k): v for k, v in config["model"].items()}
+ARCHITECTURE = {
+    ("cutoff" if k == "cutoff_A" else k): v for k, v in config["model"].items()
+}
 
 
 def strategy_inputs(wildcards):
@@ -20,7 +22,9 @@ def strategy_inputs(wildcards):
 def strategy_options(wildcards, input):
     """Command-line options for the inputs above; a model is named by its directory."""
     names = ("reference", "prior_frames", "prior")
-    options = [f"--{n.replace('_', '-')} {input[n]}" for n in names if n in input.keys()]
+    options = [
+        f"--{n.replace('_', '-')} {input[n]}" for n in names if n in input.keys()
+    ]
     if "base" in input.keys():
         options.append(f"--base {Path(input.base).parent}")
     return " ".join(options)
@@ -29,29 +33,29 @@ def strategy_options(wildcards, input):
 rule train_model:
     input:
         unpack(strategy_inputs),
-        frames=rules.curate.output.train,
         **code("train"),
+        frames=rules.curate.output.train,
     output:
         weights="results/models/{strategy}/seed{seed}/weights.pt",
         card="results/models/{strategy}/seed{seed}/model.json",
         timing="results/timings/train/{strategy}_{seed}.json",
+    log:
+        "logs/train/{strategy}_{seed}.log",
+    benchmark:
+        "results/benchmarks/train/{strategy}_{seed}.tsv"
+    # the critical path starts with pre-training
+    priority: 10
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime="1h",
     params:
         architecture=as_json(ARCHITECTURE),
         settings=lambda wildcards: as_json(config["training"][wildcards.strategy]),
         options=strategy_options,
         directory=subpath(output.weights, parent=True),
-    log:
-        "logs/train/{strategy}_{seed}.log",
-    benchmark:
-        "results/benchmarks/train/{strategy}_{seed}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: 1
-    # the critical path starts with pre-training
-    priority: 10
-    resources:
-        mem_mb=3000,
-        runtime="1h",
     message:
         "Train strategy {wildcards.strategy} with seed {wildcards.seed}."
     shell:

@@ -1,0 +1,141 @@
+"""The whole pipeline on its smallest setting: outputs, determinism, no label leak, minimal re-runs."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import h5py
+import pandas as pd
+import pytest
+from ase.io import read, write
+from conftest import ROOT, SMOKE, copy_repository, snakemake
+
+TARGETS = [
+    "all",
+    "diagnose",
+    "prior",
+    "train",
+    "refine",
+    "adapt",
+    "figures",
+    "report",
+    "fig_shift_axes",
+    "fig_force_norm",
+    "fig_connectivity",
+    "fig_error_bins",
+    "fig_ttt_steps",
+    "fig_frontier",
+]
+
+
+def planned(process):
+    """{rule: count} of a dry run."""
+    table = re.search(r"job\s+count\n-+\s+-+\n(.*?)\n\n", process.stdout + process.stderr, re.S)
+    return {} if table is None else {r.split()[0]: int(r.split()[1]) for r in table.group(1).splitlines()}
+
+
+def test_outputs(smoke_run):
+    results = smoke_run / "results"
+    assert (results / "report.html").stat().st_size > 50_000
+    assert len(list((results / "figures").glob("*.svg"))) == 6
+    summary = pd.read_csv(results / "tables/summary.csv")
+    assert {"zero", "prior", "supervised", "delta", "freeze", "freeze_ttt", "joint", "joint_ttt"} <= set(
+        summary["method"]
+    )
+    assert {"id_test", "ood_all", "ood_new_elements", "ood_connectivity", "ood_force_norm", "ood_larger"} <= set(
+        summary["group"]
+    )
+    assert summary["mean_meV_per_A"].notna().all()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_named_target(smoke_run, target):
+    assert "Nothing to be done" in snakemake(smoke_run, "-n", target, *SMOKE).stdout + "Nothing to be done" * (
+        target == "all"
+    )
+    assert snakemake(smoke_run, "-n", "--forceall", target, *SMOKE).returncode == 0
+
+
+def test_second_run_does_nothing(smoke_run):
+    assert planned(snakemake(smoke_run, "-n", *SMOKE)) == {}
+
+
+def test_a_ttt_parameter_reruns_only_adaptation_and_what_follows(smoke_run):
+    jobs = planned(snakemake(smoke_run, "-n", *SMOKE, "--config", 'ttt={"learning_rate":0.0011}'))
+    assert set(jobs) == {
+        "adapt_model",
+        "evaluate",
+        "summarise_timings",
+        "collect_run_info",
+        "figure",
+        "make_report",
+        "all",
+        "total",
+    }
+
+
+def test_a_library_edit_reruns_only_the_rules_that_use_it(smoke_run, tmp_path):
+    twin = tmp_path / "twin"
+    shutil.copytree(smoke_run, twin, symlinks=True)
+    with open(twin / "workflow/mlipshift/refinement.py", "a") as handle:
+        handle.write("\n# edited\n")
+    jobs = set(planned(snakemake(twin, "-n", *SMOKE)))
+    assert "refine_radius" in jobs
+    assert not jobs & {"curate", "train_model", "adapt_model", "predict", "label_prior"}
+
+
+def tables(directory):
+    return {p.name: p.read_bytes() for p in sorted((directory / "results/tables").glob("*.csv"))}
+
+
+def test_two_runs_give_identical_tables(smoke_run, tmp_path):
+    twin = copy_repository(tmp_path / "twin")
+    snakemake(twin, *SMOKE)
+    first, second = tables(smoke_run), tables(twin)
+    assert first.keys() == second.keys() and len(first) >= 12
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_reference_labels_of_test_structures_change_no_prediction(smoke_run, tmp_path):
+    """Delete every reference label of the test groups and predict, refine and adapt again."""
+    twin = copy_repository(tmp_path / "unlabelled")
+    for path in (twin / "resources/benchmark").glob("*.extxyz"):
+        if path.name == "train.extxyz":
+            continue
+        frames = read(path, index=":")
+        for atoms in frames:
+            atoms.calc = None
+            atoms.info.pop("REF_energy")
+            atoms.arrays.pop("REF_forces")
+        write(path, frames, format="extxyz")
+    snakemake(twin, *SMOKE, "--config", 'data={"checksums":null}', "--until", "predict", "refine_radius", "adapt_model")
+    with h5py.File(twin / "results/reference/test.h5") as handle:
+        assert not handle["ok"][:].any()
+    compared = 0
+    for kind in ("predictions", "refine", "adapt"):
+        for path in sorted((smoke_run / "results" / kind).rglob("*.h5")):
+            other = twin / path.relative_to(smoke_run)
+            assert other.read_bytes() == path.read_bytes(), path.name
+            compared += 1
+    assert compared >= 8
+
+
+def test_adaptation_rules_get_no_reference_label_of_a_test_structure(smoke_run):
+    """Only `evaluate` may name the store with the reference labels of the test structures."""
+    text = (ROOT / "workflow/rules").glob("*.smk")
+    users = []
+    for path in text:
+        for block in re.split(r"\n(?=rule )", path.read_text()):
+            name = re.match(r"rule (\w+):", block)
+            if name and ("curate.output.test_reference" in block or "results/reference/test.h5" in block):
+                users.append(name.group(1))
+    assert sorted(users) == ["curate", "evaluate"]
+
+
+def test_lint_and_format():
+    done = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = [str(ROOT / "Snakefile"), str(ROOT / "workflow")]
+    done = subprocess.run(["snakefmt", "--check", *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
