@@ -588,8 +588,8 @@ def frontier(tables):
     caption = (
         "Force MAE over all held-out shift groups against the cost of a prediction: (a) prior calls per"
         " structure (methods with equal numbers side by side, best first), (b) seconds per structure on one"
-        f" core, adaptation and prior calls included. Mean over structures and seeds; bars: {INTERVAL}; {sample}."
-        f" Grey line: lowest mean error at this cost or less. {ACCURACY}"
+        f" core, adaptation and prior calls included. Mean over structures and seeds; bars: {INTERVAL};"
+        f" {sample}. Grey line: lowest mean error at this cost or less. {ACCURACY}"
     )
     return figure, caption + (f" Not in (b), as no time was measured: {listed(missing)}." if missing else "")
 

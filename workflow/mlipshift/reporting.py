@@ -10,6 +10,7 @@ from itertools import product
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from mlipshift.errors import UserError
 from mlipshift.naming import (
@@ -308,55 +309,59 @@ def method_cell(key):
     return cell(method(key), title=f"{key}: {meaning}" if meaning else key, colour=look(key)[0])
 
 
-def _mean_cells(row):
-    return [cell(number(row[MEAN]), row[MEAN]), cell(bracket(row[LOW], row[HIGH]), row[LOW])]
+ERROR_HEAD = (
+    "Mean (meV/Å)",
+    "95 % interval (meV/Å)",
+    "Median (meV/Å)",
+    "Quartiles (meV/Å)",
+    "Below 25 meV/Å",
+    f"Below {CHEMICAL_ACCURACY} meV/Å",
+)
+
+
+def _error_cells(row):
+    """Cells under ERROR_HEAD of one row of the summary."""
+    median, q25, q75 = (row[f"{k}_meV_per_A"] for k in ("median", "q25", "q75"))
+    return [
+        cell(number(row[MEAN]), row[MEAN]),
+        cell(bracket(row[LOW], row[HIGH]), row[LOW]),
+        cell(number(median), median),
+        cell(f"{number(q25)} to {number(q75)}", q25),
+        *(cell(share(row[k]), row[k]) for k in ("below_25_meV_per_A", "below_43_meV_per_A")),
+    ]
 
 
 def methods_table(results):
     """All methods on the pooled held-out groups, with cost."""
     calls = results.tables["frontier"].set_index("method").prior_calls_per_structure
     seconds = results.tables["seconds"].set_index("method").seconds_per_structure
-    head = [
-        "Method",
-        "Mean (meV/Å)",
-        "95 % interval (meV/Å)",
-        "Median (meV/Å)",
-        "Quartiles (meV/Å)",
-        "Below 25 meV/Å",
-        f"Below {CHEMICAL_ACCURACY} meV/Å",
-        "Prior calls per structure",
-        "Time per structure",
-        "Structures",
-    ]
     rows = []
     for key in ordered(results.summary.method, METHODS):
         row = results.error(key)
         if row is None:
             continue
-        q25, q75 = row["q25_meV_per_A"], row["q75_meV_per_A"]
+        cost = [
+            cell(f"{calls[key]:.2g}", calls[key]) if key in calls.index else cell("–"),
+            cell(duration(seconds[key]), seconds[key]) if key in seconds.index else cell("–"),
+        ]
         rows.append(
             [
                 method_cell(key),
-                *_mean_cells(row),
-                cell(number(row["median_meV_per_A"]), row["median_meV_per_A"]),
-                cell(f"{number(q25)} to {number(q75)}", q25),
-                cell(share(row["below_25_meV_per_A"]), row["below_25_meV_per_A"]),
-                cell(share(row["below_43_meV_per_A"]), row["below_43_meV_per_A"]),
-                cell(f"{calls[key]:.2g}", calls[key]) if key in calls.index else cell("–"),
-                cell(duration(seconds[key]), seconds[key]) if key in seconds.index else cell("–"),
+                *_error_cells(row),
+                *cost,
                 cell(count(row["n_structures"]), row["n_structures"]),
             ]
         )
-    return {"head": head, "rows": rows}
+    return {
+        "head": ["Method", *ERROR_HEAD, "Prior calls per structure", "Time per structure", "n"],
+        "rows": rows,
+    }
 
 
 def groups_table(results):
-    """Mean force MAE of every method in every group; intervals as tooltips."""
-    groups = ordered(results.summary.group, GROUPS)
-    head = ["Method"]
-    for g in groups:
-        sizes = results.summary[results.summary.group == g].n_structures
-        head.append(f"{group(g)} (n = {count(sizes.max())})")
+    """Mean force MAE of every method in every reported group; intervals as tooltips."""
+    groups = [g for g in ordered(results.summary.group, GROUPS) if not g.startswith("val_")]
+    sizes = results.summary.groupby("group").n_structures.max()
     rows = []
     for key in ordered(results.summary.method, METHODS):
         line = [method_cell(key)]
@@ -368,7 +373,22 @@ def groups_table(results):
                 title = f"95 % interval {bracket(row[LOW], row[HIGH])} meV/Å; {sample(row)}"
                 line.append(cell(number(row[MEAN]), row[MEAN], title))
         rows.append(line)
-    return {"head": head, "rows": rows}
+    return {"head": ["Method", *(f"{group(g)} (n = {count(sizes[g])})" for g in groups)], "rows": rows}
+
+
+def summary_table(results):
+    """Every method in every group, validation groups included."""
+    rows = []
+    for g, key in product(ordered(results.summary.group, GROUPS), ordered(results.summary.method, METHODS)):
+        row = results.error(key, g)
+        if row is not None:
+            sizes = [cell(_whole(row[k]), row[k]) for k in ("n_structures", "n_molecules", "n_seeds")]
+            rows.append([cell(group(g), title=g), method_cell(key), *_error_cells(row), *sizes])
+    return {"head": ["Group", "Method", *ERROR_HEAD, "Structures", "Molecules", "Seeds"], "rows": rows}
+
+
+def _whole(value):
+    return count(value) if np.isfinite(value) else "–"
 
 
 def paired_table(results):
@@ -490,6 +510,11 @@ def figures(folder):
     return out
 
 
+def unbroken(text):
+    """Escaped text in which units and sample sizes do not break across lines."""
+    return Markup(re.sub(r"(meV/Å|eV/Å|n = [\d.]+)", r'<span class="u">\1</span>', str(escape(text))))
+
+
 def render(template, tables, drawn, info):
     """HTML of the report.
 
@@ -504,6 +529,7 @@ def render(template, tables, drawn, info):
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["units"] = unbroken
     return environment.get_template(template.name).render(
         info=info,
         interval=INTERVAL,
@@ -516,6 +542,7 @@ def render(template, tables, drawn, info):
         figures=drawn,
         methods=methods_table(results),
         groups=groups_table(results),
+        summary=summary_table(results),
         paired=paired_table(results),
         known=known_table(results),
         failures=failures_table(results),
