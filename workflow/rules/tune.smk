@@ -1,0 +1,49 @@
+# How the hyper-parameters of test-time training were chosen: on the validation shift groups alone.
+# Not part of the default run: `snakemake tune`.
+
+
+rule tune:
+    input:
+        collect(
+            "results/tuning/{strategy}_{seed}.csv",
+            strategy=config["ttt"]["strategies"],
+            seed=SEEDS,
+        ),
+    localrule: True
+    message:
+        "The scan of test-time training on the validation groups."
+
+
+rule tune_adaptation:
+    input:
+        model=MODEL,
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        prior="results/prior/test.h5",
+        **code("tune"),
+    output:
+        "results/tuning/{strategy}_{seed}.csv",
+    params:
+        directory=subpath(input.model, parent=True),
+        settings=as_json(
+            TTT_SETTINGS
+            | {"steps": config["tuning"]["steps"], "record": config["tuning"]["record"]}
+        ),
+        levels=config["tuning"]["levels"],
+        rates=config["tuning"]["learning_rates"],
+    log:
+        "logs/tune/{strategy}_{seed}.log",
+    benchmark:
+        "results/benchmarks/tune/{strategy}_{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime="4h",
+    message:
+        "Scan test-time training of {wildcards.strategy}, seed {wildcards.seed}, on the validation groups."
+    shell:
+        "python {input.script} --model {params.directory} --frames {input.frames}"
+        " --reference {input.reference} --prior {input.prior} --settings {params.settings:q}"
+        " --levels {params.levels} --learning-rates {params.rates} --output {output} --log {log}"
