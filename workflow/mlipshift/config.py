@@ -117,7 +117,9 @@ def expected(node):
     bounds = [text.format(node[key]) for key, text in limits.items() if key in node]
     words = " or ".join(KINDS[k] for k in kinds if k != "null")
     if "items" in node:
-        words = ("a list, not empty" if node.get("minItems") else "a list") + f"; each entry {expected(node['items'])}"
+        words = (
+            "a list, not empty" if node.get("minItems") else "a list"
+        ) + f"; each entry {expected(node['items'])}"
     return " ".join([words, " and ".join(bounds)]).strip() + (" or null" if "null" in kinds else "")
 
 

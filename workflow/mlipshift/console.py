@@ -69,7 +69,7 @@ def failure(rule, logs):
 
 
 def install(logger):
-    """Put a Console on the default stream handler of Snakemake's logger; jobs then keep quiet about errors."""
+    """Put a Console on Snakemake's default stream handler; jobs then leave their errors to it."""
     console = Console()
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":

@@ -17,16 +17,16 @@ MANUAL = """\
 
 Generated from `workflow/schemas/config.schema.yaml` by `make config`; a test fails when it is stale.
 
-`config/config.yaml` holds every setting at its default. For a run of your own, write only the keys that differ
-into another file; it is merged over the defaults, key by key, and lists are replaced whole:
+`config/config.yaml` holds every setting at its default. For a run of your own, write only the keys that
+differ into another file; it is merged over the defaults, key by key, and lists are replaced whole:
 
 ```sh
 snakemake --cores 4 --configfile my.yaml
 ```
 
-`config/smoke.yaml` is an example: the whole pipeline at its smallest. An unknown key, a wrong type or an impossible
-value ends the run before it starts, with one line that names the file, the key and the mend. A changed setting re-runs
-the rules that use it and nothing else.
+`config/smoke.yaml` is an example: the whole pipeline at its smallest. An unknown key, a wrong type or an
+impossible value ends the run before it starts, with one line that names the file, the key and the mend. A
+changed setting re-runs the rules that use it and nothing else.
 """
 
 
@@ -45,7 +45,9 @@ def leaves(node, schema, path=(), default=None):
 
 def scalar(value):
     """YAML of a scalar or a flat list in one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6).removesuffix("...\n")
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6).removesuffix(
+        "...\n"
+    )
     return text.strip().replace("1.0e-0", "1.0e-")
 
 
@@ -89,7 +91,13 @@ def manual(schema, values):
             else:
                 lines.append(f"| **`{'.'.join(path)}`** | **{node['description']}** | | | |")
             continue
-        row = (f"`{'.'.join(path)}`", node["description"], node.get("unit", ""), expected(node), f"`{scalar(default)}`")
+        row = (
+            f"`{'.'.join(path)}`",
+            node["description"],
+            node.get("unit", ""),
+            expected(node),
+            f"`{scalar(default)}`",
+        )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
     return "\n".join(lines) + "\n"
 
