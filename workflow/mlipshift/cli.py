@@ -12,6 +12,7 @@ from pathlib import Path
 from mlipshift.errors import UserError
 
 log = logging.getLogger("mlipshift")
+RELAY = "MLIPSHIFT_RELAY"  # set while a workflow run shows the error lines of the logs itself
 
 
 def run(main, description, arguments):
@@ -48,7 +49,8 @@ def _fail(message, logfile):
     line = "error: " + " ".join(message.split())
     if logfile:
         log.info(line)
-    print(line, file=sys.stderr)
+    if not (logfile and os.environ.get(RELAY)):
+        print(line, file=sys.stderr)
     sys.exit(1)
 
 
@@ -63,10 +65,10 @@ def settings(text):
 
 
 def progress(iterable, total, what):
-    """tqdm bar on a terminal, a log line every tenth otherwise."""
+    """tqdm bar on a terminal, a log line every tenth otherwise and within a workflow run."""
     from tqdm import tqdm
 
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not os.environ.get(RELAY):
         yield from tqdm(iterable, total=total, desc=what)
         return
     step = max(1, total // 10)

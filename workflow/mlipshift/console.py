@@ -10,7 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-RELAY = "MLIPSHIFT_RELAY"  # set while a run relays the error lines of its jobs
+from mlipshift.cli import RELAY
+
 CHATTER = re.compile(
     r"Assuming unrestricted|Building DAG|Using shell|Provided cores|Rules claiming|Select jobs|Execute \d|"
     r"Config file .* is (extended|replaced)|host: |Shutting down|Exiting because|Complete log|Elapsed time|"

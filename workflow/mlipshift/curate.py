@@ -165,7 +165,7 @@ def neighbour_ratio(records):
 
 
 def energy_ratio(records):
-    """Median over frames of energy, in the file's unit, over all-electron estimate in eV; NaN without labels."""
+    """Median over frames of energy (file's unit) over all-electron estimate (eV); NaN without labels."""
     estimate = [-0.5 * EV * (r.atoms.numbers.astype(float) ** 2.4).sum() for r in records]
     ratios = [_scalar(r.energy) / e for r, e in zip(records, estimate) if e]
     ratios = np.array(ratios)[np.isfinite(ratios)]
