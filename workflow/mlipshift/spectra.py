@@ -17,19 +17,21 @@ WINDOW = 0.1  # half width of the interval [0.9, 1.1], strict inequality as in t
 
 def adjacency(positions, cutoffs):
     """Boolean adjacency [k, n, n] of the radius graphs of one structure for k cutoffs (Å), no self loops."""
-    positions = np.asarray(positions, dtype=float)
-    d2 = ((positions[:, None] - positions[None]) ** 2).sum(-1)
+    d2 = 0.0
+    for x in np.asarray(positions, dtype=float).T:  # by component, faster than a sum over the last axis
+        d = x[:, None] - x
+        d2 = d2 + d * d
     np.fill_diagonal(d2, np.inf)
-    return d2[None] < np.asarray(cutoffs, dtype=float)[:, None, None] ** 2
+    return d2 < np.square(cutoffs, dtype=float)[:, None, None]
 
 
-def _laplacian(graph, variant):
-    degree = graph.sum(-1)
-    scale = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1)), 0.0)
-    diagonal = np.ones_like(scale) if variant == "published" else (degree > 0).astype(float)
-    laplacian = graph * -scale[..., :, None] * scale[..., None, :]
-    n = graph.shape[-1]
-    laplacian[..., np.arange(n), np.arange(n)] = diagonal
+def _laplacian(graphs, variant):
+    degree = graphs.sum(-1)
+    scale = 1 / np.sqrt(np.maximum(degree, 1))
+    laplacian = graphs * -scale[:, :, None]
+    laplacian *= scale[:, None, :]
+    n = graphs.shape[-1]
+    laplacian.reshape(len(graphs), -1)[:, :: n + 1] = 1.0 if variant == "published" else degree > 0
     return laplacian
 
 
@@ -43,37 +45,33 @@ def spectra(positions, cutoffs, variant="published"):
     if variant not in VARIANTS:
         raise UserError(f"spectrum variant {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
     graphs = adjacency(positions, cutoffs)
-    k, n = graphs.shape[:2]
-    edges = graphs.reshape(k, -1).sum(1)
+    n = graphs.shape[1]
     # graphs of growing radii are nested, so equal edge counts mean equal graphs
-    unique, first, inverse = np.unique(edges, return_index=True, return_inverse=True)
-    values = np.empty((len(unique), n))
-    complete = unique == n * (n - 1)
-    values[complete] = np.concatenate([[0.0], np.full(n - 1, n / max(n - 1, 1))])
-    if n == 1:
-        values[:] = 1.0 if variant == "published" else 0.0
-    elif not complete.all():
-        values[~complete] = np.linalg.eigvalsh(_laplacian(graphs[first[~complete]], variant))
-    out = []
-    for row, graph in zip(values[inverse], graphs[first][inverse]):
+    edges = [np.count_nonzero(graph) for graph in graphs]
+    distinct = {count: graph for count, graph in zip(edges, graphs)}
+    found = {n * (n - 1): np.array([0.0] + [n / (n - 1)] * (n - 1))} if n > 1 else {}
+    unsolved = [count for count in distinct if count not in found]
+    if unsolved:
+        stack = np.stack([distinct[count] for count in unsolved])
+        values = np.linalg.eigvalsh(_laplacian(stack, variant)).clip(0.0, 2.0)
         if variant == "published":
-            row = _drop_trailing(row, graph)
-        out.append(np.clip(row, 0.0, 2.0))
-    return out
+            values = [_drop_trailing(row, graph) for row, graph in zip(values, stack)]
+        found |= dict(zip(unsolved, values))
+    return [found[count].copy() for count in edges]
 
 
 def _drop_trailing(values, graph):
     """Remove one eigenvalue 1 per isolated atom behind the last connected one."""
+    if graph[-1].any():
+        return values
     connected = np.flatnonzero(graph.any(-1))
     missing = len(graph) - (connected[-1] + 1 if len(connected) else 0)
-    if missing == 0:
-        return values
     drop = np.argsort(np.abs(values - 1.0), kind="stable")[:missing]
     return np.delete(values, drop)
 
 
 def window_fraction(values):
-    """Fraction of eigenvalues in (0.9, 1.1), the paper's first connectivity measure; 0 for an empty spectrum."""
+    """Fraction of eigenvalues in (0.9, 1.1), the paper's first measure; 0 for an empty spectrum."""
     return float((np.abs(values - 1.0) < WINDOW).mean()) if len(values) else 0.0
 
 
@@ -90,7 +88,9 @@ def padded_distance(values, reference):
     """
     length = max(len(values), len(reference))
     return float(
-        ((np.pad(values, (0, length - len(values))) - np.pad(reference, (0, length - len(reference)))) ** 2).sum()
+        (
+            (np.pad(values, (0, length - len(values))) - np.pad(reference, (0, length - len(reference)))) ** 2
+        ).sum()
     )
 
 

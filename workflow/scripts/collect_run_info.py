@@ -113,7 +113,7 @@ def main(args):
         "git_commit": commit(),
         "seeds": args.seeds,
         "config": args.config_json,
-        "date_utc": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "date_utc": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
