@@ -1,0 +1,161 @@
+"""Spectra of the graph Laplacian: bounds, agreement with PyTorch Geometric, definitions of the open cases."""
+
+import numpy as np
+import pytest
+from scipy.sparse.csgraph import connected_components
+from scipy.stats import wasserstein_distance
+
+from mlipshift import spectra
+from mlipshift.errors import UserError
+
+RADII = np.linspace(1.5, 9.0, 8)
+
+
+def cloud(atoms, scale, seed=0):
+    return np.random.default_rng(seed).normal(size=(atoms, 3)) * scale
+
+
+CLOUDS = [cloud(n, scale, n) for n in (1, 2, 3, 9, 25) for scale in (0.5, 2.0, 6.0)]
+
+
+@pytest.mark.parametrize("variant", spectra.VARIANTS)
+@pytest.mark.parametrize("positions", CLOUDS, ids=lambda p: f"{len(p)} atoms")
+def test_eigenvalues_are_sorted_and_between_0_and_2(positions, variant):
+    for values in spectra.spectra(positions, RADII, variant):
+        assert (np.diff(values) >= 0).all()
+        assert values.min(initial=0) >= 0 and values.max(initial=2) <= 2
+
+
+def pyg_spectrum(positions, radius):
+    """Spectrum of one radius graph as the released code computes it."""
+    torch = pytest.importorskip("torch")
+    utils = pytest.importorskip("torch_geometric.utils")
+    distance = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    edges = np.array(np.nonzero((distance < radius) & ~np.eye(len(positions), dtype=bool)))
+    edges = utils.add_remaining_self_loops(torch.as_tensor(edges, dtype=torch.long))[0]
+    if edges.numel() == 0:
+        return np.empty(0)
+    edges, weights = utils.get_laplacian(edges, normalization="sym", dtype=torch.float64)
+    return np.sort(np.linalg.eigvals(utils.to_scipy_sparse_matrix(edges, weights).toarray()).real)
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        cloud(14, 1.5),
+        np.concatenate([cloud(3, 1.0), [[50.0, 0, 0]], cloud(6, 1.0, 1)]),  # one isolated atom in the middle
+        np.concatenate([cloud(8, 1.0), [[50.0, 0, 0], [90.0, 0, 0]]]),  # two isolated atoms at the end
+        np.concatenate([[[50.0, 0, 0]], cloud(8, 1.0), [[90.0, 0, 0]]]),  # one at either end
+        np.array([[0.0, 0, 0], [50.0, 0, 0]]),  # no edge at all
+    ],
+    ids=["connected", "isolated inside", "isolated at the end", "isolated at both ends", "no edge"],
+)
+def test_published_variant_is_that_of_pytorch_geometric(positions):
+    for radius, values in zip(RADII, spectra.spectra(positions, RADII, "published")):
+        expected = pyg_spectrum(positions, radius)
+        assert len(values) == len(expected)
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+def test_isolated_atoms_count_as_1_published_and_as_0_robust():
+    positions = np.concatenate([[[50.0, 0, 0]], cloud(6, 0.5), [[90.0, 0, 0]]])
+    published, robust = (spectra.spectra(positions, [5.0], v)[0] for v in spectra.VARIANTS)
+    assert len(published) == 7 and len(robust) == 8
+    assert (np.abs(published - 1) < 1e-9).sum() == 1
+    assert (robust < 1e-9).sum() == 3
+    connected = spectra.spectra(positions[1:7], [5.0])[0]
+    np.testing.assert_allclose(np.sort([*connected, 1.0]), published, atol=1e-9)
+    np.testing.assert_allclose(np.sort([*connected, 0.0, 0.0]), robust, atol=1e-9)
+
+
+@pytest.mark.parametrize("positions", CLOUDS, ids=lambda p: f"{len(p)} atoms")
+def test_robust_zero_eigenvalues_count_the_connected_components(positions):
+    for graph, values in zip(
+        spectra.adjacency(positions, RADII), spectra.spectra(positions, RADII, "robust"), strict=True
+    ):
+        assert len(values) == len(positions)
+        assert (values < 1e-8).sum() == connected_components(graph)[0]
+
+
+def test_complete_graph_has_one_zero_and_n_over_n_minus_1():
+    for n in (2, 5, 12):
+        values = spectra.spectra(cloud(n, 0.1), [9.0])[0]
+        np.testing.assert_allclose(values, [0.0, *[n / (n - 1)] * (n - 1)], atol=1e-12)
+
+
+def test_spectra_do_not_depend_on_the_order_of_radii_or_on_other_radii():
+    positions = cloud(20, 2.0)
+    together = spectra.spectra(positions, RADII[::-1])
+    for radius, values in zip(RADII[::-1], together):
+        np.testing.assert_allclose(values, spectra.spectra(positions, [radius])[0], atol=1e-12)
+
+
+def test_spectra_are_invariant_under_permutation_translation_and_rotation():
+    positions = cloud(17, 2.0)
+    turn = np.linalg.qr(cloud(3, 1.0, 5))[0]
+    moved = positions[np.random.default_rng(3).permutation(17)] @ turn + 7.0
+    for variant in spectra.VARIANTS:
+        both = zip(
+            spectra.spectra(positions, [6.0, 9.0], variant), spectra.spectra(moved, [6.0, 9.0], variant)
+        )
+        for first, second in both:
+            np.testing.assert_allclose(first, second, atol=1e-9)
+
+
+def test_an_atom_at_the_cutoff_is_not_a_neighbour():
+    positions = np.array([[0.0, 0, 0], [3.0, 0, 0]])
+    assert not spectra.adjacency(positions, [3.0]).any()
+    assert spectra.adjacency(positions, [np.nextafter(3.0, 4)]).sum() == 2
+
+
+def test_unknown_variant_is_a_user_error():
+    with pytest.raises(UserError, match="robust"):
+        spectra.spectra(cloud(3, 1.0), [5.0], "other")
+
+
+def test_window_is_open_at_both_ends():
+    values = np.array([0.0, 0.85, 0.95, 1.0, 1.05, 1.15])
+    assert spectra.window_fraction(values) == pytest.approx(0.5)
+    assert spectra.window_fraction(np.array([0.5, 1.5])) == 0
+    assert spectra.window_fraction(np.empty(0)) == 0
+
+
+def test_mean_spectrum_pads_with_zeros_at_the_end():
+    np.testing.assert_allclose(
+        spectra.mean_spectrum([np.array([0.0, 2.0]), np.array([0.0, 1.0, 1.4])]), [0.0, 1.5, 0.7]
+    )
+
+
+@pytest.mark.parametrize(("short", "long"), [(3, 6), (6, 3), (4, 4), (0, 3)])
+def test_padded_distance_is_the_squared_distance_of_the_padded_spectra(short, long):
+    rng = np.random.default_rng(1)
+    values, reference = np.sort(rng.uniform(0, 2, short)), np.sort(rng.uniform(0, 2, long))
+    expected = 0.0
+    for k in range(max(short, long)):
+        a = values[k] if k < short else 0.0
+        b = reference[k] if k < long else 0.0
+        expected += (a - b) ** 2
+    assert spectra.padded_distance(values, reference) == pytest.approx(expected, rel=1e-12)
+    assert spectra.padded_distance(reference, values) == pytest.approx(expected, rel=1e-12)
+
+
+def test_quantiles_are_sorted_within_the_range_and_independent_of_repetition():
+    values = np.sort(np.random.default_rng(2).uniform(0, 2, 11))
+    found = spectra.quantiles(values)
+    assert len(found) == 64 and (np.diff(found) >= 0).all()
+    assert found.min() >= values.min() and found.max() <= values.max()
+    np.testing.assert_allclose(spectra.quantiles(np.full(5, 1.25)), 1.25)
+    np.testing.assert_allclose(spectra.quantiles(np.repeat(values, 400)).mean(), values.mean(), atol=0.02)
+    assert (spectra.quantiles(np.empty(0)) == 0).all()
+
+
+def test_wasserstein_distance_of_quantiles():
+    rng = np.random.default_rng(4)
+    first, second = np.sort(rng.uniform(0, 2, 300)), np.sort(rng.uniform(0.3, 1.5, 500))
+    a, b = spectra.quantiles(first, 2000), spectra.quantiles(second, 2000)
+    assert spectra.wasserstein(a, a) == 0
+    assert spectra.wasserstein(a, b) == pytest.approx(spectra.wasserstein(b, a))
+    assert spectra.wasserstein(a, a + 0.25) == pytest.approx(0.25)
+    assert spectra.wasserstein(a, b) == pytest.approx(wasserstein_distance(first, second), rel=0.01)
+    many = spectra.wasserstein(np.stack([a, b]), a)
+    assert many.shape == (2,) and many[0] == 0
