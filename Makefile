@@ -1,0 +1,65 @@
+# Needs make, a compiler and Python 3.11 or newer (PYTHON=...); everything else goes into .venv.
+
+PYTHON ?= python3
+CORES ?= all
+VENV := $(CURDIR)/.venv
+RUN := PATH="$(VENV)/bin:$$PATH"
+# the options of profiles/default, without the line that Snakemake prints about a profile
+SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --cores $(CORES)
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce smoke test benchmark lint labels config clean check-cores check-python venv-run venv-test venv-reference
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+reproduce: check-cores venv-run ## run the whole pipeline and write results/report.html (CORES=4 for four cores)
+	@$(SNAKEMAKE)
+	@echo "The report: results/report.html"
+
+smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/, under a minute
+	@mkdir -p .smoke
+	@for name in Snakefile workflow config resources; do ln -sfn "../$$name" ".smoke/$$name"; done
+	@cd .smoke && $(SNAKEMAKE) --configfile config/smoke.yaml
+	@echo "The report of the smoke run, whose numbers mean nothing: .smoke/results/report.html"
+
+test: venv-test ## run the tests (PYTEST="-k curate" for some of them)
+	@$(RUN) python -m pytest $(PYTEST)
+
+benchmark: venv-run ## measure the speed of every stage
+	@for script in benchmarks/*.py; do $(RUN) PYTHONPATH=workflow OMP_NUM_THREADS=1 python "$$script" || exit 1; done
+
+lint: venv-test ## check the workflow, its format and the Python code
+	@$(RUN) snakemake --workflow-profile none --lint
+	@$(RUN) snakefmt --check --compact-diff Snakefile workflow/rules
+	@$(RUN) ruff check .
+
+labels: check-cores venv-reference ## make the embedded benchmark anew into results/labelling/ (hours)
+	@$(SNAKEMAKE) relabel
+
+config: venv-run ## write config/config.yaml and config/README.md from the schema
+	@$(RUN) PYTHONPATH=workflow python workflow/scripts/document_config.py \
+		--schema workflow/schemas/config.schema.yaml --config config/config.yaml --manual config/README.md
+
+clean: ## remove results, logs and caches; reference calculations and .venv stay
+	@if [ -d results ]; then find results -mindepth 1 -maxdepth 1 ! -name labelling -exec rm -rf {} +; fi
+	@rm -rf logs .smoke .pytest_cache .hypothesis .ruff_cache
+
+check-cores:
+	@case "$(CORES)" in all|[1-9]|[1-9][0-9]|[1-9][0-9][0-9]) ;; *) \
+		echo "error: CORES is '$(CORES)'; give a number of cores from 1, or all, for example: make $(MAKECMDGOALS) CORES=2" >&2; exit 1 ;; esac
+
+check-python:
+	@command -v "$(PYTHON)" > /dev/null || { echo "error: $(PYTHON) is not there; install Python 3.11 or newer, or name one with PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, name one with PYTHON=..." % v[:2])'
+
+# an environment is as its lock says when the copy of the lock in it, made last, is equal to the lock
+venv-run venv-test venv-reference: venv-%: check-python envs/lock/%.txt
+	@if ! cmp -s envs/lock/$*.txt "$(VENV)/$*.lock"; then \
+		echo "Installing envs/lock/$*.txt into .venv (once, a few minutes)"; \
+		test -x "$(VENV)/bin/pip" || "$(PYTHON)" -m venv "$(VENV)" > /dev/null || { rm -rf "$(VENV)"; \
+			echo "error: $(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+		PIP_DISABLE_PIP_VERSION_CHECK=1 "$(VENV)/bin/pip" install -qq -r envs/lock/$*.txt || { \
+			echo "error: envs/lock/$*.txt could not be installed; the reason is above" >&2; exit 1; }; \
+		cp envs/lock/$*.txt "$(VENV)/$*.lock"; \
+	fi
