@@ -122,18 +122,28 @@ def frames_and_labels():
     return frames, Labels.build(frames, results, "prior")
 
 
-def test_molecule_mode_adapts_on_the_first_labelled_geometry_and_predicts_all():
+def test_molecule_mode_adapts_on_what_is_labelled_and_predicts_all():
     frames, prior = frames_and_labels()
-    units, members = adaptation.units_of("molecule", frames, prior, np.zeros(9))
-    assert members == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    chosen = [0, 1, 3, 4]  # structure 0 of molecule a has no label, molecule c is not adapted at all
+    units, members = adaptation.molecule_units(frames, frames.take(chosen), prior.take(chosen), np.arange(4.0))
+    assert members == [[0, 1, 2], [3, 4, 5]]
     np.testing.assert_array_equal(units[0].forces[0], prior.forces_of(1))
-    assert [len(u.predict) for u in units] == [3, 3, 3]
-    assert [len(u.adapt) for u in units] == [1, 1, 1]
+    assert [len(u.adapt) for u in units] == [1, 2]
+    assert units[1].energy.tolist() == [2.0, 3.0]
+
+
+def test_structure_mode_leaves_out_failed_labels():
+    frames, prior = frames_and_labels()
+    units, members = adaptation.structure_units(frames, prior, np.zeros(9))
+    assert members == [[k] for k in range(1, 9)]
+    for u, (k,) in zip(units, members):
+        np.testing.assert_array_equal(u.forces[0], prior.forces_of(k))
+        np.testing.assert_array_equal(u.predict[0][1], frames[k][1])
 
 
 def test_placebo_forces_come_from_another_molecule():
     frames, prior = frames_and_labels()
-    units, members = adaptation.units_of("placebo", frames, prior, np.zeros(9), seed=1)
+    units, members = adaptation.placebo_units(frames, prior, np.zeros(9), seed=1)
     assert [m[0] for m in members] == list(range(1, 9))
     for u, (k,) in zip(units, members):
         own = [prior.forces_of(j) for j in range(9) if frames.molecule[j] == frames.molecule[k]]

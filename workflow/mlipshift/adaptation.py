@@ -67,36 +67,22 @@ class Unit:
         return sum(len(z) for z, _ in self.adapt)
 
 
-class _Optimiser:
-    """SGD with momentum or Adam on stacked parameters [R, ...]; every replica is clipped by itself."""
+def _optimiser(parameters, settings):
+    """torch's fused kernel on stacked parameters [R, ...]; both rules act element by element, so replicas stay apart."""
+    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": True}
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(parameters, momentum=settings.momentum, **common)
+    return torch.optim.Adam(parameters, **common)
 
-    def __init__(self, parameters, settings):
-        self.parameters, self.settings, self.count = parameters, settings, 0
-        self.first = [torch.zeros_like(p) for p in parameters]
-        self.second = [torch.zeros_like(p) for p in parameters] if settings.optimiser == "adam" else None
 
-    @torch.no_grad()
-    def step(self, gradients):
-        s = self.settings
-        norm = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
-        scale = (CLIP / (norm + 1e-6)).clamp_max(1.0)
-        if bool((scale < 1).any()):
-            gradients = [g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients]
-        if s.weight_decay:
-            gradients = torch._foreach_add(gradients, self.parameters, alpha=s.weight_decay)
-        self.count += 1
-        if s.optimiser == "sgd":
-            torch._foreach_mul_(self.first, s.momentum)
-            torch._foreach_add_(self.first, gradients)
-            torch._foreach_add_(self.parameters, self.first, alpha=-s.learning_rate)
-            return
-        torch._foreach_lerp_(self.first, gradients, 0.1)
-        torch._foreach_mul_(self.second, 0.999)
-        torch._foreach_addcmul_(self.second, gradients, gradients, value=0.001)
-        root = torch._foreach_sqrt(self.second)
-        torch._foreach_div_(root, (1 - 0.999**self.count) ** 0.5)
-        torch._foreach_add_(root, 1e-8)
-        torch._foreach_addcdiv_(self.parameters, self.first, root, value=-s.learning_rate / (1 - 0.9**self.count))
+def _clip(parameters):
+    """Scale the gradients of every replica to a norm of at most CLIP."""
+    gradients = [p.grad for p in parameters]
+    norm = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]).norm(dim=0)
+    if bool((norm > CLIP).any()):
+        scale = (CLIP / norm).clamp_max(1.0)
+        for g in gradients:
+            g.mul_(scale.view(-1, *[1] * (g.dim() - 1)))
 
 
 def adapt(model, units, settings, cutoff=None, device="cpu"):
@@ -153,7 +139,7 @@ def _adapt_batch(model, units, settings, cutoff, dtype, device):
             loss = loss + settings.energy_weight * torch.zeros_like(loss).index_add(0, owner, term)
         return loss
 
-    optimiser = _Optimiser([p.detach() for p in stacked], settings)
+    optimiser = _optimiser(stacked, settings)
     snapshots, trace = [], []
     for step in range(settings.steps + 1):
         keep = step in settings.checkpoints
@@ -169,7 +155,10 @@ def _adapt_batch(model, units, settings, cutoff, dtype, device):
         if keep:
             trace.append(loss.detach())
         # units are independent: the gradient of the sum is every unit's own gradient
-        optimiser.step(torch.autograd.grad(loss.sum(), stacked))
+        optimiser.zero_grad()
+        loss.sum().backward()
+        _clip(stacked)
+        optimiser.step()
 
     energies = torch.stack([e for e, _ in snapshots]).double().cpu().numpy()
     forces = torch.stack([f for _, f in snapshots]).double().cpu().numpy()
@@ -205,40 +194,49 @@ def predict(model, structures, cutoffs=None, batch=64, heads="reference"):
 MODES = ("structure", "molecule", "placebo")
 
 
-def units_of(mode, frames, prior, baseline, geometries=1, seed=0):
-    """(units, members): what is adapted together, and the structure numbers each unit predicts.
+def structure_units(frames, prior, energy):
+    """(units, members): every labelled structure adapted on its own prior labels.
 
-    structure   every structure on its own prior labels
-    molecule    the first `geometries` labelled structures of a molecule (within its group), predicting all of them
-    placebo     every structure on the prior forces of a structure of another molecule of its group
-
-    baseline [S]: atomic energies of the prior head (eV), subtracted from the prior energies.
+    energy [S]: prior energies above the atomic baseline of the prior head (eV). members[u] are the numbers of
+    the structures that unit u predicts.
     """
-    energy = prior.energy - baseline
     usable = np.flatnonzero(prior.ok)
-    if mode == "structure":
-        unit = lambda k: Unit([frames[k][:2]], [prior.forces_of(k)], [frames[k][:2]], energy[[k]])
-        return [unit(k) for k in usable], [[k] for k in usable]
-    if mode == "placebo":
-        rng = np.random.default_rng([seed, 7])
-        units, members = [], []
-        for k in usable:
-            forces = _foreign_forces(k, frames, prior, usable, rng)
-            if forces is not None:
-                units.append(Unit([frames[k][:2]], [forces], [frames[k][:2]], energy[[k]]))
-                members.append([k])
-        return units, members
+    unit = lambda k: Unit([frames[k][:2]], [prior.forces_of(k)], [frames[k][:2]], energy[[k]])
+    return [unit(k) for k in usable], [[k] for k in usable]
+
+
+def placebo_units(frames, prior, energy, seed):
+    """As structure_units, with the prior forces of a random structure of another molecule of the same group."""
+    rng = np.random.default_rng([seed, 7])
+    usable = np.flatnonzero(prior.ok)
     units, members = [], []
-    keys = list(zip(frames.group, frames.molecule))
-    for key in dict.fromkeys(keys[k] for k in usable):
+    for k in usable:
+        forces = _foreign_forces(k, frames, prior, usable, rng)
+        if forces is not None:
+            units.append(Unit([frames[k][:2]], [forces], [frames[k][:2]], energy[[k]]))
+            members.append([k])
+    return units, members
+
+
+def molecule_units(frames, known, prior, energy):
+    """(units, members): one unit per molecule (within its group), adapted on the structures `known` of it.
+
+    known: Frames with prior labels `prior` and energies above the baseline; every structure of the molecule in
+    `frames` is predicted, without a prior label of its own.
+    """
+    keys, sources = (list(zip(f.group, f.molecule)) for f in (frames, known))
+    units, members = [], []
+    for key in dict.fromkeys(keys):
+        usable = [j for j in range(len(known)) if sources[j] == key and prior.ok[j]]
+        if not usable:
+            continue
         member = [k for k in range(len(frames)) if keys[k] == key]
-        known = [k for k in member if prior.ok[k]][:geometries]
         units.append(
             Unit(
-                [frames[k][:2] for k in known],
-                [prior.forces_of(k) for k in known],
+                [known[j][:2] for j in usable],
+                [prior.forces_of(j) for j in usable],
                 [frames[k][:2] for k in member],
-                energy[known],
+                energy[usable],
             )
         )
         members.append(member)

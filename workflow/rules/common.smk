@@ -68,7 +68,10 @@ if (
 def code(script):
     """Inputs `script` and `library` of a rule: an edit re-runs exactly the rules that use the file."""
     path = f"workflow/scripts/{script}.py"
-    return {"script": path, "library": sources.library_of(path, "workflow") if Path(path).exists() else []}
+    return {
+        "script": path,
+        "library": sources.library_of(path, "workflow") if Path(path).exists() else [],
+    }
 
 
 def as_json(subtree):

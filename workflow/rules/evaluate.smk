@@ -11,6 +11,7 @@ TABLES = [
     "steps",
     "shift_axes",
     "frontier",
+    "refinement",
     "failures",
 ]
 FIGURES = {
@@ -39,6 +40,7 @@ rule evaluate:
         frames=rules.curate.output.test,
         reference=rules.curate.output.test_reference,
         prior="results/prior/test.h5",
+        adapted_on=SETS["adapt"],
         train=rules.curate.output.train,
         train_reference=rules.curate.output.train_reference,
         shifts=rules.diagnose_shifts.output.shifts,
@@ -53,6 +55,11 @@ rule evaluate:
             seed=SEEDS,
             kind=["", "_fallback"],
         ),
+        radii=expand(
+            "results/refine/{strategy}/seed{seed}_radii.csv",
+            strategy=config["refine"]["strategies"],
+            seed=SEEDS[0],
+        ),
         adapted=[
             f"results/adapt/{mode}/{strategy}/seed{seed}.h5"
             for mode, strategy in ADAPTED
@@ -62,6 +69,7 @@ rule evaluate:
             "results/failures/curate.csv",
             "results/failures/prior_pretrain.csv",
             "results/failures/prior_test.csv",
+            "results/failures/prior_adapt.csv",
             *(
                 f"results/failures/adapt_{mode}_{strategy}_{seed}.csv"
                 for mode, strategy in ADAPTED
@@ -88,7 +96,7 @@ rule evaluate:
         "Compare all methods with the reference labels, paired and with bootstrap intervals."
     shell:
         "python {input.script} --frames {input.frames} --reference {input.reference} --prior {input.prior}"
-        " --train {input.train} --train-reference {input.train_reference} --shifts {input.shifts}"
+        " --adapted-on {input.adapted_on} --radii {input.radii} --train {input.train} --train-reference {input.train_reference} --shifts {input.shifts}"
         " --predictions {input.base} {input.refined} {input.adapted} --failures {input.failures}"
         " --resamples {params.resamples} --seed {params.seed} --output {params.directory} --log {log}"
 
@@ -96,7 +104,7 @@ rule evaluate:
 rule summarise_timings:
     input:
         **code("summarise_timings"),
-        tables=rules.evaluate.output.summary,
+        frontier=rules.evaluate.output.frontier,
         prior="results/timings/prior/test.json",
         base=expand(
             "results/timings/predict/{strategy}_{seed}.json",
@@ -126,7 +134,8 @@ rule summarise_timings:
     message:
         "Add up the measured seconds per structure of every method."
     shell:
-        "python {input.script} --prior {input.prior} --timings {input.base} {input.refined} {input.adapted}"
+        "python {input.script} --frontier {input.frontier} --prior {input.prior}"
+        " --timings {input.base} {input.refined} {input.adapted}"
         " --output {output} --log {log}"
 
 

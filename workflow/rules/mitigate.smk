@@ -15,6 +15,8 @@ TTT_SETTINGS = {
         "batch",
     )
 }
+# what each mode adapts on
+KNOWN = {"structure": "test", "placebo": "test", "molecule": "adapt"}
 MODEL = "results/models/{strategy}/seed{seed}/weights.pt"
 
 
@@ -107,11 +109,10 @@ rule adapt_model:
     params:
         directory=subpath(input.model, parent=True),
         settings=as_json(TTT_SETTINGS),
-        geometries=config["ttt"]["geometries"],
     message:
         "Test-time training, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}."
     shell:
-        "python {input.script} --model {params.directory} --frames {input.frames} --prior {input.prior}"
-        " --mode {wildcards.mode} --geometries {params.geometries} --settings {params.settings:q}"
+        "python {input.script} --model {params.directory} --frames {input.frames}"
+        " --known {input.known} --prior {input.prior} --mode {wildcards.mode} --settings {params.settings:q}"
         " --seed {wildcards.seed} --output {output.predictions} --failures {output.failures}"
         " --timing {output.timing} --log {log}"

@@ -1,6 +1,8 @@
 # Curated frames and their GFN-xTB labels.
 
-SETS = {"pretrain": "results/frames/pretrain.h5", "test": "results/frames/test.h5"}
+# pretrain: training structures and rattled copies; test: what is predicted; adapt: geometries of the test
+# molecules, with rattled copies, on which a molecule is adapted before its other geometries are predicted
+SETS = {name: f"results/frames/{name}.h5" for name in ("pretrain", "test", "adapt")}
 
 
 rule curate:
@@ -59,6 +61,34 @@ rule augment:
         "Add rattled copies of the training structures for the prior to label."
     shell:
         "python {input.script} --frames {input.frames} --output {output}"
+        " --copies {params.copies} --sigma {params.sigma} --seed {params.seed} --log {log}"
+
+
+rule augment_test:
+    input:
+        **code("augment"),
+        frames=rules.curate.output.test,
+    output:
+        SETS["adapt"],
+    log:
+        "logs/augment_test.log",
+    benchmark:
+        "results/benchmarks/augment_test.tsv"
+    conda:
+        "../../envs/xtb.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="10m",
+    params:
+        first=config["ttt"]["geometries"],
+        copies=config["ttt"]["rattled_copies"],
+        sigma=config["prior"]["rattle_sigma_A"],
+        seed=config["prior"]["seed"],
+    message:
+        "Take the first {params.first} geometry of every test molecule, with rattled copies, to adapt on."
+    shell:
+        "python {input.script} --frames {input.frames} --output {output} --first {params.first}"
         " --copies {params.copies} --sigma {params.sigma} --seed {params.seed} --log {log}"
 
 

@@ -16,21 +16,15 @@ rule tune:
 
 rule tune_adaptation:
     input:
+        **code("tune"),
         model=MODEL,
         frames=rules.curate.output.test,
         reference=rules.curate.output.test_reference,
         prior="results/prior/test.h5",
-        **code("tune"),
+        known=SETS["adapt"],
+        known_prior="results/prior/adapt.h5",
     output:
         "results/tuning/{strategy}_{seed}.csv",
-    params:
-        directory=subpath(input.model, parent=True),
-        settings=as_json(
-            TTT_SETTINGS
-            | {"steps": config["tuning"]["steps"], "record": config["tuning"]["record"]}
-        ),
-        levels=config["tuning"]["levels"],
-        rates=config["tuning"]["learning_rates"],
     log:
         "logs/tune/{strategy}_{seed}.log",
     benchmark:
@@ -41,9 +35,21 @@ rule tune_adaptation:
     resources:
         mem_mb=3000,
         runtime="4h",
+    params:
+        directory=subpath(input.model, parent=True),
+        settings=as_json(
+            TTT_SETTINGS
+            | {
+                "steps": config["tuning"]["steps"],
+                "record": config["tuning"]["record"],
+            }
+        ),
+        levels=config["tuning"]["levels"],
+        rates=config["tuning"]["learning_rates"],
     message:
         "Scan test-time training of {wildcards.strategy}, seed {wildcards.seed}, on the validation groups."
     shell:
         "python {input.script} --model {params.directory} --frames {input.frames}"
-        " --reference {input.reference} --prior {input.prior} --settings {params.settings:q}"
+        " --reference {input.reference} --prior {input.prior} --known {input.known}"
+        " --known-prior {input.known_prior} --settings {params.settings:q}"
         " --levels {params.levels} --learning-rates {params.rates} --output {output} --log {log}"

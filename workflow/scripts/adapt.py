@@ -14,10 +14,16 @@ from mlipshift.tables import write_table
 def main(args):
     training.configure()
     frames, settings = Frames.load(args.frames), adaptation.Settings(**args.settings)
-    prior = Labels.load(args.prior, frames)
+    known = Frames.load(args.known)
+    prior = Labels.load(args.prior, known)
     model, card = models.load(args.model)
-    baseline = model.baseline("prior", frames.numbers, frames.sizes).numpy()
-    units, members = adaptation.units_of(args.mode, frames, prior, baseline, args.geometries, args.seed)
+    energy = prior.energy - model.baseline("prior", known.numbers, known.sizes).numpy()
+    if args.mode == "molecule":
+        units, members = adaptation.molecule_units(frames, known, prior, energy)
+    elif args.mode == "placebo":
+        units, members = adaptation.placebo_units(frames, prior, energy, args.seed)
+    else:
+        units, members = adaptation.structure_units(frames, prior, energy)
     start = time.perf_counter()
     steps, results, losses = adaptation.adapt(model, units, settings)
     seconds = time.perf_counter() - start
@@ -49,12 +55,12 @@ if __name__ == "__main__":
         {
             "model": {"type": Path, "help": "model directory"},
             "frames": {"type": Path, "help": "test frames, without labels"},
-            "prior": {"type": Path, "help": "prior labels of the test frames"},
+            "known": {"type": Path, "help": "frames to adapt on: the test frames, or geometries of their molecules"},
+            "prior": {"type": Path, "help": "prior labels of --known"},
             "mode": {
                 "choices": adaptation.MODES,
-                "help": "structure: each by itself; molecule: on the first geometries, predict all; placebo",
+                "help": "structure: each by itself; molecule: each molecule on --known; placebo: on foreign forces",
             },
-            "geometries": {"type": int, "default": 1, "required": False, "help": "for mode molecule"},
             "settings": {"type": cli.settings, "help": "JSON of the hyper-parameters"},
             "seed": {"type": int, "help": "seed of the placebo's choice"},
             "output": {"type": Path},

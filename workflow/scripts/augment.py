@@ -1,4 +1,4 @@
-"""Add rattled copies of the training structures, which only the prior labels (no reference label is needed)."""
+"""Add rattled copies to structures, for the prior to label; no reference label is needed."""
 
 from pathlib import Path
 
@@ -8,8 +8,20 @@ from mlipshift import cli
 from mlipshift.frames import Frames
 
 
+def first_geometries(frames, count):
+    """Numbers of the first `count` structures of every molecule within its group."""
+    seen, chosen = {}, []
+    for k, key in enumerate(zip(frames.group, frames.molecule)):
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= count:
+            chosen.append(k)
+    return chosen
+
+
 def main(args):
     frames = Frames.load(args.frames)
+    if args.first:
+        frames = frames.take(first_geometries(frames, args.first))
     rows = []
     for k in range(len(frames)):
         numbers, positions, charge, multiplicity = frames[k]
@@ -36,10 +48,11 @@ if __name__ == "__main__":
         main,
         __doc__,
         {
-            "frames": {"type": Path, "help": "training frames"},
-            "output": {"type": Path, "help": "frames with their rattled copies"},
+            "frames": {"type": Path, "help": "frames to start from"},
+            "output": {"type": Path, "help": "frames, each followed by its rattled copies"},
             "copies": {"type": int, "help": "rattled copies per structure"},
             "sigma": {"type": float, "help": "standard deviation of the displacement (Å)"},
             "seed": {"type": int},
+            "first": {"type": int, "default": 0, "required": False, "help": "take this many of every molecule; 0: all"},
         },
     )

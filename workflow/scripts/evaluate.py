@@ -43,7 +43,7 @@ class Errors:
     final: {method: [seeds, S]} meV/Å after the last step; trace: {method: (steps [T], [seeds, T, S], loss)}.
     """
 
-    def __init__(self, frames, reference, prior, paths):
+    def __init__(self, frames, reference, prior, adapted_on, paths):
         self.frames = frames
         self.final, self.trace, self.seeds = {}, {}, {}
         missing = ~reference.ok
@@ -58,7 +58,8 @@ class Errors:
             parts.sort(key=lambda p: p.seed)
             errors = np.stack([statistics.force_mae(p.forces, reference.forces, frames.offsets) for p in parts])
             if method.endswith("_ttt_other"):
-                errors[..., first_geometry(frames, prior)] = np.nan
+                # a geometry on which its molecule was adapted is no test of transfer
+                errors[..., np.isin(frames.ids.astype(str), adapted_on.ids.astype(str))] = np.nan
             errors[..., missing] = np.nan
             self.final[method] = errors[:, -1]
             self.seeds[method] = [p.seed for p in parts]
@@ -74,16 +75,6 @@ class Errors:
         out = {g: self.frames.group == g for g in dict.fromkeys(self.frames.group)}
         ood = np.array([str(g).startswith("ood_") for g in self.frames.group])
         return out | ({POOLED: ood} if ood.any() else {})
-
-
-def first_geometry(frames, prior):
-    """Boolean [S]: the geometry on which a molecule was adapted, which is no test of transfer."""
-    used, seen = np.zeros(len(frames), dtype=bool), set()
-    for k, key in enumerate(zip(frames.group, frames.molecule)):
-        if key not in seen and prior.ok[k]:
-            used[k] = True
-            seen.add(key)
-    return used
 
 
 def edges_of(values, bins=BINS):
@@ -117,7 +108,8 @@ def main(args):
     reference, prior = Labels.load(args.reference, frames), Labels.load(args.prior, frames)
     train_reference = Labels.load(args.train_reference, train)
     diagnosis = read_table(args.shifts)
-    errors = Errors(frames, reference, prior, args.predictions)
+    adapted_on = Frames.load(args.adapted_on)
+    errors = Errors(frames, reference, prior, adapted_on, args.predictions)
     molecule, groups = frames.molecule, errors.groups()
     boot = (args.resamples, args.seed)
     out = args.output
@@ -223,7 +215,7 @@ def main(args):
                 rows.append({"axis": axis, "group": group, "method": r["method"]} | {c: r[c] for c in intervals})
     write_table(out / "shift_axes.csv", rows)
 
-    calls = prior_calls(errors, groups)
+    calls = prior_calls(errors, groups, adapted_on)
     rows = [
         {"method": r["method"]}
         | {c: r[c] for c in intervals[2:]}
@@ -233,6 +225,26 @@ def main(args):
     ]
     write_table(out / "frontier.csv", rows)
 
+    rows = []
+    for path in args.radii:
+        radii = read_table(path)
+        for group in groups:
+            own = radii[(radii["group"] == group) | ((group == POOLED) & radii["group"].str.startswith("ood_"))]
+            if len(own):
+                rows.append(
+                    {
+                        "strategy": path.parent.name,
+                        "group": group,
+                        "n_structures": len(own),
+                        "trained_cutoff_A": own["trained_cutoff_A"].iloc[0],
+                        "mean_radius_A": own["published_A"].mean(),
+                        "fraction_below_trained": (own["published_A"] < own["trained_cutoff_A"]).mean(),
+                        "fraction_edges_removed": (own["edges_removed"] > 0).mean(),
+                        "fraction_refined_with_fallback": own["reason_for_fallback"].isna().mean(),
+                    }
+                )
+    write_table(out / "refinement.csv", rows)
+
     failures = [r for path in args.failures for r in read_table(path).to_dict("records")]
     for k in np.flatnonzero(~reference.ok):
         failures.append({"id": frames.ids[k], "stage": "evaluate", "reason": "no reference label"})
@@ -241,11 +253,12 @@ def main(args):
     cli.log.info("force MAE on %s (meV/Å):\n%s", POOLED, best.to_string(index=False))
 
 
-def prior_calls(errors, groups):
+def prior_calls(errors, groups, adapted_on):
     """Function of the method: prior calls per predicted structure of the held-out groups."""
-    chosen = groups[POOLED]
-    molecules = len({(g, m) for g, m in zip(errors.frames.group[chosen], errors.frames.molecule[chosen])})
-    other = molecules / max(1, int(chosen.sum()) - molecules)
+    ids = errors.frames.ids[groups[POOLED]].astype(str)
+    predicted = (~np.isin(ids, adapted_on.ids.astype(str))).sum()
+    spent = np.char.startswith(adapted_on.group.astype(str), "ood_").sum()
+    other = spent / max(1, predicted)
 
     def calls(method):
         if method.endswith("_ttt_other"):
@@ -263,6 +276,8 @@ if __name__ == "__main__":
             "frames": {"type": Path, "help": "test frames"},
             "reference": {"type": Path, "help": "reference labels of the test frames"},
             "prior": {"type": Path, "help": "prior labels of the test frames"},
+            "adapted_on": {"type": Path, "help": "geometries on which molecules were adapted"},
+            "radii": {"type": Path, "nargs": "*", "help": "CSV of the refined radii, one per model"},
             "train": {"type": Path, "help": "training frames"},
             "train_reference": {"type": Path, "help": "reference labels of the training frames"},
             "shifts": {"type": Path, "help": "CSV of the shift measures"},

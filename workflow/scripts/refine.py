@@ -4,9 +4,14 @@ import json
 import time
 from pathlib import Path
 
-from mlipshift import adaptation, cli, models, refinement, training
+from mlipshift import adaptation, cli, graphs, models, refinement, training
 from mlipshift.frames import Frames, Predictions
 from mlipshift.tables import write_table
+
+
+def edges(positions, cutoff):
+    """Number of directed edges of a radius graph."""
+    return len(graphs.pairs(positions, cutoff)[0])
 
 
 def main(args):
@@ -41,6 +46,7 @@ def main(args):
                 "trained_cutoff_A": cutoff,
                 "published_A": choice.published[k],
                 "fallback_A": choice.fallback[k],
+                "edges_removed": edges(test[k][1], cutoff) - edges(test[k][1], min(cutoff, choice.published[k])),
                 "distance_at_trained": choice.at_trained[k],
                 "distance_at_published": choice.distance[k].min(),
                 "reason_for_fallback": choice.reason[k],

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from mlipshift import cli
-from mlipshift.tables import write_table
+from mlipshift.tables import read_table, write_table
 
 SUFFIX = {"structure": "ttt", "placebo": "placebo", "molecule": "ttt_other"}
 
@@ -12,6 +12,8 @@ SUFFIX = {"structure": "ttt", "placebo": "placebo", "molecule": "ttt_other"}
 def main(args):
     prior = json.loads(args.prior.read_text())
     call = prior["seconds"] / max(1, prior["structures"])
+    frontier = read_table(args.frontier)
+    calls = dict(zip(frontier["method"], frontier["prior_calls_per_structure"]))
     total = {}
     for path in args.timings:
         timing = json.loads(path.read_text())
@@ -27,11 +29,10 @@ def main(args):
             entry[1] += timing["structures"]
     rows = [{"method": "prior", "seconds_per_structure": call, "n_structures": prior["structures"]}]
     for method, (seconds, structures) in total.items():
-        needs_prior = method == "delta" or method.endswith(("_ttt", "_placebo"))
         rows.append(
             {
                 "method": method,
-                "seconds_per_structure": seconds / max(1, structures) + call * needs_prior,
+                "seconds_per_structure": seconds / max(1, structures) + call * calls[method],
                 "n_structures": structures,
             }
         )
@@ -43,6 +44,7 @@ if __name__ == "__main__":
         main,
         __doc__,
         {
+            "frontier": {"type": Path, "help": "CSV with the prior calls per structure of every method"},
             "prior": {"type": Path, "help": "timing of the prior labels of the test structures"},
             "timings": {"type": Path, "nargs": "+", "help": "<stage>/<name>_<seed>.json"},
             "output": {"type": Path},

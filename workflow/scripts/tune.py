@@ -14,21 +14,34 @@ def main(args):
     training.configure()
     frames = Frames.load(args.frames)
     reference, prior = Labels.load(args.reference, frames), Labels.load(args.prior, frames)
+    known = Frames.load(args.known)
+    known_prior = Labels.load(args.known_prior, known)
     # nothing but the validation groups goes any further
-    chosen = np.char.startswith(frames.group.astype(str), "val_") & reference.ok & prior.ok
+    validation = lambda f: np.char.startswith(f.group.astype(str), "val_")
+    chosen = validation(frames) & reference.ok & prior.ok
     frames, reference, prior = frames.take(chosen), reference.take(chosen), prior.take(chosen)
+    chosen = validation(known)
+    known, known_prior = known.take(chosen), known_prior.take(chosen)
     model, card = models.load(args.model)
-    baseline = model.baseline("prior", frames.numbers, frames.sizes).numpy()
+    energy, known_energy = (
+        p.energy - model.baseline("prior", f.numbers, f.sizes).numpy()
+        for f, p in ((frames, prior), (known, known_prior))
+    )
+    units = {
+        "structure": adaptation.structure_units(frames, prior, energy),
+        "molecule": adaptation.molecule_units(frames, known, known_prior, known_energy),
+    }
+    # a geometry that was adapted on is no test of the molecule mode
+    unseen = ~np.isin(frames.ids.astype(str), known.ids.astype(str))
     rows = []
-    for mode, level, rate in itertools.product(("structure", "molecule"), args.levels, args.learning_rates):
+    for mode, level, rate in itertools.product(units, args.levels, args.learning_rates):
         settings = adaptation.Settings(**{**args.settings, "level": level, "learning_rate": rate})
-        units, members = adaptation.units_of(mode, frames, prior, baseline)
-        steps, results, _ = adaptation.adapt(model, units, settings)
+        steps, results, _ = adaptation.adapt(model, units[mode][0], settings)
         errors = np.full((len(steps), len(frames)), np.nan)
-        for member, result in zip(members, results):
-            # in molecule mode the geometry adapted on is no test
-            for k, (_, forces) in list(zip(member, result))[1 if mode == "molecule" else 0 :]:
-                errors[:, k] = 1000 * np.abs(forces - reference.forces_of(k)).mean((1, 2))
+        for member, result in zip(units[mode][1], results):
+            for k, (_, forces) in zip(member, result):
+                if mode == "structure" or unseen[k]:
+                    errors[:, k] = 1000 * np.abs(forces - reference.forces_of(k)).mean((1, 2))
         for t, step in enumerate(steps):
             for group in (*dict.fromkeys(frames.group), "val_all"):
                 values = errors[t, (frames.group == group) | (group == "val_all")]
@@ -49,8 +62,9 @@ def main(args):
                         }
                     )
     write_table(args.output, rows)
-    best = min((r for r in rows if r["group"] == "val_all"), key=lambda r: (r["mode"], r["mean_meV_per_A"]))
-    cli.log.info("best: %s", best)
+    for mode in units:
+        of_mode = [r for r in rows if r["group"] == "val_all" and r["mode"] == mode]
+        cli.log.info("best: %s", min(of_mode, key=lambda r: r["mean_meV_per_A"]))
 
 
 if __name__ == "__main__":
@@ -61,7 +75,9 @@ if __name__ == "__main__":
             "model": {"type": Path, "help": "model directory"},
             "frames": {"type": Path, "help": "test frames"},
             "reference": {"type": Path, "help": "reference labels; only those of validation groups are used"},
-            "prior": {"type": Path, "help": "prior labels"},
+            "prior": {"type": Path, "help": "prior labels of the test frames"},
+            "known": {"type": Path, "help": "geometries to adapt a molecule on"},
+            "known_prior": {"type": Path, "help": "prior labels of --known"},
             "settings": {"type": cli.settings, "help": "JSON of the hyper-parameters that are not scanned"},
             "levels": {"nargs": "+", "choices": models.LEVELS},
             "learning_rates": {"type": float, "nargs": "+"},
