@@ -1,0 +1,484 @@
+"""Figures, captions and report, drawn from small tables made here."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlipshift import naming, plotting, reporting
+from mlipshift.errors import UserError
+from mlipshift.tables import read_table, write_table
+
+ROOT = Path(__file__).resolve().parents[2]
+GROUPS = ["id_test", "val_force_norm", *(f"ood_{a}" for a in naming.AXES), "ood_all"]
+MEANS = {  # meV/Å on the pooled held-out groups
+    "zero": 900.0,
+    "prior": 160.0,
+    "supervised": 120.0,
+    "supervised_rr": 125.0,
+    "freeze": 150.0,
+    "freeze_ttt": 130.0,
+    "joint": 110.0,
+    "joint_ttt": 70.0,
+    "joint_placebo": 140.0,
+    "joint_ttt_other": 80.0,
+    "delta": 55.0,
+}
+PAIRS = [
+    ("joint_ttt", "joint"),
+    ("freeze_ttt", "freeze"),
+    ("joint_placebo", "joint"),
+    ("joint_ttt_other", "joint"),
+    ("joint_ttt", "supervised"),
+    ("joint_ttt", "prior"),
+    ("joint_ttt", "delta"),
+    ("supervised_rr", "supervised"),
+]
+CALLS = {"prior": 1, "delta": 1, "freeze_ttt": 1, "joint_ttt": 1, "joint_placebo": 1, "joint_ttt_other": 0.25}
+
+
+def interval(mean, half=8.0):
+    return {"mean_meV_per_A": mean, "ci_low_meV_per_A": mean - half, "ci_high_meV_per_A": mean + half}
+
+
+def make_tables(folder, means=MEANS, n=37, molecules=11, seeds=3, half=8.0):
+    """Every table of a run, consistent with `means`; half: half width of the paired intervals."""
+    tables, timings = folder / "tables", folder / "timings"
+    level = {"id_test": 0.4, "ood_all": 1.0}
+    no_seed = ("zero", "prior")
+
+    def mean(group, key):
+        return means[key] * level.get(group, 1.0)
+
+    sizes = {"n_structures": n, "n_molecules": molecules}
+    write_table(
+        tables / "summary.csv",
+        [
+            {
+                "group": g,
+                "method": k,
+                **sizes,
+                "n_seeds": None if k in no_seed else seeds,
+                **interval(mean(g, k)),
+            }
+            | {"median_meV_per_A": 50.0, "q25_meV_per_A": 30.0, "q75_meV_per_A": 90.0}
+            | {"below_25_meV_per_A": 0.1, "below_43_meV_per_A": 0.3}
+            for g in GROUPS
+            for k in means
+        ],
+    )
+    write_table(
+        tables / "paired.csv",
+        [
+            {"group": g, "method": a, "baseline": b, **sizes, "n_seeds": seeds}
+            | {"baseline_mean_meV_per_A": mean(g, b), "method_mean_meV_per_A": mean(g, a)}
+            | {"difference_meV_per_A": mean(g, a) - mean(g, b)}
+            | {"ci_low_meV_per_A": mean(g, a) - mean(g, b) - half}
+            | {"ci_high_meV_per_A": mean(g, a) - mean(g, b) + half}
+            | {"median_relative_change": -0.2, "fraction_improved": 0.7, "fraction_worsened": 0.3}
+            | {"below_25_before": 0.1, "below_25_after": 0.2}
+            for g in GROUPS
+            for a, b in PAIRS
+        ],
+    )
+    edges = {"force_norm": [0.0, 1.0, 2.0, 6.0], "window_fraction": [0.0, 0.3, 0.6, 0.9]}
+    write_table(
+        tables / "bins.csv",
+        [
+            {
+                "axis": axis,
+                "bin_left": a,
+                "bin_right": b,
+                "method": k,
+                "n_structures": 12 + j,
+                **interval(20 + means[k] * j),
+            }
+            for axis, cuts in edges.items()
+            for j, (a, b) in enumerate(zip(cuts[:-1], cuts[1:]))
+            for k in means
+        ],
+    )
+    write_table(
+        tables / "training_density.csv",
+        [
+            {"axis": axis, "bin_left": a, "bin_right": b, "density": d}
+            for axis, cuts in edges.items()
+            for a, b, d in zip(cuts[:-1], cuts[1:], (0.2, 0.7, 0.0))
+        ],
+    )
+    write_table(
+        tables / "error_bins.csv",
+        [
+            {
+                "method": k,
+                "bin_left_meV_per_A": a,
+                "bin_right_meV_per_A": b,
+                "n_structures": c + (k[-3:] == "ttt") * s,
+            }
+            for k in ("joint", "joint_ttt", "freeze", "freeze_ttt")
+            for a, b, c, s in ((0, 25, 9, 4), (25, 50, 8, 1), (50, None, 20, -5))
+        ],
+    )
+    write_table(
+        tables / "steps.csv",
+        [
+            {
+                "group": g,
+                "method": k,
+                "step": s,
+                "n_structures": n,
+                **interval(mean(g, k) + 20 * np.exp(-s / 5)),
+            }
+            | {"prior_loss_meV_per_A": 50.0}
+            for g in GROUPS
+            for k in ("joint_ttt", "joint_placebo", "freeze_ttt")
+            for s in (0, 5, 20)
+        ],
+    )
+    write_table(
+        tables / "shift_axes.csv",
+        [
+            {"axis": x, "group": g, "method": k, "n_structures": n, "n_seeds": seeds, **interval(mean(g, k))}
+            for x in naming.AXES
+            for g in ("id_test", f"ood_{x}")
+            for k in means
+        ],
+    )
+    write_table(
+        tables / "frontier.csv",
+        [
+            {
+                "method": k,
+                **interval(means[k]),
+                "prior_calls_per_structure": CALLS.get(k, 0),
+                "n_structures": n,
+            }
+            for k in means
+        ],
+    )
+    write_table(
+        tables / "failures.csv",
+        [{"id": "ood_larger/x/00", "stage": "prior", "reason": "not <converged>"}],
+        ["id", "stage", "reason"],
+    )
+    write_table(
+        timings / "seconds.csv",
+        [
+            {"method": k, "seconds_per_structure": 0.01 * (1 + j), "n_structures": n}
+            for j, k in enumerate(means)
+        ],
+    )
+    write_table(
+        timings / "durations.csv",
+        [{"rule": "train", "jobs": 3, "seconds_total": 5400.0, "max_rss_MB": 812.0}],
+    )
+    info = {
+        "versions": {"numpy": "9.8.7"},
+        "python": "3.11",
+        "platform": "test",
+        "cpu": "a processor",
+        "cores": 2,
+        "git_commit": "",
+        "seeds": list(range(seeds)),
+        "config": {"ttt": {"steps": 77, "record": [0, 5]}},
+        "date_utc": "2026-01-02T03:04:05Z",
+    }
+    (folder / "run_info.json").write_text(json.dumps(info))
+    return plotting.find_tables([tables, timings])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Folder of a finished run, and the paths of its tables."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, make_tables(folder)
+
+
+@pytest.fixture(scope="module")
+def drawn(run):
+    """{name: (figure, caption)} of every figure."""
+    return {name: plotting.draw(name, run[1]) for name in plotting.FIGURES}
+
+
+def texts(figure):
+    """Every visible text of a figure."""
+    from matplotlib.text import Text
+
+    return [t.get_text() for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+
+
+@pytest.mark.parametrize("name", plotting.FIGURES)
+def test_every_figure_states_n_and_the_interval(name, drawn):
+    figure, caption = drawn[name]
+    binned = name in ("fig_force_norm", "fig_connectivity")  # hold the in-distribution structures, too
+    assert ("n = 39 structures" if binned else "n = 37 structures of 11 molecules, 3 seeds") in caption
+    assert any(re.search(r"\bn = 3[79]\b", t) for t in texts(figure))
+    if name != "fig_error_bins":
+        assert plotting.INTERVAL in caption
+
+
+@pytest.mark.parametrize("name", plotting.FIGURES)
+def test_captions_follow_the_tables(name, tmp_path):
+    other = plotting.draw(name, make_tables(tmp_path, n=52, molecules=9, seeds=1))[1]
+    assert "n = 52 structures of 9 molecules, 1 seed" in other
+    assert "1 seeds" not in other and not re.search(r"\b11\b", other)
+
+
+def test_binned_figures_say_which_structures_they_hold(tmp_path):
+    """39 binned structures are more than the 30 of the held-out groups: some are in distribution."""
+    more = plotting.draw("fig_force_norm", make_tables(tmp_path / "a", n=30))[1]
+    assert "in distribution and held-out" in more and "n = 39 structures" in more
+    all_held_out = plotting.draw("fig_force_norm", make_tables(tmp_path / "b", n=39))[1]
+    assert "(held-out shift groups)" in all_held_out and "n = 39 structures of 11 molecules" in all_held_out
+
+
+@pytest.mark.parametrize("name", plotting.FIGURES)
+def test_force_error_axes_have_units_and_the_chemical_accuracy_line(name, drawn):
+    figure = drawn[name][0]
+    labels = {a: (a.get_xlabel(), a.get_ylabel()) for a in figure.axes if a.get_visible()}
+    assert any("meV/Å" in text for pair in labels.values() for text in pair)
+    if name == "fig_error_bins":  # there the axis is cut into bins of the force error
+        return
+    values = [
+        set(line.get_ydata() if name != "fig_shift_axes" else line.get_xdata())
+        for a in labels
+        for line in a.lines
+        if line.get_linestyle() == "--"
+    ]
+    panels = [a for a in labels if a.lines]
+    assert sum(v == {naming.CHEMICAL_ACCURACY} for v in values) == len(panels)
+
+
+@pytest.mark.parametrize("name", plotting.FIGURES)
+def test_saved_figures_are_reproducible_and_undated(name, run, tmp_path):
+    for suffix in ("svg", "png"):
+        paths = [tmp_path / f"{k}.{suffix}" for k in range(2)]
+        for path in paths:
+            plotting.save(plotting.draw(name, run[1])[0], path)
+        first, second = (p.read_bytes() for p in paths)
+        assert first == second and len(first) > 1000
+    assert b"dc:date" not in (tmp_path / "0.svg").read_bytes()
+
+
+def test_texts_do_not_leave_the_figure_and_titles_do_not_overlap(drawn):
+    for name, (figure, _) in drawn.items():
+        figure.canvas.draw()
+        box = figure.bbox
+        legend = figure.legends[0].get_window_extent()
+        assert legend.x0 >= box.x0 and legend.x1 <= box.x1 and legend.y0 >= box.y0, name
+        for axes in figure.axes:
+            if axes.get_visible():
+                assert not axes.get_window_extent().overlaps(legend), name
+        heads = [t.get_window_extent() for t in figure.texts]
+        assert all(h.x1 <= box.x1 for h in heads) and not heads[0].overlaps(heads[1]), name
+
+
+def test_a_method_looks_the_same_everywhere_and_like_no_other():
+    assert set(plotting.STYLE) == set(naming.METHODS) == set(naming.MEANING)
+    assert len(set(plotting.STYLE.values())) == len(plotting.STYLE)
+
+
+def test_error_bins_draw_the_counts_of_the_table(drawn):
+    panel = drawn["fig_error_bins"][0].axes[0]
+    heights = [bar.get_height() for bar in panel.patches]
+    assert heights == [9, 8, 20, 13, 9, 15]
+    assert {"+4", "+1", "−5"} <= {t.get_text() for t in panel.texts}
+    assert "9 of 37 before, 13 of 37 after" in drawn["fig_error_bins"][1]
+
+
+def test_frontier_puts_every_method_at_its_cost_and_error(run, drawn):
+    frontier, seconds = (read_table(run[1][t]).set_index("method") for t in ("frontier", "seconds"))
+    panel = drawn["fig_frontier"][0].axes[1]
+    points = {tuple(np.round([line.get_xdata()[0], line.get_ydata()[0]], 6)) for line in panel.lines}
+    for key, row in frontier.iterrows():
+        assert (round(seconds.seconds_per_structure[key], 6), round(row["mean_meV_per_A"], 6)) in points
+
+
+def test_validation_groups_are_not_shown(drawn):
+    for figure, caption in drawn.values():
+        assert not any("validation" in t for t in [*texts(figure), caption])
+
+
+def test_wrong_input_is_a_user_error(run, tmp_path):
+    paths = run[1]
+    with pytest.raises(UserError, match="fig_frontier"):
+        plotting.draw("fig_nothing", paths)
+    with pytest.raises(UserError, match=r"steps\.csv"):
+        plotting.draw("fig_ttt_steps", {k: v for k, v in paths.items() if k != "steps"})
+    empty = tmp_path / "bins.csv"
+    empty.write_text(paths["bins"].read_text().splitlines()[0] + "\n")
+    with pytest.raises(UserError, match=r"bins\.csv: no rows"):
+        plotting.draw("fig_force_norm", paths | {"bins": empty})
+    cut = tmp_path / "frontier.csv"
+    cut.write_text("method,mean_meV_per_A\njoint,5\n")
+    with pytest.raises(UserError, match="column is missing"):
+        plotting.draw("fig_frontier", paths | {"frontier": cut})
+
+
+def script(name, *words):
+    command = [sys.executable, str(ROOT / "workflow" / "scripts" / f"{name}.py"), *map(str, words)]
+    environment = {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def build(folder):
+    """Figures and report of the run in `folder`; HTML of the report."""
+    figures = folder / "figures"
+    figures.mkdir()
+    paths = plotting.find_tables([folder / "tables", folder / "timings"])
+    for name in plotting.FIGURES:
+        figure, caption = plotting.draw(name, paths)
+        plotting.save(figure, figures / f"{name}.svg")
+        (figures / f"{name}.txt").write_text(caption)
+    done = script(
+        "make_report", "--tables", folder / "tables", "--timings", folder / "timings", "--figures", figures,
+        "--run-info", folder / "run_info.json", "--output", folder / "report.html", "--log", folder / "log",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def words(page):
+    """Text of the page without tags."""
+    return " ".join(unescape(re.sub(r"<(style|script).*?</\1>|<[^>]+>", "", page, flags=re.S)).split())
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return build(run[0])
+
+
+def test_report_needs_nothing_from_outside(page):
+    resources = re.findall(
+        r"<(?:script|link|img|iframe|source|object)\b[^>]*?(?:src|href|data)\s*=\s*\"([^\"]*)", page
+    )
+    assert len(resources) == len(plotting.FIGURES)
+    assert all(r.startswith("data:image/svg+xml;base64,") for r in resources)
+    assert not re.search(r"@import|url\(", page)
+    for source in resources:
+        drawing = base64.b64decode(source.split(",", 1)[1]).decode()
+        assert not re.search(r"(?:href|src)\s*=\s*\"(?:https?:)?//", drawing)
+
+
+def test_report_holds_every_figure_caption_and_table(page, drawn):
+    text = words(page)
+    for name, (_, caption) in drawn.items():
+        assert f'id="{name}"' in page
+        assert caption in text
+    for part in ("9.8.7", "ttt.steps", "77", "a processor", "1.5 h", "ood_larger/x/00", "10.1039/D5DD00260E"):
+        assert part in text
+    assert 'title="joint_ttt: ' in page and "Joint + TTT" in text
+    assert "not &lt;converged&gt;" in page
+
+
+def test_report_states_the_numbers_of_the_tables(page):
+    text = words(page)
+    assert (
+        "TTT lowers the force MAE of the Joint model on the held-out shift groups: from 110.0 to 70.0 meV/Å"
+        " (paired difference −40.0, 95 % interval [−48.0, −32.0]; 37 structures of 11 molecules, 3 seeds)"
+    ) in text
+    assert (
+        "Joint + TTT is less accurate than Δ-learning (paired difference +15.0 meV/Å [+7.0, +23.0])" in text
+    )
+    assert "Prior (GFN2-xTB) gives 160.0 meV/Å [152.0, 168.0]" in text
+    assert "The gain of TTT therefore needs the prior labels of the structure itself" in text
+    assert "The lowest mean force MAE on the held-out shift groups has Δ-learning (55.0 meV/Å" in text
+
+
+def test_a_negative_result_is_reported_as_one(tmp_path):
+    make_tables(tmp_path, MEANS | {"joint_ttt": 130.0, "freeze_ttt": 152.0})
+    text = words(build(tmp_path))
+    assert (
+        "TTT raises the force MAE of the Joint model on the held-out shift groups: from 110.0 to 130.0"
+        in text
+    )
+    assert "TTT does not measurably change the force MAE of the Freeze model" in text
+    assert "TTT lowers the force MAE" not in text
+    assert "gain of TTT" not in text
+    assert "lowers the error in 0 of 4 shift groups, raises it in 4" in text
+    assert "Joint + TTT is less accurate than Δ-learning" in text
+
+
+def summary(paths):
+    """All sentences of the summary of the tables at `paths`."""
+    results = reporting.Results({name: read_table(path) for name, path in paths.items()})
+    return " ".join(s["text"] for s in reporting.sentences(results))
+
+
+def test_no_claim_where_the_interval_holds_zero(tmp_path):
+    text = summary(make_tables(tmp_path, half=500.0))
+    assert "does not measurably change" in text and "cannot be told apart from" in text
+    assert not re.search(r"TTT (lowers|raises) the force|is (more|less) accurate than|gain of TTT", text)
+
+
+def test_a_placebo_that_helps_is_not_hidden(tmp_path):
+    text = summary(make_tables(tmp_path, MEANS | {"joint_placebo": 90.0}))
+    assert "The placebo reaches 50 % of the gain of TTT" in text
+    assert "needs the prior labels of the structure itself" not in text
+
+
+ROUNDED = [
+    (131.04, False, "131.0"),
+    (-4.25, True, "−4.2"),
+    (0.04, True, "0.0"),
+    (-0.04, True, "0.0"),
+    (2.0, True, "+2.0"),
+    (1234.5, False, "1,234.5"),
+    (float("nan"), False, "–"),
+    (None, False, "–"),
+]
+
+
+@pytest.mark.parametrize(("value", "sign", "text"), ROUNDED)
+def test_numbers_are_rounded_with_a_true_minus_sign(value, sign, text):
+    assert reporting.number(value, sign) == text
+
+
+def test_scripts_draw_and_fail_in_one_line(run, tmp_path):
+    folder = run[0]
+    common = ("--tables", folder / "tables", "--timings", folder / "timings", "--log", tmp_path / "log")
+    files = ("--svg", tmp_path / "a.svg", "--png", tmp_path / "a.png", "--caption", tmp_path / "a.txt")
+    done = script("plot_figure", "--name", "fig_frontier", *common, *files)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert "37 structures" in (tmp_path / "a.txt").read_text()
+    wrong = script("plot_figure", "--name", "fig_none", *common, *files)
+    assert wrong.returncode == 1 and len(wrong.stderr.strip().splitlines()) == 1
+    report = ("--run-info", folder / "run_info.json", "--output", tmp_path / "r.html")
+    wrong = script("make_report", *common, "--figures", tmp_path / "none", *report)
+    assert wrong.returncode == 1 and "fig_shift_axes.svg" in wrong.stderr
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_run_information_and_durations(tmp_path):
+    benchmarks = tmp_path / "benchmarks"
+    head = "s\th:m:s\tmax_rss\n"
+    for name, line in {
+        "train/joint_0.tsv": "10.5\t0:00:10\t100.0\n",
+        "train/joint_1.tsv": "4.5\t0:00:04\t250.5\n",
+        "evaluate.tsv": "0.1\t0:00:00\tNA\n",
+        "label_reference_3.tsv": "2.0\t0:00:02\t-\n",
+    }.items():
+        (benchmarks / name).parent.mkdir(parents=True, exist_ok=True)
+        (benchmarks / name).write_text(head + line)
+    output, durations = tmp_path / "run_info.json", tmp_path / "durations.csv"
+    words = ("--benchmarks", benchmarks, "--seeds", 4, 5, "--output", output, "--durations", durations)
+    done = script("collect_run_info", *words, "--config-json", '{"a": {"b": 1}}', "--log", tmp_path / "log")
+    assert done.returncode == 0, done.stderr
+    table = read_table(durations).set_index("rule")
+    assert list(table.index) == ["evaluate", "label_reference", "train"]
+    assert tuple(table.loc["train"]) == (2, 15.0, 250.5)
+    assert table.max_rss_MB["evaluate"] == 0
+    info = json.loads(output.read_text())
+    assert info["seeds"] == [4, 5] and info["config"] == {"a": {"b": 1}}
+    assert info["versions"]["numpy"] == np.__version__
+    assert {"python", "platform", "cpu", "cores", "git_commit", "date_utc"} <= set(info)
+    (benchmarks / "evaluate.tsv").write_text("nothing\n")
+    wrong = script("collect_run_info", *words, "--config-json", "{}", "--log", tmp_path / "log")
+    assert wrong.returncode == 1 and "evaluate.tsv" in wrong.stderr
