@@ -15,7 +15,7 @@ from mlipshift.cli import RELAY
 CHATTER = re.compile(
     r"Assuming unrestricted|Building DAG|Using shell|Provided cores|Rules claiming|Select jobs|Execute \d|"
     r"Config file .* is (extended|replaced)|host: |Shutting down|Exiting because|Complete log|Elapsed time|"
-    r"RuleException|Retrieving|Removing output|Will exit after|Terminating|"
+    r"RuleException|Conda environments: ignored|Retrieving|Removing output|Will exit after|Terminating|"
     r"(WorkflowError:\s*)?At least one job did not complete"
 )
 QUIET_EVENTS = {
@@ -67,6 +67,14 @@ def failure(rule, logs):
         if found:
             return f"error: {found[-1]} ({where})"
     return f"error: a job ended without a message, perhaps killed for memory or time ({where})"
+
+
+def prepare_jobs(library):
+    """Environment that jobs inherit: the library, one thread each, and this Python where no other is set up."""
+    os.environ["PYTHONPATH"] = str(library)
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = "1"
 
 
 def install(logger):

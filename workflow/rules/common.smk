@@ -1,7 +1,6 @@
 # Settings, checks and helpers that all rules share. Included first; the Snakefile has no configfile of its own.
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -17,13 +16,7 @@ from mlipshift import console, sources
 from mlipshift import config as settings_of
 from mlipshift.errors import UserError
 
-# what jobs inherit: the library, this interpreter where no conda environment is used, and one thread each
-os.environ["PYTHONPATH"] = str(Path(workflow.basedir) / "workflow")
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
-)
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[variable] = "1"
+console.prepare_jobs(Path(workflow.basedir) / "workflow")
 
 # --verbose, --printshellcmds and --dryrun give Snakemake's own output
 if workflow.is_main_process and not (
