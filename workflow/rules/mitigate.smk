@@ -91,7 +91,8 @@ rule adapt_model:
         **code("adapt"),
         model=MODEL,
         frames=rules.curate.output.test,
-        prior="results/prior/test.h5",
+        known=lambda wildcards: SETS[KNOWN[wildcards.mode]],
+        prior=lambda wildcards: f"results/prior/{KNOWN[wildcards.mode]}.h5",
     output:
         predictions="results/adapt/{mode}/{strategy}/seed{seed}.h5",
         failures="results/failures/adapt_{mode}_{strategy}_{seed}.csv",

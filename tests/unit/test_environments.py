@@ -1,0 +1,74 @@
+"""Conda environments agree with the locks and provide what the scripts of their rules import."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlipshift import sources
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = {path.stem: path for path in sorted((ROOT / "envs").glob("*.yaml"))}
+PACKAGE_OF = {"yaml": "pyyaml"}  # import name -> package name where they differ
+# priors and sampling import an xTB engine, and only rules that use one call them
+OPTIONAL = {"curate": {"tblite"}}
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def lock(name):
+    lines = (ROOT / "envs" / "lock" / f"{name}.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins), "exact pins without a local version"
+    return {canonical(pin.split("==")[0]): pin.split("==")[1] for pin in pins}
+
+
+def packages(path):
+    """{package: version} of the pip section."""
+    sections = [d for d in yaml.safe_load(path.read_text())["dependencies"] if isinstance(d, dict)]
+    return {canonical(p.split("==")[0]): p.split("==")[1] for section in sections for p in section["pip"]}
+
+
+def rules():
+    """(script, environment) of every rule that calls a script."""
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        for block in re.split(r"^\s*(?:rule|checkpoint) ", path.read_text(), flags=re.M)[1:]:
+            script = re.search(r'\*\*code\("(\w+)"\)', block)
+            if script:
+                environment = re.search(r"envs/(\w+)\.yaml", block)
+                yield pytest.param(script[1], environment and environment[1], id=script[1])
+
+
+def test_the_locks_agree_where_they_overlap():
+    run = lock("run")
+    for name in ("test", "reference"):
+        other = lock(name)
+        assert {k: other.get(k) for k in run} == run, name
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_an_environment_has_the_versions_of_the_lock(name):
+    pins = lock("reference") | lock("test")
+    content = yaml.safe_load(ENVIRONMENTS[name].read_text())
+    assert content["channels"] == ["conda-forge", "nodefaults"]
+    assert {k: pins.get(k) for k in packages(ENVIRONMENTS[name])} == packages(ENVIRONMENTS[name])
+
+
+def test_torch_and_an_xtb_engine_never_share_an_environment():
+    for name, path in ENVIRONMENTS.items():
+        assert not {"torch", "tblite"} <= set(packages(path)), name
+
+
+@pytest.mark.parametrize(("script", "environment"), rules())
+def test_an_environment_provides_what_its_scripts_import(script, environment):
+    assert environment in ENVIRONMENTS, "every rule names an environment"
+    path = ROOT / "workflow" / "scripts" / f"{script}.py"
+    files = [path, *sources.library_of(path, ROOT / "workflow")]
+    needed = {name.split(".")[0] for file in files for name in sources.imports(file)}
+    needed -= {sources.PACKAGE, *sys.stdlib_module_names, *OPTIONAL.get(script, ())}
+    missing = {canonical(PACKAGE_OF.get(n, n)) for n in needed} - set(packages(ENVIRONMENTS[environment]))
+    assert not missing, f"{environment}.yaml lacks {', '.join(sorted(missing))}"

@@ -1,0 +1,111 @@
+"""The frame store: round trips, equal bytes, selection, and clear refusals."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlipshift.errors import UserError
+from mlipshift.frames import Frames, Labels
+
+
+def make(sizes, seed=0, prefix="s"):
+    """Frames of random structures with the given numbers of atoms, and labels for all but every third."""
+    rng = np.random.default_rng(seed)
+    frames = Frames.build(
+        {
+            "id": f"{prefix}/{k}",
+            "group": "train",
+            "molecule": f"molécule {k % 2}",
+            "numbers": rng.integers(1, 18, n),
+            "positions": rng.normal(size=(n, 3)),
+            "charge": -1 if k % 2 else 0,
+            "multiplicity": 1 + k % 2,
+        }
+        for k, n in enumerate(sizes)
+    )
+    results = [None if k % 3 == 2 else (rng.normal(), rng.normal(size=(n, 3))) for k, n in enumerate(sizes)]
+    return frames, Labels.build(frames, results, "reference")
+
+
+def assert_equal(a, b):
+    assert type(a) is type(b)
+    for field in fields(a):
+        first, second = getattr(a, field.name), getattr(b, field.name)
+        if isinstance(first, str):
+            assert first == second
+            continue
+        assert first.dtype == second.dtype, field.name
+        np.testing.assert_array_equal(first, second, err_msg=field.name)
+
+
+def test_round_trip(tmp_path):
+    frames, labels = make([3, 1, 7, 2])
+    frames.save(tmp_path / "frames.h5")
+    labels.save(tmp_path / "labels.h5")
+    again = Frames.load(tmp_path / "frames.h5")
+    assert_equal(frames, again)
+    assert_equal(labels, Labels.load(tmp_path / "labels.h5", again))
+    numbers, positions, charge, multiplicity = again[1]
+    assert (len(numbers), positions.shape, charge, multiplicity) == (1, (1, 3), -1, 2)
+    assert labels.ok.tolist() == [True, True, False, True]
+    assert np.isnan(labels.forces_of(2)).all() and np.isfinite(labels.forces_of(3)).all()
+
+
+def test_an_empty_store_round_trips(tmp_path):
+    frames, labels = make([])
+    frames.save(tmp_path / "frames.h5")
+    labels.save(tmp_path / "labels.h5")
+    assert len(Frames.load(tmp_path / "frames.h5")) == 0
+    assert len(Labels.load(tmp_path / "labels.h5")) == 0
+
+
+def test_equal_content_gives_equal_bytes(tmp_path):
+    for name in ("a", "b"):
+        frames, labels = make([3, 1, 7])
+        frames.save(tmp_path / f"{name}.h5")
+        labels.save(tmp_path / f"{name}_labels.h5")
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    assert (tmp_path / "a_labels.h5").read_bytes() == (tmp_path / "b_labels.h5").read_bytes()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=8), st.data())
+def test_take_selects_and_concatenate_undoes_it(sizes, data):
+    frames, labels = make(sizes)
+    index = data.draw(st.permutations(range(len(sizes))))
+    taken, chosen = frames.take(index), labels.take(index)
+    for row, k in enumerate(index):
+        assert taken.ids[row] == chosen.ids[row] == frames.ids[k]
+        np.testing.assert_array_equal(taken[row][1], frames[k][1])
+        np.testing.assert_array_equal(chosen.forces_of(row), labels.forces_of(k))
+    cut = data.draw(st.integers(0, len(sizes)))
+    rows = np.arange(len(sizes))
+    assert_equal(frames, Frames.concatenate([frames.take(rows[:cut]), frames.take(rows[cut:])]))
+    assert_equal(labels, Labels.concatenate([labels.take(rows[:cut]), labels.take(rows[cut:])]))
+
+
+def test_a_mask_selects_like_its_indices():
+    frames, labels = make([2, 3, 4])
+    mask = np.array([True, False, True])
+    assert_equal(frames.take(mask), frames.take([0, 2]))
+    assert_equal(labels.take(mask), labels.take([0, 2]))
+
+
+def test_refusals_name_the_file_and_the_mend(tmp_path):
+    frames, labels = make([2, 3])
+    frames.save(tmp_path / "frames.h5")
+    labels.save(tmp_path / "labels.h5")
+    (tmp_path / "text.h5").write_text("no store")
+    other, _ = make([2, 3], prefix="other")
+    for action, parts in [
+        (lambda: Frames.load(tmp_path / "none.h5"), ["none.h5", "missing"]),
+        (lambda: Frames.load(tmp_path / "text.h5"), ["text.h5", "delete it"]),
+        (lambda: Frames.load(tmp_path / "labels.h5"), ["labels.h5", "expected mlipshift-frames"]),
+        (lambda: Labels.load(tmp_path / "labels.h5", other), ["labels.h5", "do not belong"]),
+    ]:
+        with pytest.raises(UserError) as caught:
+            action()
+        assert all(part in str(caught.value) for part in parts)
