@@ -29,13 +29,13 @@ def test_chatter_is_dropped_and_what_is_unknown_is_kept():
     console = Console(io.StringIO())
     for text in ("Building DAG of jobs...", "Select jobs to execute...", "Complete log(s): /x"):
         assert not console.filter(record(text))
-    for text in ("Nothing to be done", "Error: Directory cannot be locked", "MissingInputException in rule a"):
+    for text in ("Nothing to be done", "Error: Directory cannot be locked", "MissingInputException"):
         assert console.filter(record(text, logging.ERROR))
 
 
 def test_failures_come_at_the_end_once_each(tmp_path):
     log = tmp_path / "a.log"
-    log.write_text("2026-11-22 10:00:00,000 started\n2026-11-22 10:00:01,000 error: this file is bad; mend it\n")
+    log.write_text("10:00 started\n10:01 error: this file is bad; mend it\n")
     out = io.StringIO()
     console = Console(out)
     for job in (1, 2):

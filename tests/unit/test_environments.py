@@ -63,7 +63,7 @@ def test_torch_and_an_xtb_engine_never_share_an_environment():
         assert not {"torch", "tblite"} <= set(packages(path)), name
 
 
-@pytest.mark.parametrize(("script", "environment"), rules())
+@pytest.mark.parametrize(("script", "environment"), list(rules()))
 def test_an_environment_provides_what_its_scripts_import(script, environment):
     assert environment in ENVIRONMENTS, "every rule names an environment"
     path = ROOT / "workflow" / "scripts" / f"{script}.py"

@@ -100,7 +100,9 @@ def _mend(node, error):
         # YAML 1.1 takes 1e-4 for text and 1.0e-4 for a number
         text = text if "." in text or "e" not in text else text.replace("e", ".0e")
         return f"a number; YAML reads this one as text, write {text}"
-    return "every entry once" if error.validator == "uniqueItems" else expected(node)
+    if error.validator == "uniqueItems":
+        return "every entry once"
+    return expected(node) + (f" ({node['unit']})" if "unit" in node else "")
 
 
 def expected(node):

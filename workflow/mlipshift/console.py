@@ -15,7 +15,8 @@ from mlipshift.cli import RELAY
 CHATTER = re.compile(
     r"Assuming unrestricted|Building DAG|Using shell|Provided cores|Rules claiming|Select jobs|Execute \d|"
     r"Config file .* is (extended|replaced)|host: |Shutting down|Exiting because|Complete log|Elapsed time|"
-    r"RuleException:\s*CalledProcessError|Conda environments: ignored|Retrieving|Removing output|Will exit after|Terminating|"
+    r"RuleException:\s*CalledProcessError|Conda environments: ignored|Retrieving|"
+    r"Removing output|Will exit after|Terminating|"
     r"(WorkflowError:\s*)?At least one job did not complete"
 )
 QUIET_EVENTS = {
@@ -70,7 +71,7 @@ def failure(rule, logs):
 
 
 def prepare_jobs(library):
-    """Environment that jobs inherit: the library, one thread each, this Python unless conda sets another up."""
+    """Environment that jobs inherit: the library, one thread each, this Python unless conda has one."""
     os.environ["PYTHONPATH"] = str(library)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
