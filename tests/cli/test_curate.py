@@ -1,0 +1,305 @@
+"""Curation: conversion, labels kept apart, every check of a file and of a structure."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import read
+from structures import ROOT, UNITS, checksums, environment, run, sample, settings, store
+
+from mlipshift import curate as library
+from mlipshift.errors import UserError
+from mlipshift.frames import Frames, Labels
+from mlipshift.tables import read_table
+from mlipshift.units import BOHR, ENERGY, EV, FORCES, LENGTH
+
+WATER = Atoms("OH2", [[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]])
+
+
+def water(**info):
+    atoms = WATER.copy()
+    atoms.info = {"REF_energy": -2077.0, **info}
+    atoms.arrays["REF_forces"] = np.zeros((3, 3))
+    return atoms
+
+
+def change(atoms, **what):
+    atoms = atoms.copy()
+    for key, value in what.items():
+        if key in ("numbers", "positions", "pbc"):
+            setattr(atoms, key, value)
+        elif key == "REF_forces":
+            atoms.arrays["REF_forces"] = value
+        else:
+            atoms.info[key] = value
+    return atoms
+
+
+def record(atoms):
+    """A frame as read_file returns it."""
+    return library.Record("", "train", "", atoms, atoms.info["REF_energy"], atoms.arrays["REF_forces"])
+
+
+def curate(folder, train=None, test=None, **changes):
+    """Curate lists of frames; returns what the library returns."""
+    store(folder / "train.extxyz", train or [water()])
+    store(folder / "id_test.extxyz", test or [water()])
+    return library.curate(settings(folder, **changes))
+
+
+def refused(folder, **arguments):
+    with pytest.raises(UserError) as caught:
+        curate(folder, **arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def convert_units(frames, energy, length, forces):
+    """Frames rewritten in other units."""
+    for atoms in frames:
+        atoms.positions /= LENGTH[length]
+        atoms.info["REF_energy"] /= ENERGY[energy]
+        atoms.arrays["REF_forces"] /= FORCES[forces]
+    return frames
+
+
+def test_the_script_writes_frames_and_labels_apart(tmp_path):
+    store(tmp_path / "train.extxyz", sample("train"))
+    store(tmp_path / "id_test.extxyz", sample("id_test", 4))
+    data = settings(tmp_path, checksums=checksums(tmp_path))
+    names = ["train", "train-reference", "test", "test-reference"]
+    command = [sys.executable, ROOT / "workflow/scripts/curate.py", "--settings", json.dumps(data)]
+    command += [x for n in names for x in (f"--{n}", tmp_path / f"{n}.h5")]
+    command += ["--failures", tmp_path / "failures.csv", "--log", tmp_path / "curate.log"]
+    done = run(command, env={**environment(), "PYTHONPATH": str(ROOT / "workflow")})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for kind, group in (("train", "train"), ("test", "id_test")):
+        frames = Frames.load(tmp_path / f"{kind}.h5")
+        labels = Labels.load(tmp_path / f"{kind}-reference.h5", frames)
+        original = read(tmp_path / f"{group}.extxyz", index=":")
+        assert list(frames.ids) == [a.info["id"] for a in original]
+        assert set(frames.group) == {group}
+        assert labels.ok.all()
+        for k, atoms in enumerate(original):
+            np.testing.assert_allclose(frames[k][1], atoms.positions)
+            np.testing.assert_allclose(labels.forces_of(k), atoms.arrays["REF_forces"])
+            assert labels.energy[k] == pytest.approx(atoms.info["REF_energy"])
+    assert len(read_table(tmp_path / "failures.csv")) == 0
+
+
+@pytest.mark.parametrize(
+    ("energy", "length", "forces"),
+    [("Hartree", "Bohr", "Hartree/Bohr"), ("kcal/mol", "nm", "kcal/mol/Angstrom")],
+)
+def test_units_are_converted_once(tmp_path, energy, length, forces):
+    first, _, _ = curate(tmp_path, sample("train"))
+    other = convert_units(sample("train"), energy, length, forces)
+    second, _, _ = curate(
+        tmp_path,
+        other,
+        convert_units([water()], energy, length, forces),
+        units={"energy": energy, "length": length, "forces": forces},
+    )
+    np.testing.assert_allclose(first[0].positions, second[0].positions, atol=2e-7)
+    np.testing.assert_allclose(first[1].energy, second[1].energy, rtol=1e-9)
+    np.testing.assert_allclose(first[1].forces, second[1].forces, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "said"),
+    [
+        ({"length": "Bohr"}, "length", "look like Bohr, not Angstrom"),
+        ({"length": "nm"}, "length", "look like nm, not Angstrom"),
+        ({"energy": "Hartree"}, "energy", "look like Hartree, not eV"),
+        ({"energy": "kcal/mol"}, "energy", "look like kcal/mol, not eV"),
+        ({"forces": "Hartree/Bohr"}, "forces", "look like Hartree/Bohr, not eV/Angstrom"),
+        ({"forces": "kcal/mol/Angstrom"}, "forces", "look like kcal/mol/Angstrom, not eV/Angstrom"),
+    ],
+)
+def test_a_wrong_unit_is_named(tmp_path, wrong, kind, said):
+    text = refused(tmp_path, train=convert_units(sample("train", 40), **(UNITS | wrong)))
+    assert "train.extxyz" in text and said in text and f"data.units.{kind}" in text
+
+
+def test_gradients_given_as_forces_are_noticed(tmp_path):
+    frames = sample("train", 40)
+    for atoms in frames:
+        atoms.arrays["REF_forces"] *= -1
+    assert "sign of the gradient" in refused(tmp_path, train=frames)
+
+
+def test_a_rotated_molecule_does_not_disturb_the_unit_check():
+    frames = sample("train", 40)
+    plain = [record(atoms) for atoms in frames]
+    turned = []
+    for k, atoms in enumerate(frames):
+        turn, _ = np.linalg.qr(np.random.default_rng(k).normal(size=(3, 3)))
+        turn *= np.linalg.det(turn)
+        turned.append(
+            record(
+                change(atoms, positions=atoms.positions @ turn, REF_forces=atoms.arrays["REF_forces"] @ turn)
+            )
+        )
+    assert library.work_ratio(turned) == pytest.approx(library.work_ratio(plain), abs=1e-6)
+    assert 0.5 < library.work_ratio(plain) < 2
+
+
+def test_the_whole_benchmark_looks_right():
+    for path in sorted((ROOT / "resources" / "benchmark").glob("*.extxyz")):
+        if path.stem == "geometries":
+            continue
+        records = library.read_file(path, path.stem, {"energy": "REF_energy", "forces": "REF_forces"})
+        library.check_units(path, records, UNITS)
+        assert 0.85 < library.neighbour_ratio(records) < 1.15
+        assert library.energy_ratio(records) == pytest.approx(1.03, abs=0.02)
+
+
+def test_energies_of_formation_and_noble_gases_are_no_wrong_unit(tmp_path):
+    formation = [water(id=f"a{k}", REF_energy=-10.0) for k in range(3)]
+    argon = Atoms("Ar2", [[0, 0, 0], [3.8, 0, 0]])
+    argon.info["REF_energy"], argon.arrays["REF_forces"] = -28600.0, np.zeros((2, 3))
+    (frames, _), _, _ = curate(tmp_path, formation, [argon])
+    assert len(frames) == 3
+
+
+def test_defaults_of_what_a_frame_does_not_say(tmp_path):
+    (train, labels), (test, _), failures = curate(
+        tmp_path,
+        [water()],
+        [water(charge=1, molecule="ion", id="x"), water(charge=-1, multiplicity=4, id="y")],
+    )
+    assert train.ids[0] == "train/train/00000" and train.molecule[0] == "H2O"
+    assert train[0][2:] == (0, 1)
+    assert test[0][2:] == (1, 2) and test.molecule[0] == "ion"
+    assert test[1][2:] == (-1, 4)
+    assert failures == [] and labels.level == "reference"
+
+
+def test_labels_under_names_that_ase_claims(tmp_path):
+    text = (
+        '2\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-31.7 pbc="F F F"\n'
+        "H 0 0 0 0 0 0.1\nH 0 0 0.74 0 0 -0.1\n"
+    )
+    for name in ("train", "id_test"):
+        (tmp_path / f"{name}.extxyz").write_text(text)
+    (_, labels), _, _ = library.curate(settings(tmp_path, keys={"energy": "energy", "forces": "forces"}))
+    assert labels.energy[0] == -31.7 and labels.forces[0, 2] == 0.1
+
+
+def test_test_structures_may_lack_labels_and_training_structures_may_not(tmp_path):
+    bare = WATER.copy()
+    _, (test, labels), _ = curate(tmp_path, test=[bare, water()])
+    assert labels.ok.tolist() == [False, True] and len(test) == 2
+    assert "no label REF_energy and REF_forces" in refused(tmp_path, train=[bare])
+    half = WATER.copy()
+    half.info["REF_energy"] = -2077.0
+    assert "no label REF_forces" in refused(tmp_path, test=[half])
+
+
+def test_bad_structures_can_be_recorded_instead(tmp_path):
+    broken = water(id="broken")
+    broken.positions[1] = broken.positions[0] + 0.01
+    (train, _), _, failures = curate(tmp_path, [broken, water(id="sound")], bad_structures="record")
+    assert list(train.ids) == ["sound"]
+    assert [(f["id"], f["stage"]) for f in failures] == [("broken", "curate")]
+    assert "on top of each other" in failures[0]["reason"]
+    assert "no usable structure" in refused(tmp_path, train=[broken], bad_structures="record")
+
+
+def test_the_limit_takes_the_first_structures_of_a_group(tmp_path):
+    frames = sample("train", 6)
+    (train, _), _, _ = curate(tmp_path, frames, max_structures_per_group=4)
+    assert list(train.ids) == [a.info["id"] for a in frames[:4]]
+
+
+NAN = np.array([[np.nan, 0, 0], [0, 0, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"positions": NAN + WATER.positions}, "position of atom 0 (O) is not finite"),
+        ({"REF_forces": NAN}, "REF_forces is not finite"),
+        ({"REF_energy": float("nan")}, "not a finite number"),
+        ({"REF_energy": "low"}, "not a finite number"),
+        ({"REF_forces": np.zeros(3)}, "three numbers per atom"),
+        ({"numbers": [92, 1, 1]}, "element U (Z = 92)"),
+        ({"numbers": [0, 1, 1]}, "element X (Z = 0)"),
+        ({"pbc": True}, "is periodic"),
+        ({"multiplicity": 2}, "charge 0 and multiplicity 2 do not fit 10 electrons"),
+        ({"multiplicity": 0}, "multiplicity 0"),
+        ({"charge": 11}, "do not fit -1 electrons"),
+        ({"charge": 0.5}, "charge is 0.5, not a whole number"),
+    ],
+)
+def test_a_bad_structure_is_refused_with_its_place_and_the_mend(tmp_path, changes, said):
+    bad = change(water(id="it"), **changes)
+    text = refused(tmp_path, train=[water(id="a"), bad])
+    assert said in text
+    assert f"{tmp_path}/train.extxyz, frame 1 (line 6), id it" in text and "data.bad_structures" in text
+
+
+def test_atoms_on_top_of_each_other_are_named(tmp_path):
+    bad = water()
+    bad.positions[2] = bad.positions[1] + [0.2, 0, 0]
+    assert "atoms 1 (H) and 2 (H) lie on top of each other, 0.200 Å apart" in refused(tmp_path, train=[bad])
+
+
+def test_ids_must_be_unique_over_all_files(tmp_path):
+    assert "'a' was already used in" in refused(tmp_path, train=[water(id="a")], test=[water(id="a")])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "no structure in it"),
+        ("\n\n", "no structure in it"),
+        ("3\ncomment\nH 0 0 0\n", "frame 0 (line 1): the file ends after 1 of 3 atoms"),
+        ("3\n", "the file ends after 0 of 3 atoms"),
+        ("water\n", "expected the number of atoms, found 'water'"),
+        ("1\nREF_energy=1\nH 0 0\n", "damaged"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path, content, said):
+    store(tmp_path / "id_test.extxyz", [water()])
+    (tmp_path / "train.extxyz").write_text(content)
+    with pytest.raises(UserError) as caught:
+        library.curate(settings(tmp_path))
+    assert f"{tmp_path}/train.extxyz" in str(caught.value) and said in str(caught.value)
+
+
+def test_a_binary_file_is_refused(tmp_path):
+    store(tmp_path / "id_test.extxyz", [water()])
+    (tmp_path / "train.extxyz").write_bytes(b"\x89HDF\r\n\xff\xfe")
+    with pytest.raises(UserError, match="not a text file"):
+        library.curate(settings(tmp_path))
+
+
+def test_checksums(tmp_path):
+    store(tmp_path / "train.extxyz", [water()])
+    store(tmp_path / "id_test.extxyz", [water(id="t")])
+    sums = checksums(tmp_path)
+    library.curate(settings(tmp_path, checksums=sums))
+    lines = (tmp_path / "SHA256SUMS").read_text()
+    store(tmp_path / "id_test.extxyz", [water(id="u")])
+    for content, parts in [
+        (lines, ["id_test.extxyz", "expects", "sha256sum"]),
+        (lines.splitlines()[1], ["id_test.extxyz", "not listed"]),
+        ("nonsense\n", ["line 1", "sha256sum"]),
+        (None, ["SHA256SUMS", "no such file", "null"]),
+    ]:
+        if content is None:
+            (tmp_path / "SHA256SUMS").unlink()
+        else:
+            (tmp_path / "SHA256SUMS").write_text(content)
+        with pytest.raises(UserError) as caught:
+            library.curate(settings(tmp_path, checksums=sums))
+        assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+def test_constants_are_those_of_the_reference_calculations():
+    from mlipshift import reference
+
+    assert (EV, BOHR) == (reference.EV, reference.BOHR)
