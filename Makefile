@@ -19,7 +19,7 @@ reproduce: check-cores venv-run ## run the whole pipeline and write results/repo
 
 smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/, under a minute
 	@mkdir -p .smoke
-	@for name in Snakefile workflow config resources; do ln -sfn "../$$name" ".smoke/$$name"; done
+	@for name in Snakefile workflow config envs resources; do ln -sfn "../$$name" ".smoke/$$name"; done
 	@cd .smoke && $(SNAKEMAKE) --configfile config/smoke.yaml
 	@echo "The report of the smoke run, whose numbers mean nothing: .smoke/results/report.html"
 
