@@ -35,6 +35,7 @@ PAIRS = [
     ("freeze_ttt", "freeze"),
     ("joint_placebo", "joint"),
     ("joint_ttt_other", "joint"),
+    ("joint_ttt_other", "delta"),
     ("joint_ttt", "supervised"),
     ("joint_ttt", "prior"),
     ("joint_ttt", "delta"),
@@ -186,9 +187,24 @@ def make_tables(folder, means=MEANS, n=37, molecules=11, seeds=3, half=8.0):
         "cores": 2,
         "git_commit": "",
         "seeds": list(range(seeds)),
-        "config": {"ttt": {"steps": 77, "record": [0, 5]}},
+        "config": {"ttt": {"steps": 77, "record": [0, 5]}, "name": "<b>&"},
         "date_utc": "2026-01-02T03:04:05Z",
     }
+    shift = {"axis": "connectivity", "criterion": "window_fraction", "n_structures": n, "mean": 0.2}
+    known = {"training_mean": 0.5, "training_standard_deviation": 0.1}
+    write_table(
+        tables / "shift_summary.csv",
+        [
+            {**shift, "group": g, **known, "fraction_outside": x}
+            for g, x in (("train", 0.99), ("id_test", 0.125), ("ood_connectivity", 0.875))
+        ],
+    )
+    refined = {"n_structures": n, "trained_cutoff_A": 5.0, "mean_radius_A": 4.321}
+    shares = ("fraction_below_trained", "fraction_edges_removed", "fraction_refined_with_fallback")
+    write_table(
+        tables / "refinement.csv",
+        [{"strategy": "joint", "group": "ood_all", **refined, **dict(zip(shares, (0.61, 0.29, 0.043)))}],
+    )
     (folder / "run_info.json").write_text(json.dumps(info))
     return plotting.find_tables([tables, timings])
 
@@ -346,7 +362,8 @@ def build(folder):
 
 def words(page):
     """Text of the page without tags."""
-    return " ".join(unescape(re.sub(r"<(style|script).*?</\1>|<[^>]+>", "", page, flags=re.S)).split())
+    page = re.sub(r"<(style|script).*?</\1>", "", page.replace("</td>", " "), flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", page)).split())
 
 
 @pytest.fixture(scope="module")
@@ -373,8 +390,13 @@ def test_report_holds_every_figure_caption_and_table(page, drawn):
         assert caption in text
     for part in ("9.8.7", "ttt.steps", "77", "a processor", "1.5 h", "ood_larger/x/00", "10.1039/D5DD00260E"):
         assert part in text
+    for part in (
+        "Eigenvalues in [0.9, 1.1] 12 % 88 %",
+        "Joint All held-out shifts 37 5.00 4.32 61 % 29 % 4.3 %",
+    ):
+        assert part in text
     assert 'title="joint_ttt: ' in page and "Joint + TTT" in text
-    assert "not &lt;converged&gt;" in page
+    assert "not &lt;converged&gt;" in page and "&lt;b&gt;&amp;" in page
 
 
 def test_report_states_the_numbers_of_the_tables(page):
@@ -389,6 +411,8 @@ def test_report_states_the_numbers_of_the_tables(page):
     assert "Prior (GFN2-xTB) gives 160.0 meV/Å [152.0, 168.0]" in text
     assert "The gain of TTT therefore needs the prior labels of the structure itself" in text
     assert "The lowest mean force MAE on the held-out shift groups has Δ-learning (55.0 meV/Å" in text
+    assert "This spends 0.25 prior calls per predicted structure" in text
+    assert "10 % are below 25 meV/Å before and 20 % after" in text
 
 
 def test_a_negative_result_is_reported_as_one(tmp_path):
@@ -417,6 +441,24 @@ def test_no_claim_where_the_interval_holds_zero(tmp_path):
     assert not re.search(r"TTT (lowers|raises) the force|is (more|less) accurate than|gain of TTT", text)
 
 
+def test_noise_of_the_summation_is_no_result(tmp_path):
+    means = MEANS | {"supervised_rr": MEANS["supervised"] - 1e-5}
+    text = summary(make_tables(tmp_path, means, half=1e-6))
+    assert "Radius refinement leaves the force MAE as it is for Supervised as published" in text
+    assert not re.search(r"Radius refinement \S+ (lowers|raises)", text)
+
+
+def test_a_tie_goes_to_the_plainer_method(tmp_path):
+    means = {"supervised": 120.0, "supervised_rr": 119.99999, "prior": 160.0}
+    folder = tmp_path / "tables"
+    make_tables(tmp_path)
+    tables = {n: read_table(p) for n, p in plotting.find_tables([folder, tmp_path / "timings"]).items()}
+    rows = tables["frontier"]
+    tables["frontier"] = rows[rows.method.isin(means)].assign(mean_meV_per_A=lambda t: t.method.map(means))
+    choice = next(s for s in reporting.sentences(reporting.Results(tables)) if s["title"] == "Which to use")
+    assert "has Supervised (120.0" in choice["text"] and "RR" not in choice["text"]
+
+
 def test_a_placebo_that_helps_is_not_hidden(tmp_path):
     text = summary(make_tables(tmp_path, MEANS | {"joint_placebo": 90.0}))
     assert "The placebo reaches 50 % of the gain of TTT" in text
@@ -429,7 +471,7 @@ ROUNDED = [
     (0.04, True, "0.0"),
     (-0.04, True, "0.0"),
     (2.0, True, "+2.0"),
-    (1234.5, False, "1,234.5"),
+    (1234.6, False, "1,235"),
     (float("nan"), False, "–"),
     (None, False, "–"),
 ]

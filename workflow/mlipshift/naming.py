@@ -1,4 +1,4 @@
-"""Human names, in display order, of the keys that the tables use for methods, groups and shift axes."""
+"""Human names, in display order, of the keys that the tables use."""
 
 CHEMICAL_ACCURACY = 43  # meV/Å, 1 kcal/mol/Å rounded down
 
@@ -24,15 +24,15 @@ MEANING = {
     "prior": "the semi-empirical method itself",
     "supervised": "trained on reference labels only",
     "supervised_rr": "supervised, graph radius chosen per test structure as published",
-    "supervised_rr_fallback": "radius refinement that may keep the trained radius",
+    "supervised_rr_fallback": "supervised, radius refinement that may keep the trained radius",
     "freeze": "pre-trained on prior labels, representation frozen, reference head fine-tuned",
     "freeze_ttt": "Freeze, then test-time training on the prior labels of the test structure",
     "joint": "pre-trained on prior labels, then trained on prior and reference labels together",
     "joint_rr": "Joint, graph radius chosen per test structure as published",
-    "joint_rr_fallback": "radius refinement that may keep the trained radius",
+    "joint_rr_fallback": "Joint, radius refinement that may keep the trained radius",
     "joint_ttt": "Joint, then test-time training on the prior labels of the test structure",
-    "joint_placebo": "test-time training on the prior labels of another structure",
-    "joint_ttt_other": "adapted on one geometry of a molecule, tested on its other geometries",
+    "joint_placebo": "Joint, then test-time training on the prior labels of another molecule",
+    "joint_ttt_other": "Joint, adapted on one geometry of a molecule, tested on its other geometries",
     "delta": "trained on reference minus prior; every prediction needs a prior call",
 }
 
@@ -41,6 +41,17 @@ AXES = {
     "connectivity": "Connectivity",
     "force_norm": "Force norm",
     "larger": "Larger molecules",
+}
+
+CRITERIA = {
+    "unseen_element_fraction": "Share of atoms of unseen elements",
+    "composition_distance": "Distance of the composition",
+    "n_atoms": "Number of atoms",
+    "prior_force_norm_eV_per_A": "Mean norm of the prior forces",
+    "window_fraction": "Eigenvalues in [0.9, 1.1]",
+    "spectrum_padded_distance": "Spectral distance, zero-padded",
+    "spectrum_wasserstein": "Spectral distance, Wasserstein",
+    "spectrum_wasserstein_nearest": "Spectral distance to the nearest training structure",
 }
 
 GROUPS = {

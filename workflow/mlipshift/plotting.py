@@ -511,7 +511,7 @@ def ttt_steps(tables):
     panels[0, 0].set_xlim(-0.03 * last, 1.03 * last)
     explained = "Step 0 is the model before adaptation"
     if "joint_placebo" in methods:
-        explained += "; the placebo adapts to the prior labels of another structure"
+        explained += "; the placebo adapts to the prior labels of another molecule"
     _head(figure, "Force error during test-time training (TTT)", explained)
     band = Patch(color=MUTED, alpha=0.2, lw=0, label="95 % interval")
     _legend(figure, [*map(_handle, methods), band, _accuracy_handle()], 0.22, 5)

@@ -16,6 +16,7 @@ from mlipshift.errors import UserError
 from mlipshift.naming import (
     AXES,
     CHEMICAL_ACCURACY,
+    CRITERIA,
     GROUPS,
     MEANING,
     METHODS,
@@ -37,21 +38,24 @@ SECTIONS = (
 TILES = ("supervised", "joint", "joint_ttt", "prior", "delta")
 NO_CHOICE = ("zero", "joint_placebo", "joint_ttt_other")  # controls, and a method with fewer structures
 NEEDED = ("summary", "paired", "frontier", "failures", "seconds", "durations")
+OPTIONAL = ("shift_summary", "refinement")
 
 
 def number(value, sign=False):
-    """'131.0' or '−4.2', with a thousands separator and a true minus sign; '–' for a missing value."""
+    """'1,194', '131.0' or '−4.2' with a true minus sign; '–' for a missing value."""
     if value is None or not np.isfinite(value):
         return "–"
-    text = f"{abs(value):,.1f}"
+    text = f"{abs(value):,.{0 if abs(value) >= 999.95 else 1}f}"
     if text == "0.0":
         return text
     return f"{'−' if value < 0 else '+' if sign else ''}{text}"
 
 
 def share(value):
-    """'23 %' of a fraction; '–' for a missing value."""
-    return "–" if not np.isfinite(value) else f"{100 * value:.0f} %"
+    """'23 %' or '0.4 %' of a fraction; '–' for a missing value."""
+    if not np.isfinite(value):
+        return "–"
+    return f"{100 * value:.1f} %" if 0 < abs(value) < 0.0995 else f"{100 * value:.0f} %"
 
 
 def duration(seconds):
@@ -85,18 +89,35 @@ def sample(row):
 
 
 def verdict(row):
-    """-1 lower, 1 higher, 0 where the 95 % interval of the paired difference holds zero or is missing."""
-    return -1 if row["ci_high_meV_per_A"] < 0 else 1 if row["ci_low_meV_per_A"] > 0 else 0
+    """'lower', 'higher', 'same', or 'unclear' where the 95 % interval holds zero or is missing.
+
+    Differences that round to 0.0 meV/Å are none: they come from the order of summation.
+    """
+    low, high = row["ci_low_meV_per_A"], row["ci_high_meV_per_A"]
+    if max(abs(low), abs(high), abs(row["difference_meV_per_A"])) < RESOLUTION:
+        return "same"
+    return "lower" if high <= -RESOLUTION else "higher" if low >= RESOLUTION else "unclear"
 
 
-VERBS = {-1: "lowers", 1: "raises", 0: "does not measurably change"}
-COMPARES = {-1: "is more accurate than", 1: "is less accurate than", 0: "cannot be told apart from"}
+RESOLUTION = 0.05  # meV/Å, half a unit of the last digit shown
+VERBS = {
+    "lower": "lowers",
+    "higher": "raises",
+    "unclear": "does not measurably change",
+    "same": "does not change",
+}
+COMPARES = {
+    "lower": "is more accurate than",
+    "higher": "is less accurate than",
+    "unclear": "cannot be told apart from",
+    "same": "is as accurate as",
+}
 
 
 class Results:
     """The tables of a run with look-ups by group and method.
 
-    tables: {name: DataFrame} of the tables in NEEDED.
+    tables: {name: DataFrame} of NEEDED, and of OPTIONAL if there.
     """
 
     def __init__(self, tables):
@@ -178,8 +199,8 @@ def _per_group(r):
         f" {bracket(row['ci_low_meV_per_A'], row['ci_high_meV_per_A'], True)}"
         for a, row in rows.items()
     ]
-    lower = sum(verdict(row) < 0 for row in rows.values())
-    higher = sum(verdict(row) > 0 for row in rows.values())
+    found = [verdict(row) for row in rows.values()]
+    lower, higher = found.count("lower"), found.count("higher")
     text = (
         f"With the Joint model, TTT lowers the error in {lower} of {len(rows)} shift groups, raises it in"
         f" {higher}, and changes it by less than can be measured in {len(rows) - lower - higher}. Paired"
@@ -195,11 +216,11 @@ def _placebo(r):
     if placebo is None:
         return None
     text = (
-        f"The placebo, TTT on the prior labels of another structure, {VERBS[verdict(placebo)]} the force MAE:"
+        f"The placebo, TTT on the prior labels of another molecule, {VERBS[verdict(placebo)]} the force MAE:"
         f" {change(placebo)}."
     )
-    if real is not None and verdict(real) < 0:
-        if verdict(placebo) >= 0:
+    if real is not None and verdict(real) == "lower":
+        if verdict(placebo) != "lower":
             text += " The gain of TTT therefore needs the prior labels of the structure itself."
         else:
             gain = placebo["difference_meV_per_A"] / real["difference_meV_per_A"]
@@ -231,23 +252,43 @@ def _transfer(r):
     row = r.pair("joint_ttt_other", "joint")
     if row is None:
         return None
-    return (
-        "One adaptation, many predictions",
+    text = (
         f"Adapting on one geometry of a molecule {VERBS[verdict(row)]} the force MAE on its other geometries,"
-        f" for which no further prior call is made: {change(row)}.",
+        f" for which no further prior call is made: {change(row)}."
     )
+    calls = r.tables["frontier"].set_index("method").prior_calls_per_structure
+    if "joint_ttt_other" in calls.index:
+        text += f" This spends {calls['joint_ttt_other']:.2g} prior calls per predicted structure."
+    other = r.pair("joint_ttt_other", "delta")
+    if other is not None:
+        text += (
+            f" On the same structures it {COMPARES[verdict(other)]} Δ-learning, which needs one prior call"
+            f" for every prediction ({number(other['baseline_mean_meV_per_A'])} meV/Å, paired difference"
+            f" {number(other['difference_meV_per_A'], True)}"
+            f" {bracket(other['ci_low_meV_per_A'], other['ci_high_meV_per_A'], True)})."
+        )
+    return "One adaptation, many predictions", text
 
 
 def _refinement(r):
-    texts = []
+    texts, idle = [], []
     kinds = {"rr": "as published", "rr_fallback": "with a fallback to the trained radius"}
     for base, suffix in product(("supervised", "joint"), kinds):
         row = r.pair(f"{base}_{suffix}", base)
-        if row is not None:
+        if row is None:
+            continue
+        if verdict(row) == "same":
+            idle.append(f"{method(base)} {kinds[suffix]}")
+        else:
             texts.append(
                 f"Radius refinement {kinds[suffix]} {VERBS[verdict(row)]} the force MAE of the {method(base)}"
                 f" model: {change(row, sampled=False)}."
             )
+    if idle:
+        texts.append(
+            f"Radius refinement leaves the force MAE as it is for {listed(idle)}: the paired differences and"
+            " their intervals are below 0.05 meV/Å."
+        )
     return ("Radius refinement (RR)", " ".join(texts)) if texts else None
 
 
@@ -264,6 +305,9 @@ def _choice(r):
         cost = f", {duration(seconds[key])} per structure on one core" if key in seconds.index else ""
         return f"{method(key)} ({error_of(row)}{cost})"
 
+    # a tie goes to the plainer method
+    table = table.assign(place=[list(METHODS).index(k) for k in table.method]).sort_values("place")
+    table[MEAN] = table[MEAN].round(1)
     best = table.loc[table[MEAN].idxmin()]
     free = table[table.prior_calls_per_structure == 0]
     text = f"The lowest mean force MAE on the held-out shift groups has {named(best)}"
@@ -453,6 +497,51 @@ def known_table(results):
     return {"head": ["Method", "What it is", "Prior labels", "Reference labels"], "rows": rows}
 
 
+def diagnosis_table(results):
+    """Share of structures outside the training distribution by criterion and group; None without one."""
+    table = results.tables.get("shift_summary")
+    if table is None or len(table) == 0:
+        return None
+    table = table[(table.group != "train") & ~table.group.str.startswith("val_")]
+    groups = ordered(table.group, GROUPS)
+    rows = []
+    for criterion in ordered(table.criterion, CRITERIA):
+        line = [cell(CRITERIA.get(criterion, criterion), title=criterion)]
+        for g in groups:
+            row = _first(table[(table.criterion == criterion) & (table.group == g)])
+            if row is None:
+                line.append(cell("–"))
+                continue
+            known = f"{row['training_mean']:.3g} ± {row['training_standard_deviation']:.2g}"
+            outside = row["fraction_outside"]
+            line.append(cell(share(outside), outside, f"mean {row['mean']:.3g}; training {known}"))
+        rows.append(line)
+    return {"head": ["Criterion", *(group(g) for g in groups)], "rows": rows}
+
+
+def refinement_table(results):
+    """Which radii radius refinement chose and what that changed; None where it was not run."""
+    table = results.tables.get("refinement")
+    if table is None or len(table) == 0:
+        return None
+    head = ["Model", "Group", "Structures", "Trained cutoff (Å)", "Mean chosen radius (Å)"]
+    head += ["Chosen below the cutoff", "Edges removed", "Refined with fallback"]
+    rows = []
+    for row in table.to_dict("records"):
+        shares = ("fraction_below_trained", "fraction_edges_removed", "fraction_refined_with_fallback")
+        lengths = ("trained_cutoff_A", "mean_radius_A")
+        rows.append(
+            [
+                method_cell(row["strategy"]),
+                cell(group(row["group"]), title=row["group"]),
+                cell(count(row["n_structures"]), row["n_structures"]),
+                *(cell(f"{row[k]:.2f}", row[k]) for k in lengths),
+                *(cell(share(row[k]), row[k]) for k in shares),
+            ]
+        )
+    return {"head": head, "rows": rows}
+
+
 def failures_table(results):
     """Failed structures with stage and reason."""
     return {
@@ -512,14 +601,16 @@ def figures(folder):
 
 def unbroken(text):
     """Escaped text in which units and sample sizes do not break across lines."""
-    return Markup(re.sub(r"(meV/Å|eV/Å|n = [\d.]+)", r'<span class="u">\1</span>', str(escape(text))))
+    return Markup(
+        re.sub(r"(1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+)", r'<span class="u">\1</span>', str(escape(text)))
+    )
 
 
 def render(template, tables, drawn, info):
     """HTML of the report.
 
-    template: path of the Jinja template; tables: {name: DataFrame} of NEEDED; drawn: from `figures`;
-    info: the dictionary of run_info.json.
+    template: path of the Jinja template; tables: {name: DataFrame} of NEEDED, and of OPTIONAL if there;
+    drawn: from `figures`; info: the dictionary of run_info.json.
     """
     results = Results(tables)
     environment = Environment(
@@ -544,6 +635,8 @@ def render(template, tables, drawn, info):
         groups=groups_table(results),
         summary=summary_table(results),
         paired=paired_table(results),
+        diagnosis=diagnosis_table(results),
+        refinement=refinement_table(results),
         known=known_table(results),
         failures=failures_table(results),
         durations=durations_table(results),

@@ -22,7 +22,8 @@ def main(args):
         info = json.loads(args.run_info.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{args.run_info}: not JSON ({error}); delete it and run again") from error
-    tables = {n: read_table(paths[n]) for n in reporting.NEEDED}
+    wanted = (*reporting.NEEDED, *reporting.OPTIONAL)
+    tables = {n: read_table(paths[n]) for n in wanted if n in paths}
     page = reporting.render(TEMPLATE, tables, reporting.figures(args.figures), info)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(page, encoding="utf-8")
