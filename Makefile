@@ -2,19 +2,20 @@
 
 PYTHON ?= python3
 CORES ?= all
+CONFIG ?=
 VENV := $(CURDIR)/.venv
 RUN := PATH="$(VENV)/bin:$$PATH"
 # the options of profiles/default, without the line that Snakemake prints about a profile
 SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce smoke test benchmark lint labels config clean check-cores check-python venv-run venv-test venv-reference
+.PHONY: help reproduce smoke test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-reproduce: check-cores venv-run ## run the whole pipeline and write results/report.html (CORES=4 for four cores)
-	@$(SNAKEMAKE)
+reproduce: check-cores check-config venv-run ## run the whole pipeline and write results/report.html (CORES=4, CONFIG=my.yaml)
+	@$(SNAKEMAKE) $(if $(CONFIG),--configfile "$(CONFIG)")
 	@echo "The report: results/report.html"
 
 smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/, under a minute
@@ -48,6 +49,9 @@ clean: ## remove results, logs and caches; reference calculations and .venv stay
 check-cores:
 	@case "$(CORES)" in all|[1-9]|[1-9][0-9]|[1-9][0-9][0-9]) ;; *) \
 		echo "error: CORES is '$(CORES)'; give a number of cores from 1, or all, for example: make $(MAKECMDGOALS) CORES=2" >&2; exit 1 ;; esac
+
+check-config:
+	@test -z "$(CONFIG)" || test -f "$(CONFIG)" || { echo "error: $(CONFIG): no such file; correct CONFIG=..." >&2; exit 1; }
 
 check-python:
 	@command -v "$(PYTHON)" > /dev/null || { echo "error: $(PYTHON) is not there; install Python 3.11 or newer, or name one with PYTHON=..." >&2; exit 1; }

@@ -180,6 +180,11 @@ def test_impossible_cores_of_make(cores):
     assert f"CORES is '{cores}'" in line and "make reproduce CORES=2" in line
 
 
+def test_missing_configuration_of_make():
+    line = one_line(run(["make", "reproduce", "CONFIG=none.yaml"], cwd=ROOT))
+    assert "none.yaml: no such file" in line and "CONFIG=" in line
+
+
 def test_make_without_a_usable_python(tmp_path):
     line = one_line(run(["make", "reproduce", f"PYTHON={tmp_path}/python3"], cwd=ROOT))
     assert "PYTHON=..." in line

@@ -50,12 +50,12 @@ try:
 except UserError as error:
     refuse(error)
 
-if (
-    workflow.resource_settings.cores is not None
-    and workflow.resource_settings.cores < 1
-):
+cores = workflow.resource_settings.cores
+if cores is not None and cores < 1:
     # Snakemake would wait for ever
-    refuse("--cores is 0; give at least 1, for example --cores 4 (with make: CORES=4)")
+    refuse(
+        f"--cores is {cores}; give at least 1, for example --cores 4 (with make: CORES=4)"
+    )
 
 
 def code(script):
