@@ -12,7 +12,7 @@ scattergather:
 wildcard_constraints:
     strategy="pretrain|supervised|delta|freeze|joint",
     mode="structure|placebo|molecule",
-    set="pretrain|test",
+    set="pretrain|test|adapt",
     seed=r"\d+",
     figure=r"fig_\w+",
 

@@ -4,7 +4,7 @@ CHEMICAL_ACCURACY = 43  # meV/Å, 1 kcal/mol/Å rounded down
 
 METHODS = {
     "zero": "Zero forces",
-    "prior": "Prior (GFN2-xTB)",
+    "prior": "Prior (GFN-xTB)",
     "supervised": "Supervised",
     "supervised_rr": "Supervised + RR",
     "supervised_rr_fallback": "Supervised + RR, fallback",
