@@ -55,7 +55,8 @@ def settings(folder, **changes):
 
 def environment():
     """Environment in which a user would start a run: this Python first, no library on the path."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MLIPSHIFT_RELAY")}
+    strange = ("PYTHONPATH", "MLIPSHIFT_RELAY", "MAKE", "MFLAGS")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
     return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"}
 
 

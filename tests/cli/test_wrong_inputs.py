@@ -31,7 +31,7 @@ def workdir(tmp_path):
 def one_line(done):
     """The line that a failed run shows beside progress and make's own; asserts that there is only one."""
     shown = (done.stdout + done.stderr).splitlines()
-    lines = [line for line in shown if line.strip() and not re.match(r"\[\d+/\d+\] |make: ", line)]
+    lines = [line for line in shown if line.strip() and not re.match(r"\[\d+/\d+\] |make(\[\d+\])?: ", line)]
     assert done.returncode != 0
     assert len(lines) == 1, "\n".join(shown)
     assert lines[0].startswith("error: ")
