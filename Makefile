@@ -28,7 +28,7 @@ test: venv-test ## run the tests (PYTEST="-k curate" for some of them)
 	@$(RUN) python -m pytest $(PYTEST)
 
 benchmark: venv-run ## measure the speed of every stage
-	@for script in benchmarks/*.py; do $(RUN) PYTHONPATH=workflow OMP_NUM_THREADS=1 python "$$script" || exit 1; done
+	@$(RUN) PYTHONPATH=workflow OMP_NUM_THREADS=1 python benchmarks/run_all.py
 
 lint: venv-test ## check the workflow, its format and the Python code
 	@$(RUN) snakemake --workflow-profile none --lint

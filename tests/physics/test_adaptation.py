@@ -70,9 +70,7 @@ def test_against_a_plain_torch_loop(model, level):
     u = unit(6, 8)
     settings = replace(SETTINGS, level=level)
     _, rows, _ = adaptation.adapt(model, [u], settings)
-    data = training.Dataset(
-        [adaptation.graphs.build(*u.adapt[0], model.architecture.cutoff)], u.forces, np.zeros(1)
-    )
+    data = training.Dataset([adaptation.graphs.build(*u.adapt[0], model.architecture.cutoff)], u.forces, np.zeros(1))
     names = set(representation(model, level))
     before = state(model)
     for name, parameter in model.named_parameters():
@@ -83,7 +81,7 @@ def test_against_a_plain_torch_loop(model, level):
         batch, forces, _ = data.batch([0], torch.float64)
         training.force_loss(model(batch, ("prior",))["prior"][1], forces, batch).backward()
         optimiser.step()
-    (_, expected), = adaptation.predict(model, u.predict)
+    ((_, expected),) = adaptation.predict(model, u.predict)
     np.testing.assert_allclose(rows[0][0][1][-1], expected, atol=1e-9)
     for name, value in model.state_dict().items():
         changed = not torch.equal(value, before[name])

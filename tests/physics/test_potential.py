@@ -25,10 +25,10 @@ def molecule(n, seed):
 @pytest.mark.parametrize("head", HEADS)
 def test_rotation_translation_and_inversion(model, head):
     numbers, positions = molecule(9, 1)
-    (energy, forces), = adaptation.predict(model, [(numbers, positions)], heads=head)
+    ((energy, forces),) = adaptation.predict(model, [(numbers, positions)], heads=head)
     for matrix in (Rotation.random(random_state=3).as_matrix(), -np.eye(3)):
         moved = positions @ matrix.T + [1.0, -2.0, 3.0]
-        (e, f), = adaptation.predict(model, [(numbers, moved)], heads=head)
+        ((e, f),) = adaptation.predict(model, [(numbers, moved)], heads=head)
         assert e == pytest.approx(energy, abs=TOLERANCE)
         np.testing.assert_allclose(f, forces @ matrix.T, atol=TOLERANCE)
     assert np.abs(forces).max() > 1e-3
@@ -43,7 +43,7 @@ def test_permutation(model):
 
 
 def test_net_force_is_zero(model):
-    (_, forces), = adaptation.predict(model, [molecule(7, 5)])
+    ((_, forces),) = adaptation.predict(model, [molecule(7, 5)])
     np.testing.assert_allclose(forces.sum(0), 0.0, atol=TOLERANCE)
 
 
@@ -51,7 +51,7 @@ def test_other_structures_and_padding_do_not_matter(model):
     structures = [molecule(n, n) for n in (2, 5, 11, 3)]
     together = adaptation.predict(model, structures)
     for structure, (energy, forces) in zip(structures, together):
-        (e, f), = adaptation.predict(model, [structure])
+        ((e, f),) = adaptation.predict(model, [structure])
         assert e == pytest.approx(energy, abs=TOLERANCE)
         np.testing.assert_allclose(f, forces, atol=TOLERANCE)
 
@@ -70,9 +70,9 @@ def test_distant_atoms_do_not_interact_and_the_envelope_is_smooth(model):
 def test_a_longer_neighbour_list_changes_nothing_and_a_shorter_one_does(model):
     structure = molecule(12, 8)
     cutoff = model.architecture.cutoff
-    (_, own), = adaptation.predict(model, [structure])
-    (_, longer), = adaptation.predict(model, [structure], [2 * cutoff])
-    (_, shorter), = adaptation.predict(model, [structure], [0.5 * cutoff])
+    ((_, own),) = adaptation.predict(model, [structure])
+    ((_, longer),) = adaptation.predict(model, [structure], [2 * cutoff])
+    ((_, shorter),) = adaptation.predict(model, [structure], [0.5 * cutoff])
     np.testing.assert_allclose(longer, own, atol=TOLERANCE)
     assert np.abs(shorter - own).max() > 1e-4
 

@@ -68,7 +68,7 @@ class Unit:
 
 
 def _optimiser(parameters, settings):
-    """torch's fused kernel on stacked parameters [R, ...]; both rules act element by element, so replicas stay apart."""
+    """torch's fused kernel on stacked parameters [R, ...]; element by element, so replicas stay apart."""
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": True}
     if settings.optimiser == "sgd":
         return torch.optim.SGD(parameters, momentum=settings.momentum, **common)
@@ -245,9 +245,7 @@ def molecule_units(frames, known, prior, energy):
 
 def _foreign_forces(k, frames, prior, usable, rng):
     """Prior forces of another molecule of the group, repeated or cut to n atoms, net force removed."""
-    other = [
-        j for j in usable if frames.group[j] == frames.group[k] and frames.molecule[j] != frames.molecule[k]
-    ]
+    other = [j for j in usable if frames.group[j] == frames.group[k] and frames.molecule[j] != frames.molecule[k]]
     if not other:
         return None
     n = int(frames.sizes[k])

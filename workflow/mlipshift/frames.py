@@ -65,7 +65,7 @@ class Frames:
 
     @classmethod
     def build(cls, rows):
-        """Frames of an iterable of dicts with the keys id, group, molecule, numbers, positions, charge, multiplicity."""
+        """Frames of dicts with the keys id, group, molecule, numbers, positions, charge, multiplicity."""
         rows = list(rows)
         text = lambda key: np.array([str(r[key]) for r in rows], dtype=object)
         join = lambda key, shape, kind: np.concatenate(
@@ -86,11 +86,7 @@ class Frames:
     def concatenate(cls, parts):
         """One store out of several, in order."""
         return cls(
-            **{
-                f.name: np.concatenate([getattr(p, f.name) for p in parts])
-                for f in fields(cls)
-                if f.name != "offsets"
-            },
+            **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls) if f.name != "offsets"},
             offsets=offsets_of(np.concatenate([p.sizes for p in parts])),
         )
 
@@ -177,7 +173,9 @@ class Labels:
                 level=str(handle.attrs["level"]),
             )
         if frames is not None and not np.array_equal(labels.ids, frames.ids):
-            raise UserError(f"{path}: labels do not belong to these frames (ids differ); re-run the rule that made them")
+            raise UserError(
+                f"{path}: labels do not belong to these frames (ids differ); re-run the rule that made them"
+            )
         return labels
 
 

@@ -16,7 +16,7 @@ DENSE_LIMIT = 64  # atoms; up to here all distances at once are faster than a tr
 
 @dataclass
 class Graph:
-    """One structure: numbers [n], neighbours [n, K] (index, -1 for none), vectors [n, K, 3] Å from atom to neighbour."""
+    """One structure: numbers [n], neighbours [n, K] (index, -1 for none), vectors [n, K, 3] Å to the neighbour."""
 
     numbers: np.ndarray
     neighbours: np.ndarray

@@ -53,9 +53,7 @@ class Dense(nn.Module):
             return x if self.bias is None else x + self.bias
         flat = x.flatten(1, -2)
         out = (
-            torch.bmm(flat, self.weight)
-            if self.bias is None
-            else torch.baddbmm(self.bias[:, None], flat, self.weight)
+            torch.bmm(flat, self.weight) if self.bias is None else torch.baddbmm(self.bias[:, None], flat, self.weight)
         )
         return out.unflatten(1, x.shape[1:-1])
 
@@ -102,9 +100,7 @@ class Block(nn.Module):
 
         left, right = self.mix(v).chunk(2, dim=-1)
         norm = (right.square().sum(-2) + 1e-8).sqrt()
-        a_ss, a_sv, a_vv = self.update2(
-            nn.functional.silu(self.update1(torch.cat([s, norm], dim=-1)))
-        ).chunk(3, dim=-1)
+        a_ss, a_sv, a_vv = self.update2(nn.functional.silu(self.update1(torch.cat([s, norm], dim=-1)))).chunk(3, dim=-1)
         return s + a_ss + a_sv * (left * right).sum(-2), v + a_vv[..., None, :] * left
 
 
@@ -143,7 +139,7 @@ class Potential(nn.Module):
         cutoff = self.architecture.cutoff
         r = batch.vectors.norm(dim=-1, keepdim=True).clamp_min(1e-6)
         x = (r / cutoff).clamp_max(1.0)
-        # polynomial envelope, p = 6 (Gasteiger et al., arXiv 2003.03123): value, slope and curvature vanish at the cutoff
+        # polynomial envelope, p = 6 (Gasteiger et al., arXiv 2003.03123): smooth up to the second derivative
         envelope = (1 - 28 * x**6 + 48 * x**7 - 21 * x**8) * batch.edges[..., None]
         basis = (2 / cutoff) ** 0.5 * torch.sin(self.frequencies * r) / r
         return basis, batch.vectors / r, envelope, batch.neighbours

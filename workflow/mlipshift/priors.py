@@ -4,7 +4,7 @@ Never import this module in a process that also imports torch: the OpenMP runtim
 """
 
 import numpy as np
-from ase import Atoms
+from ase.units import Bohr, Hartree
 
 from mlipshift.errors import UserError
 
@@ -28,6 +28,8 @@ def label(numbers, positions, charge, multiplicity, method="GFN2-xTB"):
 
     Raises ValueError with the reason when the structure has no trustworthy label.
     """
+    from tblite.interface import Calculator
+
     numbers = np.asarray(numbers)
     positions = np.asarray(positions, dtype=float)
     if not np.isfinite(positions).all():
@@ -42,10 +44,12 @@ def label(numbers, positions, charge, multiplicity, method="GFN2-xTB"):
     electrons = int(numbers.sum()) - int(charge)
     if (electrons + int(multiplicity) - 1) % 2 or electrons < multiplicity - 1:
         raise ValueError(f"charge {charge} and multiplicity {multiplicity} do not fit {electrons} electrons")
-    atoms = Atoms(numbers, positions)
-    atoms.calc = gfn_xtb(method, int(charge), int(multiplicity))
     try:
-        energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces())
+        # the bare interface: the ASE calculator costs more than the method itself on small molecules
+        calculator = Calculator(method, numbers, positions / Bohr, float(charge), int(multiplicity) - 1)
+        calculator.set("verbosity", 0)
+        result = calculator.singlepoint()
+        energy, forces = float(result["energy"]) * Hartree, -result["gradient"] * (Hartree / Bohr)
     except Exception as error:  # tblite raises many kinds; each is a failed structure
         raise ValueError(f"{method} failed: {' '.join(str(error).split())}") from error
     if not (np.isfinite(energy) and np.isfinite(forces).all()):

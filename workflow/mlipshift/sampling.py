@@ -44,9 +44,9 @@ def embed(smiles, seed):
         if mol is None:
             raise UserError(f"SMILES {smiles!r} cannot be read; correct it in the molecule list")
         mol = Chem.AddHs(mol)
-        if AllChem.EmbedMolecule(mol, randomSeed=seed % 2**31) != 0:
-            if AllChem.EmbedMolecule(mol, randomSeed=1, useRandomCoords=True) != 0:
-                raise UserError(f"RDKit found no geometry for SMILES {smiles!r}")
+        embedded = AllChem.EmbedMolecule(mol, randomSeed=seed % 2**31)
+        if embedded != 0 and AllChem.EmbedMolecule(mol, randomSeed=1, useRandomCoords=True) != 0:
+            raise UserError(f"RDKit found no geometry for SMILES {smiles!r}")
         numbers = [a.GetAtomicNum() for a in mol.GetAtoms()]
         atoms = Atoms(numbers, mol.GetConformer().GetPositions())
         atoms.translate(-atoms.positions.mean(0))

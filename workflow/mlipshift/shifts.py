@@ -71,9 +71,7 @@ def measure(train, test, prior_train, prior_test, cutoff, variant):
         "n_atoms": tuple(f.sizes.astype(float) for f in both),
         "prior_force_norm_eV_per_A": (force_norm(prior_train), force_norm(prior_test)),
         "window_fraction": tuple(np.array([window_fraction(v) for v in values]) for values in own),
-        "spectrum_padded_distance": tuple(
-            np.array([padded_distance(v, mean) for v in values]) for values in own
-        ),
+        "spectrum_padded_distance": tuple(np.array([padded_distance(v, mean) for v in values]) for values in own),
         "spectrum_wasserstein": tuple(wasserstein(s, centre) for s in shape),
         "spectrum_wasserstein_nearest": tuple(
             nearest(wasserstein(s[:, None], shape[0][None]), other(f) if f is train else True)

@@ -28,8 +28,8 @@ SHEET = """# Data sheet of the embedded benchmark
 Made by this repository (`make labels`): `workflow/scripts/sample_geometries.py`, `label_reference.py`,
 `assemble_benchmark.py`. Nothing was taken from another data set.
 
-- **Level of theory:** {xc}/{basis} (as PySCF spells it), density fitting, PySCF {pyscf} with pyscf-dispersion {dispersion}; grid level
-  {grid_level}, energy convergence {conv_tol} hartree; unrestricted Kohn-Sham for multiplicity > 1. A label is kept only
+- **Level of theory:** {xc}/{basis} (as PySCF spells it), density fitting,
+  PySCF {pyscf} with pyscf-dispersion {dispersion}; grid level {grid_level}, energy convergence {conv_tol} hartree; unrestricted Kohn-Sham for multiplicity > 1. A label is kept only
   if the self-consistent field converged (DIIS, then second order) and the net force is below 0.02 eV/Å; what remains
   of it, noise of the integration grid, is subtracted evenly from all atoms.
 - **Geometries:** SMILES of `molecules.csv` embedded with RDKit {rdkit}, relaxed with GFN2-xTB (tblite {tblite}), then

@@ -19,10 +19,7 @@ def main(args):
     rows = [(e + b, f) for (e, f), b in zip(rows, baseline)]
     if card["strategy"] == "delta":
         prior = Labels.load(args.prior, frames)
-        rows = [
-            (e + prior.energy[k], f + prior.forces_of(k)) if prior.ok[k] else None
-            for k, (e, f) in enumerate(rows)
-        ]
+        rows = [(e + prior.energy[k], f + prior.forces_of(k)) if prior.ok[k] else None for k, (e, f) in enumerate(rows)]
     predictions = Predictions.build(
         frames,
         [row and ([row[0]], row[1][None]) for row in rows],

@@ -42,9 +42,7 @@ def main(args):
             raise UserError(f"strategy {args.strategy} needs --base, the pre-trained model")
         base = models.load(args.base)[0].train()
     start = time.perf_counter()
-    model, history = training.train(
-        args.strategy, args.architecture, args.settings, args.seed, reference, prior, base
-    )
+    model, history = training.train(args.strategy, args.architecture, args.settings, args.seed, reference, prior, base)
     seconds = time.perf_counter() - start
     inputs = [p for p in (args.frames, args.reference, args.prior) if p]
     models.save(
