@@ -29,9 +29,10 @@ Made by this repository (`make labels`): `workflow/scripts/sample_geometries.py`
 `assemble_benchmark.py`. Nothing was taken from another data set.
 
 - **Level of theory:** {xc}/{basis} (as PySCF spells it), density fitting,
-  PySCF {pyscf} with pyscf-dispersion {dispersion}; grid level {grid_level}, energy convergence {conv_tol} hartree; unrestricted Kohn-Sham for multiplicity > 1. A label is kept only
-  if the self-consistent field converged (DIIS, then second order) and the net force is below 0.02 eV/Å; what remains
-  of it, noise of the integration grid, is subtracted evenly from all atoms.
+  PySCF {pyscf} with pyscf-dispersion {dispersion}; grid level {grid_level}, energy convergence {conv_tol} hartree;
+  unrestricted Kohn-Sham for multiplicity > 1. A label is kept only if the self-consistent field converged (DIIS, then
+  second order) and the net force is below 0.02 eV/Å; what remains of it, noise of the integration grid, is subtracted
+  evenly from all atoms.
 - **Geometries:** SMILES of `molecules.csv` embedded with RDKit {rdkit}, relaxed with GFN2-xTB (tblite {tblite}), then
   Langevin dynamics (`md<T>`: T in K, 0.5 fs steps, 100 fs apart) or thermal displacement along GFN2-xTB normal modes
   (`modes<T>`). Geometries whose covalent bonds differ from the relaxed molecule were rejected. Seed {seed}.
