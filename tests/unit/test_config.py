@@ -9,7 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from mlipshift.config import load, resolve
+from mlipshift.config import load, resolve, typed
 from mlipshift.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -136,6 +136,13 @@ def test_the_source_that_sets_the_key_is_named():
         ("--config", {"prior": {"shards": 2}}),
     ]
     assert message({"ttt": {"steps": -1}, "prior": {"shards": 2}}, sources).startswith("my.yaml: 'ttt.steps'")
+
+
+def test_text_from_the_command_line_is_read_as_yaml():
+    given = {"ttt": {"steps": "3", "record": ["1", "2"]}, "data": {"checksums": "null"}, "prior": {"seed": 4}}
+    read_again = typed(given)
+    assert read_again == {"ttt": {"steps": 3, "record": [1, 2]}, "data": {"checksums": None}, "prior": {"seed": 4}}
+    assert load(read_again, SCHEMA)["ttt"]["steps"] == 3
 
 
 def test_several_mistakes_are_counted():

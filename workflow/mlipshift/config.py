@@ -39,6 +39,18 @@ def load(config, schema_path, sources=()):
     return filled
 
 
+def typed(node):
+    """Settings with every text read as YAML: Snakemake leaves numbers and null inside --config as text."""
+    if isinstance(node, dict):
+        return {key: typed(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [typed(value) for value in node]
+    try:
+        return yaml.safe_load(node) if isinstance(node, str) else node
+    except yaml.YAMLError:
+        return node
+
+
 def resolve(node, schema):
     """Schema node with its $ref followed; keywords beside the $ref win."""
     if "$ref" not in node:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.common.configfile import load_configfile
 from snakemake.logging import logger
-from snakemake.utils import min_version
+from snakemake.utils import min_version, update_config
 
 min_version("9.20")
 
@@ -36,6 +36,8 @@ configfile: "config/config.yaml"
 
 
 try:
+    command_line = settings_of.typed(dict(workflow.config_settings.config))
+    update_config(config, command_line)
     config = settings_of.load(
         config,
         Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml",
@@ -44,7 +46,7 @@ try:
                 (path, load_configfile(path))
                 for path in ["config/config.yaml", *workflow.overwrite_configfiles]
             ),
-            ("--config", workflow.config_settings.config),
+            ("--config", command_line),
         ],
     )
 except UserError as error:
