@@ -258,7 +258,10 @@ def _transfer(r):
     )
     calls = r.tables["frontier"].set_index("method").prior_calls_per_structure
     if "joint_ttt_other" in calls.index:
-        text += f" This spends {calls['joint_ttt_other']:.2g} prior calls per predicted structure."
+        text += (
+            f" Spread over them, the adaptation spends {calls['joint_ttt_other']:.2g} prior calls per predicted"
+            " structure; the more geometries of a molecule follow, the fewer."
+        )
     other = r.pair("joint_ttt_other", "delta")
     if other is not None:
         text += (
