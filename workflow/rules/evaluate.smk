@@ -89,7 +89,7 @@ rule evaluate:
         mem_mb=4000,
         runtime="30m",
     params:
-        directory="results/tables",
+        directory=subpath(output.summary, parent=True),
         resamples=config["statistics"]["resamples"],
         seed=config["statistics"]["seed"],
     message:
@@ -189,8 +189,8 @@ rule figure:
         mem_mb=1500,
         runtime="10m",
     params:
-        tables="results/tables",
-        timings="results/timings",
+        tables=folder_of("tables"),
+        timings=folder_of("timings"),
     message:
         "Draw {wildcards.figure} from the tables."
     shell:
@@ -219,9 +219,9 @@ rule make_report:
         mem_mb=1500,
         runtime="10m",
     params:
-        tables="results/tables",
-        timings="results/timings",
-        figures="results/figures",
+        tables=folder_of("tables"),
+        timings=folder_of("timings"),
+        figures=folder_of("figures"),
     message:
         "Write the report, one HTML file."
     shell:

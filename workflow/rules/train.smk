@@ -5,31 +5,6 @@ ARCHITECTURE = {
 }
 
 
-def strategy_inputs(wildcards):
-    """What each strategy learns from; only Δ-learning and the pre-trained ones see prior labels."""
-    prior = {"prior_frames": SETS["pretrain"], "prior": "results/prior/pretrain.h5"}
-    reference = {"reference": rules.curate.output.train_reference}
-    base = {"base": f"results/models/pretrain/seed{wildcards.seed}/weights.pt"}
-    return {
-        "pretrain": prior,
-        "supervised": reference,
-        "delta": reference | prior,
-        "freeze": reference | prior | base,
-        "joint": reference | prior | base,
-    }[wildcards.strategy]
-
-
-def strategy_options(wildcards, input):
-    """Command-line options for the inputs above; a model is named by its directory."""
-    names = ("reference", "prior_frames", "prior")
-    options = [
-        f"--{n.replace('_', '-')} {input[n]}" for n in names if n in input.keys()
-    ]
-    if "base" in input.keys():
-        options.append(f"--base {Path(input.base).parent}")
-    return " ".join(options)
-
-
 rule train_model:
     input:
         unpack(strategy_inputs),
