@@ -15,6 +15,7 @@ rule curate:
         train_reference="results/reference/train.h5",
         test="results/frames/test.h5",
         test_reference="results/reference/test.h5",
+        validation_reference="results/reference/validation.h5",
         failures="results/failures/curate.csv",
     log:
         "logs/curate.log",
@@ -34,6 +35,7 @@ rule curate:
         "python {input.script} --settings {params.settings:q}"
         " --train {output.train} --train-reference {output.train_reference}"
         " --test {output.test} --test-reference {output.test_reference}"
+        " --validation-reference {output.validation_reference}"
         " --failures {output.failures} --log {log}"
 
 

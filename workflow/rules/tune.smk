@@ -19,7 +19,7 @@ rule tune_adaptation:
         **code("tune"),
         model=MODEL,
         frames=rules.curate.output.test,
-        reference=rules.curate.output.test_reference,
+        reference=rules.curate.output.validation_reference,
         prior="results/prior/test.h5",
         known=SETS["adapt"],
         known_prior="results/prior/adapt.h5",

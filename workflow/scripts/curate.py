@@ -15,6 +15,11 @@ def main(args):
     ):
         frames.save(frames_path)
         labels.save(labels_path)
+    if args.validation_reference:
+        labels = test[1]
+        labels.take([k for k, group in enumerate(test[0].group) if group.startswith("val_")]).save(
+            args.validation_reference
+        )
     write_table(args.failures, failures, columns=["id", "stage", "reason"])
     cli.log.info("%d training, %d test structures, %d failures", len(train[0]), len(test[0]), len(failures))
 
@@ -29,6 +34,11 @@ if __name__ == "__main__":
             "train_reference": {"type": Path, "help": "reference labels of the training frames to write"},
             "test": {"type": Path, "help": "frames of all other groups to write"},
             "test_reference": {"type": Path, "help": "reference labels of the test frames to write"},
+            "validation_reference": {
+                "type": Path,
+                "required": False,
+                "help": "reference labels of the validation groups alone, to write",
+            },
             "failures": {"type": Path, "help": "CSV of structures that cannot be used, to write"},
         },
     )

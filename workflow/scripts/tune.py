@@ -13,12 +13,14 @@ from mlipshift.tables import write_table
 def main(args):
     training.configure()
     frames = Frames.load(args.frames)
-    reference, prior = Labels.load(args.reference, frames), Labels.load(args.prior, frames)
+    prior = Labels.load(args.prior, frames)
     known = Frames.load(args.known)
     known_prior = Labels.load(args.known_prior, known)
     # nothing but the validation groups goes any further
     validation = lambda f: np.char.startswith(f.group.astype(str), "val_")
-    chosen = validation(frames) & reference.ok & prior.ok
+    frames, prior = frames.take(validation(frames)), prior.take(validation(frames))
+    reference = Labels.load(args.reference, frames)
+    chosen = reference.ok & prior.ok
     frames, reference, prior = frames.take(chosen), reference.take(chosen), prior.take(chosen)
     chosen = validation(known)
     known, known_prior = known.take(chosen), known_prior.take(chosen)
@@ -74,7 +76,7 @@ if __name__ == "__main__":
         {
             "model": {"type": Path, "help": "model directory"},
             "frames": {"type": Path, "help": "test frames"},
-            "reference": {"type": Path, "help": "reference labels; only those of validation groups are used"},
+            "reference": {"type": Path, "help": "reference labels of the validation groups"},
             "prior": {"type": Path, "help": "prior labels of the test frames"},
             "known": {"type": Path, "help": "geometries to adapt a molecule on"},
             "known_prior": {"type": Path, "help": "prior labels of --known"},
