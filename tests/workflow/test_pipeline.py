@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import pandas as pd
@@ -137,5 +138,6 @@ def test_lint_and_format():
     done = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     files = [str(ROOT / "Snakefile"), str(ROOT / "workflow")]
-    done = subprocess.run(["snakefmt", "--check", *files], capture_output=True, text=True)
+    snakefmt = str(Path(sys.executable).parent / "snakefmt")
+    done = subprocess.run([snakefmt, "--check", *files], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

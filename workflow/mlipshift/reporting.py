@@ -188,24 +188,32 @@ def _ttt(r):
     return ("Test-time training (TTT)", " ".join(texts)) if texts else None
 
 
-def _per_group(r):
-    rows = {a: r.pair("joint_ttt", "joint", f"ood_{a}") for a in AXES}
+def _by_group(r, key, baseline):
+    """Verdict counts and paired differences per shift group as two sentences' parts, None without such groups."""
+    rows = {a: r.pair(key, baseline, f"ood_{a}") for a in AXES}
     rows = {a: row for a, row in rows.items() if row is not None}
     if not rows:
         return None
-    near = r.pair("joint_ttt", "joint", "id_test")
-    texts = [
+    found = [verdict(row) for row in rows.values()]
+    lower, higher = found.count("lower"), found.count("higher")
+    counts = (
+        f"lowers the error in {lower} of {len(rows)} shift groups, raises it in {higher}, and changes it by less"
+        f" than can be measured in {len(rows) - lower - higher}"
+    )
+    each = "; ".join(
         f"{AXES[a].lower()} {number(row['difference_meV_per_A'], True)}"
         f" {bracket(row['ci_low_meV_per_A'], row['ci_high_meV_per_A'], True)}"
         for a, row in rows.items()
-    ]
-    found = [verdict(row) for row in rows.values()]
-    lower, higher = found.count("lower"), found.count("higher")
-    text = (
-        f"With the Joint model, TTT lowers the error in {lower} of {len(rows)} shift groups, raises it in"
-        f" {higher}, and changes it by less than can be measured in {len(rows) - lower - higher}. Paired"
-        f" differences in meV/Å: {'; '.join(texts)}."
     )
+    return f"{counts}. Paired differences in meV/Å: {each}."
+
+
+def _per_group(r):
+    parts = _by_group(r, "joint_ttt", "joint")
+    if parts is None:
+        return None
+    text = f"With the Joint model, TTT {parts}"
+    near = r.pair("joint_ttt", "joint", "id_test")
     if near is not None:
         text += f" In distribution it {VERBS[verdict(near)]} the error: {change(near)}."
     return "By kind of shift", text
@@ -256,6 +264,9 @@ def _transfer(r):
         f"Adapting on one geometry of a molecule {VERBS[verdict(row)]} the force MAE on its other geometries,"
         f" for which no further prior call is made: {change(row)}."
     )
+    parts = _by_group(r, "joint_ttt_other", "joint")
+    if parts is not None:
+        text += f" It {parts}"
     calls = r.tables["frontier"].set_index("method").prior_calls_per_structure
     if "joint_ttt_other" in calls.index:
         text += (
