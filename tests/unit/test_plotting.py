@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlipshift import naming, plotting, reporting
+from mlipshift import naming, plotting, reporting, statistics
 from mlipshift.errors import UserError
 from mlipshift.tables import read_table, write_table
 
@@ -268,7 +268,7 @@ def test_force_error_axes_have_units_and_the_chemical_accuracy_line(name, drawn)
         if line.get_linestyle() == "--"
     ]
     panels = [a for a in labels if a.lines]
-    assert sum(v == {naming.CHEMICAL_ACCURACY} for v in values) == len(panels)
+    assert sum(v == {statistics.CHEMICAL_ACCURACY} for v in values) == len(panels)
 
 
 @pytest.mark.parametrize("name", plotting.FIGURES)

@@ -15,7 +15,7 @@ from ase.io import read
 from mlipshift.cli import log
 from mlipshift.errors import UserError
 from mlipshift.frames import Frames, Labels
-from mlipshift.priors import MAX_ELEMENT, MIN_DISTANCE
+from mlipshift.priors import MAX_ELEMENT, MIN_DISTANCE, check_spin
 from mlipshift.units import ENERGY, EV, FORCES, LENGTH
 
 MIN_SCALED_DISTANCE = 0.4  # in sums of covalent radii; the shortest bonds of hot molecules are at 0.7
@@ -254,13 +254,7 @@ def convert(record, units, keys, needs_labels):
     charge = _whole(atoms.info.get("charge", 0), "charge")
     electrons = int(numbers.sum()) - charge
     multiplicity = _whole(atoms.info.get("multiplicity", 1 + electrons % 2), "multiplicity")
-    if (
-        electrons < 0
-        or multiplicity < 1
-        or multiplicity - 1 > electrons
-        or (electrons - multiplicity + 1) % 2
-    ):
-        raise ValueError(f"charge {charge} and multiplicity {multiplicity} do not fit {electrons} electrons")
+    check_spin(numbers, charge, multiplicity)
     row = {
         "id": record.id,
         "group": record.group,

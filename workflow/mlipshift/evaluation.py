@@ -49,7 +49,7 @@ class Errors:
     """
 
     def __init__(self, frames, reference, prior, adapted_on, paths, resamples, seed):
-        if not any(str(g).startswith("ood_") for g in frames.group):
+        if not frames.of_kind("ood_").any():
             raise UserError("no structure in a held-out shift group; give one or more files in data.files.ood_*")
         self.frames, self.resamples, self.seed = frames, resamples, seed
         self.adapted_on = adapted_on
@@ -80,7 +80,7 @@ class Errors:
     def groups(self):
         """{group: boolean [S]}, the pooled held-out shift groups last."""
         out = {g: self.frames.group == g for g in dict.fromkeys(self.frames.group)}
-        return out | {POOLED: np.char.startswith(self.frames.group.astype(str), "ood_")}
+        return out | {POOLED: self.frames.of_kind("ood_")}
 
     def summarise(self, values, chosen):
         """statistics.summary of the structures `chosen` [S] that have a value, None if there are none."""
@@ -168,7 +168,7 @@ def shift_values(errors, reference, train_reference, diagnosis):
 
 def bins(errors, axes):
     """Errors binned along `axes` (see shift_values); in-distribution and held-out groups, no validation group."""
-    shown = ~np.char.startswith(errors.frames.group.astype(str), "val_")
+    shown = ~errors.frames.of_kind("val_")
     rows = []
     for axis, (values, _) in axes.items():
         valid = shown & np.isfinite(values)
@@ -256,7 +256,7 @@ def frontier(errors, table):
 def _prior_calls(errors):
     """Function of the method: prior calls per predicted held-out structure, an adaptation's spread over all of them."""
     predicted = (errors.groups()[POOLED] & ~errors.known).sum()
-    spent = np.char.startswith(errors.adapted_on.group.astype(str), "ood_").sum()
+    spent = errors.adapted_on.of_kind("ood_").sum()
     other = spent / max(1, predicted)
 
     def calls(method):

@@ -54,7 +54,7 @@ class Frames:
 
     def take(self, index):
         """Frames of an index array or boolean mask [S], in that order."""
-        index = np.flatnonzero(index) if np.asarray(index).dtype == bool else np.asarray(index, dtype=np.int64)
+        index = _numbers(index)
         atoms = atom_index(self.offsets, index)
         return replace(
             self,
@@ -62,6 +62,10 @@ class Frames:
             **{name: getattr(self, name)[atoms] for name in ("numbers", "positions")},
             offsets=offsets_of(self.sizes[index]),
         )
+
+    def of_kind(self, prefix):
+        """Boolean [S]: structures of the groups whose name starts with `prefix`, such as "ood_"."""
+        return np.char.startswith(self.group.astype(str), prefix)
 
     @classmethod
     def build(cls, rows):
@@ -127,7 +131,7 @@ class Labels:
 
     def take(self, index):
         """Labels of an index array or boolean mask [S]."""
-        index = np.flatnonzero(index) if np.asarray(index).dtype == bool else np.asarray(index, dtype=np.int64)
+        index = _numbers(index)
         return Labels(
             ids=self.ids[index],
             offsets=offsets_of(np.diff(self.offsets)[index]),
@@ -136,6 +140,14 @@ class Labels:
             ok=self.ok[index],
             level=self.level,
         )
+
+    def select(self, ids):
+        """Labels of the structures `ids`, in that order. Raises UserError if one has none here."""
+        row = {name: k for k, name in enumerate(self.ids)}
+        missing = next((name for name in ids if name not in row), None)
+        if missing is not None:
+            raise UserError(f"{self.level} labels do not cover structure {missing}; run the labelling rule again")
+        return self.take(np.array([row[name] for name in ids], dtype=np.int64))
 
     @classmethod
     def build(cls, frames, results, level):
@@ -243,6 +255,12 @@ class Predictions:
         if frames is not None and not np.array_equal(out.ids, frames.ids):
             raise UserError(f"{path}: predictions are of other frames (ids differ); re-run the rule that made them")
         return out
+
+
+def _numbers(index):
+    """Structure numbers of an index array or a boolean mask."""
+    index = np.asarray(index)
+    return np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
 
 
 def atom_index(offsets, index):

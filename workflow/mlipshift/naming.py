@@ -1,7 +1,5 @@
 """Human names, in display order, of the keys that the tables use."""
 
-CHEMICAL_ACCURACY = 43  # meV/Å, 1 kcal/mol/Å rounded down
-
 METHODS = {
     "zero": "Zero forces",
     "prior": "Prior (GFN-xTB)",

@@ -15,7 +15,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mlipshift.errors import UserError
-from mlipshift.naming import AXES, CHEMICAL_ACCURACY, GROUPS, METHODS, count, group, listed, method, ordered
+from mlipshift.naming import AXES, GROUPS, METHODS, count, group, listed, method, ordered
+from mlipshift.statistics import CHEMICAL_ACCURACY
 from mlipshift.tables import read_table
 
 WIDTH = 7.0

@@ -23,6 +23,14 @@ def gfn_xtb(method, charge=0, multiplicity=1):
     return TBLite(method=method, charge=charge, multiplicity=multiplicity, verbosity=0)
 
 
+def check_spin(numbers, charge, multiplicity):
+    """Raise ValueError unless the electrons of `numbers` [n] allow the charge and the multiplicity 2S + 1."""
+    electrons = int(np.sum(numbers, dtype=int)) - charge
+    unpaired = multiplicity - 1
+    if not 0 <= unpaired <= electrons or (electrons - unpaired) % 2:
+        raise ValueError(f"charge {charge} and multiplicity {multiplicity} do not fit {electrons} electrons")
+
+
 def label(numbers, positions, charge, multiplicity, method="GFN2-xTB"):
     """Energy (eV) and forces [n, 3] (eV/Å) of one structure.
 
@@ -41,9 +49,7 @@ def label(numbers, positions, charge, multiplicity, method="GFN2-xTB"):
         d[np.diag_indices(len(numbers))] = np.inf
         if d.min() < MIN_DISTANCE:
             raise ValueError(f"two atoms are {d.min():.3f} Å apart")
-    electrons = int(numbers.sum()) - int(charge)
-    if (electrons + int(multiplicity) - 1) % 2 or electrons < multiplicity - 1:
-        raise ValueError(f"charge {charge} and multiplicity {multiplicity} do not fit {electrons} electrons")
+    check_spin(numbers, int(charge), int(multiplicity))
     try:
         # the bare interface: the ASE calculator costs more than the method itself on small molecules
         calculator = Calculator(method, numbers, positions / Bohr, float(charge), int(multiplicity) - 1)

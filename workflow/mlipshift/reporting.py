@@ -15,7 +15,6 @@ from markupsafe import Markup, escape
 from mlipshift.errors import UserError
 from mlipshift.naming import (
     AXES,
-    CHEMICAL_ACCURACY,
     CRITERIA,
     GROUPS,
     MEANING,
@@ -27,6 +26,7 @@ from mlipshift.naming import (
     ordered,
 )
 from mlipshift.plotting import INTERVAL, look
+from mlipshift.statistics import CHEMICAL_ACCURACY
 
 ALL = "ood_all"
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"

@@ -16,10 +16,8 @@ def main(args):
         frames.save(frames_path)
         labels.save(labels_path)
     if args.validation_reference:
-        labels = test[1]
-        labels.take([k for k, group in enumerate(test[0].group) if group.startswith("val_")]).save(
-            args.validation_reference
-        )
+        frames, labels = test
+        labels.take(frames.of_kind("val_")).save(args.validation_reference)
     write_table(args.failures, failures, columns=["id", "stage", "reason"])
     cli.log.info("%d training, %d test structures, %d failures", len(train[0]), len(test[0]), len(failures))
 

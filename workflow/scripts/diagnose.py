@@ -11,9 +11,7 @@ from mlipshift.tables import write_table
 
 def main(args):
     train, test = Frames.load(args.train), Frames.load(args.test)
-    prior_train = Labels.load(args.prior_train)
-    row = {name: k for k, name in enumerate(prior_train.ids)}
-    prior_train = prior_train.take(np.array([row[name] for name in train.ids], dtype=np.int64))
+    prior_train = Labels.load(args.prior_train).select(train.ids)
     prior_test = Labels.load(args.prior_test, test)
     measures = shifts.measure(train, test, prior_train, prior_test, args.cutoff, args.variant)
     rows, counts = [], []

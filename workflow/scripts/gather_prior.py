@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
 from mlipshift import cli
 from mlipshift.errors import UserError
 from mlipshift.frames import Frames, Labels
@@ -14,10 +12,9 @@ from mlipshift.tables import read_table, write_table
 def main(args):
     frames = Frames.load(args.frames)
     labels = Labels.concatenate([Labels.load(path) for path in args.shards])
-    row = {name: k for k, name in enumerate(labels.ids)}
-    if len(row) != len(frames) or any(name not in row for name in frames.ids):
+    if set(labels.ids) != set(frames.ids):
         raise UserError(f"{args.frames}: shards do not cover the frames; delete {args.shards[0].parent} and run again")
-    labels = labels.take(np.array([row[name] for name in frames.ids], dtype=np.int64))
+    labels = labels.select(frames.ids)
     labels.save(args.output)
     failures = [r for path in args.shard_failures for r in read_table(path).to_dict("records")]
     write_table(args.failures, sorted(failures, key=lambda r: r["id"]), columns=["id", "stage", "reason"])

@@ -6,8 +6,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from mlipshift import cli, models, training
 from mlipshift.errors import UserError
 from mlipshift.frames import Frames, Labels
@@ -34,9 +32,7 @@ def main(args):
         prior_frames = Frames.load(args.prior_frames)
         prior = (prior_frames, Labels.load(args.prior, prior_frames))
     if args.strategy == "delta":
-        row = {name: k for k, name in enumerate(prior_frames.ids)}
-        same = prior[1].take(np.array([row[name] for name in frames.ids], dtype=np.int64))
-        reference = (frames, difference(reference[1], same))
+        reference = (frames, difference(reference[1], prior[1].select(frames.ids)))
     if args.strategy in training.PRETRAINED:
         if args.base is None:
             raise UserError(f"strategy {args.strategy} needs --base, the pre-trained model")

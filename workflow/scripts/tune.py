@@ -17,12 +17,12 @@ def main(args):
     known = Frames.load(args.known)
     known_prior = Labels.load(args.known_prior, known)
     # nothing but the validation groups goes any further
-    validation = lambda f: np.char.startswith(f.group.astype(str), "val_")
-    frames, prior = frames.take(validation(frames)), prior.take(validation(frames))
+    chosen = frames.of_kind("val_")
+    frames, prior = frames.take(chosen), prior.take(chosen)
     reference = Labels.load(args.reference, frames)
     chosen = reference.ok & prior.ok
     frames, reference, prior = frames.take(chosen), reference.take(chosen), prior.take(chosen)
-    chosen = validation(known)
+    chosen = known.of_kind("val_")
     known, known_prior = known.take(chosen), known_prior.take(chosen)
     model, card = models.load(args.model)
     energy, known_energy = (
