@@ -20,10 +20,10 @@ wildcard_constraints:
 rule all:
     default_target: True
     input:
-        "results/report.html",
+        "<results>/report.html",
     localrule: True
     message:
-        "The report is results/report.html."
+        "The report is {input}."
 
 
 include: "workflow/rules/prior.smk"

@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from mlipshift.errors import UserError
+from mlipshift.files import disk_is_full
 
 log = logging.getLogger("mlipshift")
 RELAY = "MLIPSHIFT_RELAY"  # set while a workflow run shows the error lines of the logs itself
@@ -40,6 +41,8 @@ def run(main, description, arguments):
         _fail(str(error), args.log)
     except Exception as error:
         log.info(traceback.format_exc())
+        if disk_is_full(error):
+            _fail(f"no space left on the disk ({os.getcwd()}), or a quota is used up; free some and run again", args.log)
         where = f"; the traceback is in {args.log}" if args.log else ""
         _fail(f"{type(error).__name__}: {error}{where}", None if not args.log else args.log)
     log.info("done in %.1f s", time.perf_counter() - start)

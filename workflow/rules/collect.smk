@@ -3,7 +3,7 @@
 
 rule prior:
     input:
-        collect("results/prior/{set}.h5", set=SETS),
+        collect("<results>/prior/{set}.h5", set=SETS),
     localrule: True
     message:
         "All prior labels."
@@ -20,7 +20,7 @@ rule diagnose:
 rule train:
     input:
         collect(
-            "results/models/{strategy}/seed{seed}/weights.pt",
+            "<results>/models/{strategy}/seed{seed}/weights.pt",
             strategy=["pretrain", *STRATEGIES],
             seed=SEEDS,
         ),
@@ -67,7 +67,7 @@ for name in FIGURES:
         name:
             name
         input:
-            f"results/figures/{name}.svg",
+            f"<results>/figures/{name}.svg",
         localrule: True
         message:
             "One figure."

@@ -52,6 +52,19 @@ try:
 except UserError as error:
     refuse(error)
 
+# every run in a folder of its own, if it has a name
+RESULTS, LOGS = (
+    str(Path(folder, config["run"] or "")) for folder in ("results", "logs")
+)
+BENCHMARKS = f"{RESULTS}/benchmarks"
+
+
+pathvars:
+    results=RESULTS,
+    logs=LOGS,
+    benchmarks=BENCHMARKS,
+
+
 cores = workflow.resource_settings.cores
 if cores is not None and cores < 1:
     # Snakemake would wait for ever
@@ -110,9 +123,9 @@ def folder_of(name):
 
 def strategy_inputs(wildcards):
     """What each strategy learns from; only Δ-learning and the pre-trained ones see prior labels."""
-    prior = {"prior_frames": SETS["pretrain"], "prior": "results/prior/pretrain.h5"}
+    prior = {"prior_frames": SETS["pretrain"], "prior": "<results>/prior/pretrain.h5"}
     reference = {"reference": rules.curate.output.train_reference}
-    base = {"base": f"results/models/pretrain/seed{wildcards.seed}/weights.pt"}
+    base = {"base": f"<results>/models/pretrain/seed{wildcards.seed}/weights.pt"}
     return {
         "pretrain": prior,
         "supervised": reference,

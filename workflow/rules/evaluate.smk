@@ -39,49 +39,49 @@ rule evaluate:
         **code("evaluate"),
         frames=rules.curate.output.test,
         reference=rules.curate.output.test_reference,
-        prior="results/prior/test.h5",
+        prior="<results>/prior/test.h5",
         adapted_on=SETS["adapt"],
         train=rules.curate.output.train,
         train_reference=rules.curate.output.train_reference,
         shifts=rules.diagnose_shifts.output.shifts,
         base=expand(
-            "results/predictions/{strategy}/seed{seed}.h5",
+            "<results>/predictions/{strategy}/seed{seed}.h5",
             strategy=STRATEGIES,
             seed=SEEDS,
         ),
         refined=expand(
-            "results/refine/{strategy}/seed{seed}{kind}.h5",
+            "<results>/refine/{strategy}/seed{seed}{kind}.h5",
             strategy=config["refine"]["strategies"],
             seed=SEEDS,
             kind=["", "_fallback"],
         ),
         radii=expand(
-            "results/refine/{strategy}/seed{seed}_radii.csv",
+            "<results>/refine/{strategy}/seed{seed}_radii.csv",
             strategy=config["refine"]["strategies"],
             seed=SEEDS[0],
         ),
         adapted=[
-            f"results/adapt/{mode}/{strategy}/seed{seed}.h5"
+            f"<results>/adapt/{mode}/{strategy}/seed{seed}.h5"
             for mode, strategy in ADAPTED
             for seed in SEEDS
         ],
         failures=[
-            "results/failures/curate.csv",
-            "results/failures/prior_pretrain.csv",
-            "results/failures/prior_test.csv",
-            "results/failures/prior_adapt.csv",
+            "<results>/failures/curate.csv",
+            "<results>/failures/prior_pretrain.csv",
+            "<results>/failures/prior_test.csv",
+            "<results>/failures/prior_adapt.csv",
             *(
-                f"results/failures/adapt_{mode}_{strategy}_{seed}.csv"
+                f"<results>/failures/adapt_{mode}_{strategy}_{seed}.csv"
                 for mode, strategy in ADAPTED
                 for seed in SEEDS
             ),
         ],
     output:
-        **{name: f"results/tables/{name}.csv" for name in TABLES},
+        **{name: f"<results>/tables/{name}.csv" for name in TABLES},
     log:
-        "logs/evaluate.log",
+        "<logs>/evaluate.log",
     benchmark:
-        "results/benchmarks/evaluate.tsv"
+        "<benchmarks>/evaluate.tsv"
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -105,26 +105,26 @@ rule summarise_timings:
     input:
         **code("summarise_timings"),
         frontier=rules.evaluate.output.frontier,
-        prior="results/timings/prior/test.json",
+        prior="<results>/timings/prior/test.json",
         base=expand(
-            "results/timings/predict/{strategy}_{seed}.json",
+            "<results>/timings/predict/{strategy}_{seed}.json",
             strategy=STRATEGIES,
             seed=SEEDS,
         ),
         refined=expand(
-            "results/timings/refine/{strategy}_{seed}.json",
+            "<results>/timings/refine/{strategy}_{seed}.json",
             strategy=config["refine"]["strategies"],
             seed=SEEDS,
         ),
         adapted=[
-            f"results/timings/adapt/{mode}_{strategy}_{seed}.json"
+            f"<results>/timings/adapt/{mode}_{strategy}_{seed}.json"
             for mode, strategy in ADAPTED
             for seed in SEEDS
         ],
     output:
-        "results/timings/seconds.csv",
+        "<results>/timings/seconds.csv",
     log:
-        "logs/summarise_timings.log",
+        "<logs>/summarise_timings.log",
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -144,10 +144,10 @@ rule collect_run_info:
         **code("collect_run_info"),
         tables=rules.evaluate.output.summary,
     output:
-        info="results/run_info.json",
-        durations="results/timings/durations.csv",
+        info="<results>/run_info.json",
+        durations="<results>/timings/durations.csv",
     log:
-        "logs/collect_run_info.log",
+        "<logs>/collect_run_info.log",
     localrule: True
     conda:
         "../../envs/figures.yaml"
@@ -156,31 +156,32 @@ rule collect_run_info:
         mem_mb=1000,
         runtime="10m",
     params:
+        benchmarks=BENCHMARKS,
         config=as_json(config),
         seeds=SEEDS,
     message:
         "Record versions, seeds, hardware and durations of this run."
     shell:
-        "python {input.script} --benchmarks results/benchmarks --config-json {params.config:q}"
+        "python {input.script} --benchmarks {params.benchmarks} --config-json {params.config:q}"
         " --seeds {params.seeds} --output {output.info} --durations {output.durations} --log {log}"
 
 
 rule figure:
     input:
         **code("plot_figure"),
-        tables=[f"results/tables/{name}.csv" for name in TABLES],
+        tables=[f"<results>/tables/{name}.csv" for name in TABLES],
         timings=rules.summarise_timings.output,
     output:
         svg=report(
-            "results/figures/{figure}.svg",
+            "<results>/figures/{figure}.svg",
             caption="../report/figure.rst",
             category=lambda wildcards: FIGURES[wildcards.figure],
             labels={"figure": "{figure}"},
         ),
-        png="results/figures/{figure}.png",
-        caption="results/figures/{figure}.txt",
+        png="<results>/figures/{figure}.png",
+        caption="<results>/figures/{figure}.txt",
     log:
-        "logs/figure/{figure}.log",
+        "<logs>/figure/{figure}.log",
     localrule: True
     conda:
         "../../envs/figures.yaml"
@@ -201,16 +202,16 @@ rule figure:
 rule make_report:
     input:
         **code("make_report"),
-        tables=[f"results/tables/{name}.csv" for name in TABLES],
+        tables=[f"<results>/tables/{name}.csv" for name in TABLES],
         shifts=rules.diagnose_shifts.output.summary,
         timings=rules.summarise_timings.output,
-        figures=expand("results/figures/{figure}.svg", figure=FIGURES),
+        figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
         info=rules.collect_run_info.output.info,
         template="workflow/report/report.html.j2",
     output:
-        "results/report.html",
+        "<results>/report.html",
     log:
-        "logs/make_report.log",
+        "<logs>/make_report.log",
     localrule: True
     conda:
         "../../envs/figures.yaml"

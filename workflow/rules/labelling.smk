@@ -3,7 +3,7 @@
 
 rule relabel:
     input:
-        "results/labelling/benchmark/SHA256SUMS",
+        "<results>/labelling/benchmark/SHA256SUMS",
     localrule: True
     message:
         "The benchmark, labelled anew; copy it to resources/benchmark to use it."
@@ -14,9 +14,9 @@ rule sample_geometries:
         **code("sample_geometries"),
         molecules="resources/benchmark/molecules.csv",
     output:
-        "results/labelling/geometries.extxyz",
+        "<results>/labelling/geometries.extxyz",
     log:
-        "logs/labelling/sample_geometries.log",
+        "<logs>/labelling/sample_geometries.log",
     conda:
         "../../envs/reference.yaml"
     threads: 2
@@ -37,10 +37,10 @@ rule label_reference:
         **code("label_reference"),
         geometries=rules.sample_geometries.output[0],
     output:
-        frames="results/labelling/shards/{shard}.extxyz",
-        failures="results/labelling/shards/{shard}.failures.csv",
+        frames="<results>/labelling/shards/{shard}.extxyz",
+        failures="<results>/labelling/shards/{shard}.failures.csv",
     log:
-        "logs/labelling/label_reference_{shard}.log",
+        "<logs>/labelling/label_reference_{shard}.log",
     conda:
         "../../envs/reference.yaml"
     threads: 1
@@ -63,18 +63,18 @@ rule assemble_benchmark:
         **code("assemble_benchmark"),
         molecules="resources/benchmark/molecules.csv",
         shards=expand(
-            "results/labelling/shards/{shard}.extxyz",
+            "<results>/labelling/shards/{shard}.extxyz",
             shard=range(config["labelling"]["shards"]),
         ),
         failures=expand(
-            "results/labelling/shards/{shard}.failures.csv",
+            "<results>/labelling/shards/{shard}.failures.csv",
             shard=range(config["labelling"]["shards"]),
         ),
     output:
-        sums="results/labelling/benchmark/SHA256SUMS",
-        sheet="results/labelling/benchmark/DATASHEET.md",
+        sums="<results>/labelling/benchmark/SHA256SUMS",
+        sheet="<results>/labelling/benchmark/DATASHEET.md",
     log:
-        "logs/labelling/assemble_benchmark.log",
+        "<logs>/labelling/assemble_benchmark.log",
     conda:
         "../../envs/reference.yaml"
     threads: 1

@@ -17,7 +17,7 @@ TTT_SETTINGS = {
 }
 # what each mode adapts on
 KNOWN = {"structure": "test", "placebo": "test", "molecule": "adapt"}
-MODEL = "results/models/{strategy}/seed{seed}/weights.pt"
+MODEL = "<results>/models/{strategy}/seed{seed}/weights.pt"
 
 
 rule predict:
@@ -26,15 +26,15 @@ rule predict:
         model=MODEL,
         frames=rules.curate.output.test,
         prior=lambda wildcards: (
-            ["results/prior/test.h5"] if wildcards.strategy == "delta" else []
+            ["<results>/prior/test.h5"] if wildcards.strategy == "delta" else []
         ),
     output:
-        predictions="results/predictions/{strategy}/seed{seed}.h5",
-        timing="results/timings/predict/{strategy}_{seed}.json",
+        predictions="<results>/predictions/{strategy}/seed{seed}.h5",
+        timing="<results>/timings/predict/{strategy}_{seed}.json",
     log:
-        "logs/predict/{strategy}_{seed}.log",
+        "<logs>/predict/{strategy}_{seed}.log",
     benchmark:
-        "results/benchmarks/predict/{strategy}_{seed}.tsv"
+        "<benchmarks>/predict/{strategy}_{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -58,14 +58,14 @@ rule refine_radius:
         train=rules.curate.output.train,
         frames=rules.curate.output.test,
     output:
-        predictions="results/refine/{strategy}/seed{seed}.h5",
-        fallback="results/refine/{strategy}/seed{seed}_fallback.h5",
-        choices="results/refine/{strategy}/seed{seed}_radii.csv",
-        timing="results/timings/refine/{strategy}_{seed}.json",
+        predictions="<results>/refine/{strategy}/seed{seed}.h5",
+        fallback="<results>/refine/{strategy}/seed{seed}_fallback.h5",
+        choices="<results>/refine/{strategy}/seed{seed}_radii.csv",
+        timing="<results>/timings/refine/{strategy}_{seed}.json",
     log:
-        "logs/refine/{strategy}_{seed}.log",
+        "<logs>/refine/{strategy}_{seed}.log",
     benchmark:
-        "results/benchmarks/refine/{strategy}_{seed}.tsv"
+        "<benchmarks>/refine/{strategy}_{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -92,15 +92,15 @@ rule adapt_model:
         model=MODEL,
         frames=rules.curate.output.test,
         known=lambda wildcards: SETS[KNOWN[wildcards.mode]],
-        prior=lambda wildcards: f"results/prior/{KNOWN[wildcards.mode]}.h5",
+        prior=lambda wildcards: f"<results>/prior/{KNOWN[wildcards.mode]}.h5",
     output:
-        predictions="results/adapt/{mode}/{strategy}/seed{seed}.h5",
-        failures="results/failures/adapt_{mode}_{strategy}_{seed}.csv",
-        timing="results/timings/adapt/{mode}_{strategy}_{seed}.json",
+        predictions="<results>/adapt/{mode}/{strategy}/seed{seed}.h5",
+        failures="<results>/failures/adapt_{mode}_{strategy}_{seed}.csv",
+        timing="<results>/timings/adapt/{mode}_{strategy}_{seed}.json",
     log:
-        "logs/adapt/{mode}_{strategy}_{seed}.log",
+        "<logs>/adapt/{mode}_{strategy}_{seed}.log",
     benchmark:
-        "results/benchmarks/adapt/{mode}_{strategy}_{seed}.tsv"
+        "<benchmarks>/adapt/{mode}_{strategy}_{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1

@@ -2,7 +2,7 @@
 
 # pretrain: training structures and rattled copies; test: what is predicted; adapt: geometries of the test
 # molecules, with rattled copies, on which a molecule is adapted before its other geometries are predicted
-SETS = {name: f"results/frames/{name}.h5" for name in ("pretrain", "test", "adapt")}
+SETS = {name: f"<results>/frames/{name}.h5" for name in ("pretrain", "test", "adapt")}
 
 
 rule curate:
@@ -11,16 +11,16 @@ rule curate:
         files=input_files(),
         checksums=checksum_file(),
     output:
-        train="results/frames/train.h5",
-        train_reference="results/reference/train.h5",
-        test="results/frames/test.h5",
-        test_reference="results/reference/test.h5",
-        validation_reference="results/reference/validation.h5",
-        failures="results/failures/curate.csv",
+        train="<results>/frames/train.h5",
+        train_reference="<results>/reference/train.h5",
+        test="<results>/frames/test.h5",
+        test_reference="<results>/reference/test.h5",
+        validation_reference="<results>/reference/validation.h5",
+        failures="<results>/failures/curate.csv",
     log:
-        "logs/curate.log",
+        "<logs>/curate.log",
     benchmark:
-        "results/benchmarks/curate.tsv"
+        "<benchmarks>/curate.tsv"
     conda:
         "../../envs/xtb.yaml"
     threads: 1
@@ -46,9 +46,9 @@ rule augment:
     output:
         SETS["pretrain"],
     log:
-        "logs/augment.log",
+        "<logs>/augment.log",
     benchmark:
-        "results/benchmarks/augment.tsv"
+        "<benchmarks>/augment.tsv"
     conda:
         "../../envs/xtb.yaml"
     threads: 1
@@ -73,9 +73,9 @@ rule augment_test:
     output:
         SETS["adapt"],
     log:
-        "logs/augment_test.log",
+        "<logs>/augment_test.log",
     benchmark:
-        "results/benchmarks/augment_test.tsv"
+        "<benchmarks>/augment_test.tsv"
     conda:
         "../../envs/xtb.yaml"
     threads: 1
@@ -99,13 +99,13 @@ rule label_prior:
         **code("label_prior"),
         frames=lambda wildcards: SETS[wildcards.set],
     output:
-        labels="results/prior/shards/{set}/{scatteritem}.h5",
-        failures="results/prior/shards/{set}/{scatteritem}.csv",
-        timing="results/prior/shards/{set}/{scatteritem}.json",
+        labels="<results>/prior/shards/{set}/{scatteritem}.h5",
+        failures="<results>/prior/shards/{set}/{scatteritem}.csv",
+        timing="<results>/prior/shards/{set}/{scatteritem}.json",
     log:
-        "logs/label_prior/{set}_{scatteritem}.log",
+        "<logs>/label_prior/{set}_{scatteritem}.log",
     benchmark:
-        "results/benchmarks/label_prior/{set}_{scatteritem}.tsv"
+        "<benchmarks>/label_prior/{set}_{scatteritem}.tsv"
     conda:
         "../../envs/xtb.yaml"
     threads: 1
@@ -126,17 +126,17 @@ rule gather_prior:
     input:
         **code("gather_prior"),
         frames=lambda wildcards: SETS[wildcards.set],
-        shards=gather.prior("results/prior/shards/{{set}}/{scatteritem}.h5"),
-        failures=gather.prior("results/prior/shards/{{set}}/{scatteritem}.csv"),
-        timings=gather.prior("results/prior/shards/{{set}}/{scatteritem}.json"),
+        shards=gather.prior("<results>/prior/shards/{{set}}/{scatteritem}.h5"),
+        failures=gather.prior("<results>/prior/shards/{{set}}/{scatteritem}.csv"),
+        timings=gather.prior("<results>/prior/shards/{{set}}/{scatteritem}.json"),
     output:
-        labels="results/prior/{set}.h5",
-        failures="results/failures/prior_{set}.csv",
-        timing="results/timings/prior/{set}.json",
+        labels="<results>/prior/{set}.h5",
+        failures="<results>/failures/prior_{set}.csv",
+        timing="<results>/timings/prior/{set}.json",
     log:
-        "logs/gather_prior/{set}.log",
+        "<logs>/gather_prior/{set}.log",
     benchmark:
-        "results/benchmarks/gather_prior/{set}.tsv"
+        "<benchmarks>/gather_prior/{set}.tsv"
     conda:
         "../../envs/xtb.yaml"
     threads: 1
@@ -156,15 +156,15 @@ rule diagnose_shifts:
         **code("diagnose"),
         train=rules.curate.output.train,
         test=rules.curate.output.test,
-        prior_train="results/prior/pretrain.h5",
-        prior_test="results/prior/test.h5",
+        prior_train="<results>/prior/pretrain.h5",
+        prior_test="<results>/prior/test.h5",
     output:
-        shifts="results/tables/shifts.csv",
-        summary="results/tables/shift_summary.csv",
+        shifts="<results>/tables/shifts.csv",
+        summary="<results>/tables/shift_summary.csv",
     log:
-        "logs/diagnose_shifts.log",
+        "<logs>/diagnose_shifts.log",
     benchmark:
-        "results/benchmarks/diagnose_shifts.tsv"
+        "<benchmarks>/diagnose_shifts.tsv"
     conda:
         "../../envs/figures.yaml"
     threads: 1

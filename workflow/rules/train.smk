@@ -11,13 +11,13 @@ rule train_model:
         **code("train"),
         frames=rules.curate.output.train,
     output:
-        weights="results/models/{strategy}/seed{seed}/weights.pt",
-        card="results/models/{strategy}/seed{seed}/model.json",
-        timing="results/timings/train/{strategy}_{seed}.json",
+        weights="<results>/models/{strategy}/seed{seed}/weights.pt",
+        card="<results>/models/{strategy}/seed{seed}/model.json",
+        timing="<results>/timings/train/{strategy}_{seed}.json",
     log:
-        "logs/train/{strategy}_{seed}.log",
+        "<logs>/train/{strategy}_{seed}.log",
     benchmark:
-        "results/benchmarks/train/{strategy}_{seed}.tsv"
+        "<benchmarks>/train/{strategy}_{seed}.tsv"
     # the critical path starts with pre-training
     priority: 10
     conda:

@@ -5,7 +5,7 @@
 rule tune:
     input:
         collect(
-            "results/tuning/{strategy}_{seed}.csv",
+            "<results>/tuning/{strategy}_{seed}.csv",
             strategy=config["ttt"]["strategies"],
             seed=SEEDS,
         ),
@@ -20,15 +20,15 @@ rule tune_adaptation:
         model=MODEL,
         frames=rules.curate.output.test,
         reference=rules.curate.output.validation_reference,
-        prior="results/prior/test.h5",
+        prior="<results>/prior/test.h5",
         known=SETS["adapt"],
-        known_prior="results/prior/adapt.h5",
+        known_prior="<results>/prior/adapt.h5",
     output:
-        "results/tuning/{strategy}_{seed}.csv",
+        "<results>/tuning/{strategy}_{seed}.csv",
     log:
-        "logs/tune/{strategy}_{seed}.log",
+        "<logs>/tune/{strategy}_{seed}.log",
     benchmark:
-        "results/benchmarks/tune/{strategy}_{seed}.tsv"
+        "<benchmarks>/tune/{strategy}_{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
