@@ -26,6 +26,8 @@ rule all:
         "The report is {input}."
 
 
+include: "workflow/rules/retrieve.smk"
+include: "workflow/rules/import.smk"
 include: "workflow/rules/prior.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/mitigate.smk"

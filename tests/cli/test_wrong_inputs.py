@@ -21,6 +21,7 @@ def workdir(tmp_path):
     shutil.copytree(ROOT / "config", tmp_path / "config")
     data = tmp_path / "resources" / "benchmark"
     data.mkdir(parents=True)
+    (data.parent / "manifest.yaml").symlink_to(ROOT / "resources" / "manifest.yaml")
     shutil.copy(BENCHMARK / "molecules.csv", data)
     for group in GROUPS:
         store(data / f"{group}.extxyz", sample(group))

@@ -29,8 +29,21 @@ def test_chatter_is_dropped_and_what_is_unknown_is_kept():
     console = Console(io.StringIO())
     for text in ("Building DAG of jobs...", "Select jobs to execute...", "Complete log(s): /x"):
         assert not console.filter(record(text))
-    for text in ("Nothing to be done", "Error: Directory cannot be locked", "MissingInputException"):
+    for text in ("Nothing to be done", "MissingInputException"):
         assert console.filter(record(text, logging.ERROR))
+
+
+def test_what_snakemake_says_in_several_lines_becomes_one():
+    for text in (
+        "LockException:\nError: Directory cannot be locked. Please ...",
+        "WorkflowError:\nError recording metadata ([Errno 28] No space left on device). Please ...",
+    ):
+        out = io.StringIO()
+        console = Console(out)
+        for _ in range(2):
+            assert not console.filter(record(text, logging.ERROR))
+        console.summary()
+        assert out.getvalue().count("\n") == 1 and out.getvalue().startswith("error: ")
 
 
 def test_failures_come_at_the_end_once_each(tmp_path):

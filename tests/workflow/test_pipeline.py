@@ -10,7 +10,7 @@ import h5py
 import pandas as pd
 import pytest
 from ase.io import read, write
-from conftest import ROOT, SMOKE, copy_repository, snakemake
+from clone import ROOT, SMOKE, assert_same_tables, copy_repository, snakemake
 
 TARGETS = [
     "all",
@@ -86,16 +86,10 @@ def test_a_library_edit_reruns_only_the_rules_that_use_it(smoke_run, tmp_path):
     assert not jobs & {"curate", "train_model", "adapt_model", "predict", "label_prior"}
 
 
-def tables(directory):
-    return {p.name: p.read_bytes() for p in sorted((directory / "results/tables").glob("*.csv"))}
-
-
 def test_two_runs_give_identical_tables(smoke_run, tmp_path):
     twin = copy_repository(tmp_path / "twin")
     snakemake(twin, *SMOKE)
-    first, second = tables(smoke_run), tables(twin)
-    assert first.keys() == second.keys() and len(first) >= 12
-    assert [name for name in first if first[name] != second[name]] == []
+    assert_same_tables(smoke_run, twin)
 
 
 def test_reference_labels_of_test_structures_change_no_prediction(smoke_run, tmp_path):

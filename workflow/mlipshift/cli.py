@@ -10,7 +10,8 @@ import traceback
 from pathlib import Path
 
 from mlipshift.errors import UserError
-from mlipshift.files import disk_is_full
+from mlipshift.files import NO_SPACE, disk_is_full
+from mlipshift.running import end_with_the_run
 
 log = logging.getLogger("mlipshift")
 RELAY = "MLIPSHIFT_RELAY"  # set while a workflow run shows the error lines of the logs itself
@@ -33,7 +34,13 @@ def run(main, description, arguments):
     if args.log:
         args.log.parent.mkdir(parents=True, exist_ok=True)
         handlers = [logging.FileHandler(args.log, mode="w")]
+        logging.raiseExceptions = False  # a log on a full disk
+        if os.environ.get(RELAY):
+            # what libraries print belongs to the log; the run shows the error line of it
+            for descriptor in (1, 2):
+                os.dup2(handlers[0].stream.fileno(), descriptor)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
+    end_with_the_run()
     start = time.perf_counter()
     try:
         main(args)
@@ -42,7 +49,7 @@ def run(main, description, arguments):
     except Exception as error:
         log.info(traceback.format_exc())
         if disk_is_full(error):
-            _fail(f"no space left on the disk ({os.getcwd()}), or a quota is used up; free some and run again", args.log)
+            _fail(NO_SPACE, args.log)
         where = f"; the traceback is in {args.log}" if args.log else ""
         _fail(f"{type(error).__name__}: {error}{where}", None if not args.log else args.log)
     log.info("done in %.1f s", time.perf_counter() - start)

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from copy import deepcopy
 from pathlib import Path
 
@@ -25,12 +26,14 @@ def load(config, schema_path, sources=()):
     """Settings with all defaults filled in; `config` stays as it is.
 
     config: the merged settings as read from YAML or JSON; schema_path: JSON Schema (2020-12) as YAML.
-    sources: (name, settings) pairs in order of merging; the last that sets the offending key is named in the
-    message. Raises UserError with the first problem.
+    sources: (name, settings) pairs in order of merging, the defaults first; the last that sets the offending key is
+    named in the message. If one behind the first sets data.files, only the groups that such sources name are used.
+    Raises UserError with the first problem.
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
     plain = json.loads(json.dumps(config))  # Snakemake hands over ordered and subclassed containers
     filled = fill(schema, plain, schema)
+    _drop_default_files(filled, sources)
     errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda e: [str(p) for p in e.path])
     if errors:
         where, what = _explain(errors[0], schema)
@@ -64,10 +67,10 @@ def resolve(node, schema):
 def fill(node, value, schema):
     """`value` with the defaults of a schema node; what does not fit is left for the validator."""
     node = resolve(node, schema)
-    if "properties" not in node or not isinstance(value, dict):
+    if not isinstance(value, dict):
         return value
     out = dict(value)
-    for key, child in node["properties"].items():
+    for key, child in node.get("properties", {}).items():
         child = resolve(child, schema)
         default = deepcopy(child.get("default", {} if "properties" in child else None))
         if isinstance(default, dict) and isinstance(out.get(key), dict):
@@ -75,18 +78,37 @@ def fill(node, value, schema):
         elif key in out:
             default = out[key]
         out[key] = fill(child, default, schema)
+    for key in set(out) - set(node.get("properties", {})):
+        for pattern, child in node.get("patternProperties", {}).items():
+            if re.search(pattern, str(key)):
+                out[key] = fill(child, out[key], schema)
     return out
+
+
+def _drop_default_files(filled, sources):
+    """Leave only the groups of data.files that sources behind the first name, if any does: own data replace all."""
+    given = [settings for name, settings in sources[1:] if name != sources[0][0]]
+    data = [settings["data"] for settings in given if isinstance(settings.get("data"), dict)]
+    own = {group for section in data if isinstance(section.get("files"), dict) for group in section["files"]}
+    if own and isinstance(filled["data"], dict):
+        filled["data"]["files"] = {g: v for g, v in filled["data"]["files"].items() if g in own}
 
 
 def _explain(error, schema):
     """(path of the offending key, what is wrong and how to mend it) of a validation error."""
     path = list(error.absolute_path)
     if error.validator == "additionalProperties":
-        known = sorted(error.schema["properties"])
-        unknown = sorted(set(error.instance) - set(known))[0]
+        known = sorted(error.schema.get("properties", {}))
+        fits = lambda key: any(re.search(p, str(key)) for p in error.schema.get("patternProperties", {}))
+        unknown = sorted(key for key in error.instance if key not in known and not fits(key))[0]
         near = difflib.get_close_matches(str(unknown), known, 1)
-        mend = f"did you mean {near[0]!r}?" if near else f"remove it; known here: {', '.join(known)}"
+        here = [*known, *([error.schema["names"]] if "names" in error.schema else [])]
+        mend = f"did you mean {near[0]!r}?" if near else f"remove it; known here: {', '.join(here)}"
         return [*path, unknown], f"unknown key {_name([*path, unknown])!r}; {mend}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        node = resolve(error.schema["properties"][missing], schema)
+        return path, f"{_name(path)!r} lacks {missing!r}; give {expected(node)}"
     node = resolve(error.schema, schema)
     value = json.dumps(error.instance, ensure_ascii=False)
     if len(value) > 60:

@@ -5,20 +5,32 @@ here passes unchanged, so that no message is lost.
 """
 
 import atexit
+import logging
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
 from mlipshift.cli import RELAY
+from mlipshift.files import NO_SPACE
 
 CHATTER = re.compile(
     r"Assuming unrestricted|Building DAG|Using shell|Provided cores|Rules claiming|Select jobs|Execute \d|"
     r"Config file .* is (extended|replaced)|host: |Shutting down|Exiting because|Complete log|Elapsed time|"
     r"RuleException:\s*CalledProcessError|Conda environments: ignored|Retrieving|"
-    r"Removing output|Will exit after|Terminating|"
+    r"Removing output|Ignore corrupted or currently written|Will exit after|Terminating|"
     r"(WorkflowError:\s*)?At least one job did not complete"
 )
+FULL = f"error: {NO_SPACE}"
+# what Snakemake says in several lines -> one
+CAUSES = {
+    "LockException": "error: another run is at work on these files in this folder; wait until it has ended, or give "
+    "this run a name of its own (setting run)",
+    "No space left on device": FULL,
+    "Disk quota exceeded": FULL,
+}
+SPACE = 2**16  # bytes
 QUIET_EVENTS = {
     "WORKFLOW_STARTED",
     "RUN_INFO",
@@ -51,11 +63,17 @@ class Console:
         elif event == "JOB_ERROR":
             self.failures[record.jobid] = failure(record.rule_name, list(record.log or []))
             return False
-        return event not in QUIET_EVENTS and not CHATTER.match(record.getMessage().strip())
+        text = record.getMessage().strip()
+        for cause, line in CAUSES.items():
+            if cause in text:
+                self.failures[cause] = line
+                return False
+        return event not in QUIET_EVENTS and not CHATTER.match(text)
 
     def summary(self):
-        """Print one line per distinct failure."""
-        for line in dict.fromkeys(self.failures.values()):
+        """Print one line per distinct failure; a full disk, which all jobs meet, counts once."""
+        lines = {FULL if line.startswith(FULL) else line: line for line in self.failures.values()}
+        for line in lines.values():
             print(line, file=self.stream, flush=True)
 
 
@@ -67,6 +85,9 @@ def failure(rule, logs):
         found = [line.split("error: ", 1)[1] for line in lines if "error: " in line]
         if found:
             return f"error: {found[-1]} ({where})"
+    # the log itself may be what did not fit
+    if shutil.disk_usage(".").free < SPACE:
+        return f"{FULL} ({where})"
     return f"error: a job ended without a message, perhaps killed for memory or time ({where})"
 
 
@@ -85,4 +106,5 @@ def install(logger):
         if handler.name == "DefaultStreamHandler":
             handler.addFilter(console)
     os.environ[RELAY] = "1"
+    logging.raiseExceptions = False  # Snakemake's own log on a full disk
     atexit.register(console.summary)

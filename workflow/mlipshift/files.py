@@ -5,6 +5,7 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+NO_SPACE = "no space left on the disk, or a quota is used up; free some and run again"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

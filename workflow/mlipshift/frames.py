@@ -1,9 +1,12 @@
 """The frame store: structures and labels as flat arrays with offsets in one HDF5 file.
 
 Structures and labels live in different files, so that a rule that must not see reference labels
-never receives them.
+never receives them. The one exception is an imported dataset, which is an input of curation only.
+Stores are written and can be read in blocks of BLOCK structures, with memory that does not grow with the
+number of structures.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -11,10 +14,15 @@ import h5py
 import numpy as np
 
 from mlipshift.errors import UserError
+from mlipshift.files import replacing
 
-FORMAT = "mlipshift-frames-1"
+FORMAT = "mlipshift-frames-2"
 LABELS_FORMAT = "mlipshift-labels-1"
 PREDICTIONS_FORMAT = "mlipshift-predictions-1"
+DATASET_FORMAT = "mlipshift-dataset-1"
+BLOCK = 1024  # structures that are written or read at a time
+CHUNK = 1024  # rows of an HDF5 chunk
+PER_ATOM = ("numbers", "positions", "forces")
 
 
 def offsets_of(counts):
@@ -27,7 +35,8 @@ class Frames:
     """Structures without labels. S structures, N atoms in all.
 
     ids [S] unique and stable; group, molecule [S] str; offsets [S + 1]; numbers [N];
-    positions [N, 3] Å; charge [S] e; multiplicity [S] = 2S + 1.
+    positions [N, 3] Å; charge [S] e; multiplicity [S] = 2S + 1; cell [S, 3, 3] Å, rows are lattice vectors, zero
+    for molecules; pbc [S, 3] whether the structure is periodic along each of them.
     """
 
     ids: np.ndarray
@@ -38,6 +47,8 @@ class Frames:
     positions: np.ndarray
     charge: np.ndarray
     multiplicity: np.ndarray
+    cell: np.ndarray
+    pbc: np.ndarray
 
     def __len__(self):
         return len(self.ids)
@@ -58,8 +69,8 @@ class Frames:
         atoms = atom_index(self.offsets, index)
         return replace(
             self,
-            **{name: getattr(self, name)[index] for name in ("ids", "group", "molecule", "charge", "multiplicity")},
-            **{name: getattr(self, name)[atoms] for name in ("numbers", "positions")},
+            **{f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in ("offsets", *PER_ATOM)},
+            **{name: getattr(self, name)[atoms] for name in PER_ATOM if hasattr(self, name)},
             offsets=offsets_of(self.sizes[index]),
         )
 
@@ -69,7 +80,10 @@ class Frames:
 
     @classmethod
     def build(cls, rows):
-        """Frames of dicts with the keys id, group, molecule, numbers, positions, charge, multiplicity."""
+        """Frames of dicts with the keys id, group, molecule, numbers, positions, charge, multiplicity.
+
+        cell and pbc are for periodic structures only.
+        """
         rows = list(rows)
         text = lambda key: np.array([str(r[key]) for r in rows], dtype=object)
         join = lambda key, shape, kind: np.concatenate(
@@ -84,6 +98,8 @@ class Frames:
             positions=join("positions", (0, 3), np.float64),
             charge=np.array([r["charge"] for r in rows], dtype=np.int16),
             multiplicity=np.array([r["multiplicity"] for r in rows], dtype=np.int16),
+            cell=np.array([r.get("cell", np.zeros((3, 3))) for r in rows], dtype=np.float64).reshape(-1, 3, 3),
+            pbc=np.array([r.get("pbc", np.zeros(3)) for r in rows], dtype=bool).reshape(-1, 3),
         )
 
     @classmethod
@@ -95,16 +111,29 @@ class Frames:
         )
 
     def save(self, path):
-        """Write to HDF5; equal frames give equal bytes."""
+        """Write to HDF5; equal frames give equal bytes, those of a writer too."""
         with _create(path, FORMAT) as handle:
-            for f in fields(self):
-                _put(handle, f.name, getattr(self, f.name))
+            _append(handle, self.take([]))
+            for start in range(0, len(self), BLOCK):
+                _append(handle, self.take(np.arange(start, min(start + BLOCK, len(self)))))
+
+    @classmethod
+    def writer(cls, path):
+        """Context manager that gives append(row) for dicts as in `build`; the store is whole or not there."""
+        return _writer(path, FORMAT, lambda handle, rows: _append(handle, cls.build(rows)))
 
     @classmethod
     def load(cls, path):
         """Read a store. Raises UserError if the file is missing, damaged or of another kind."""
         with _open(path, FORMAT) as handle:
-            return cls(**{f.name: _get(handle, f.name) for f in fields(cls)})
+            return _read(cls, handle)
+
+    @classmethod
+    def blocks(cls, path):
+        """Yield a store as Frames of BLOCK structures, the last one fewer; raises as `load`."""
+        with _open(path, FORMAT) as handle:
+            for start in range(0, len(handle["ids"]), BLOCK):
+                yield _read(cls, handle, start, start + BLOCK)
 
 
 @dataclass(frozen=True)
@@ -171,24 +200,72 @@ class Labels:
 
     def save(self, path):
         """Write to HDF5; equal labels give equal bytes."""
-        with _create(path, LABELS_FORMAT) as handle:
-            handle.attrs["level"] = self.level
-            for name in ("ids", "offsets", "energy", "forces", "ok"):
-                _put(handle, name, getattr(self, name))
+        with _create(path, LABELS_FORMAT, level=self.level) as handle:
+            _append(handle, self.take([]))
+            for start in range(0, len(self), BLOCK):
+                _append(handle, self.take(np.arange(start, min(start + BLOCK, len(self)))))
+
+    @classmethod
+    def writer(cls, path, level):
+        """Context manager that gives append((row, result)): a row of Frames.build, its result as in `build`."""
+        return _writer(path, LABELS_FORMAT, lambda handle, items: _append(handle, cls._of(items, level)), level=level)
+
+    @classmethod
+    def _of(cls, items, level):
+        """Labels of (row of Frames.build, result) pairs."""
+        return cls.build(Frames.build(row for row, _ in items), [result for _, result in items], level)
 
     @classmethod
     def load(cls, path, frames=None):
         """Read labels; with `frames` given, raises UserError unless ids agree one by one."""
         with _open(path, LABELS_FORMAT) as handle:
-            labels = cls(
-                **{n: _get(handle, n) for n in ("ids", "offsets", "energy", "forces", "ok")},
-                level=str(handle.attrs["level"]),
-            )
+            labels = _read(cls, handle)
         if frames is not None and not np.array_equal(labels.ids, frames.ids):
             raise UserError(
                 f"{path}: labels do not belong to these frames (ids differ); re-run the rule that made them"
             )
         return labels
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Imported structures with the labels of one level, and what the source says of their molecules.
+
+    frames; labels, in the order of the frames; smiles, subset [S] str, empty where the source has none.
+    """
+
+    frames: Frames
+    labels: Labels
+    smiles: np.ndarray
+    subset: np.ndarray
+
+    @staticmethod
+    def writer(path, level):
+        """Context manager that gives append((row, result, smiles, subset)), see Frames.build and Labels.build."""
+
+        def flush(handle, items):
+            frames = Frames.build(item[0] for item in items)
+            _append(
+                handle,
+                frames,
+                Labels.build(frames, [item[1] for item in items], level),
+                smiles=np.array([item[2] for item in items], dtype=object),
+                subset=np.array([item[3] for item in items], dtype=object),
+            )
+
+        return _writer(path, DATASET_FORMAT, flush, level=level)
+
+    @classmethod
+    def blocks(cls, path):
+        """Yield Datasets of BLOCK structures; raises UserError as Frames.load."""
+        with _open(path, DATASET_FORMAT) as handle:
+            for start in range(0, len(handle["ids"]), BLOCK):
+                rows = slice(start, start + BLOCK)
+                yield cls(
+                    _read(Frames, handle, start, start + BLOCK),
+                    _read(Labels, handle, start, start + BLOCK),
+                    *(_get(handle, name, rows) for name in ("smiles", "subset")),
+                )
 
 
 @dataclass(frozen=True)
@@ -238,8 +315,7 @@ class Predictions:
 
     def save(self, path):
         """Write to HDF5; equal predictions give equal bytes."""
-        with _create(path, PREDICTIONS_FORMAT) as handle:
-            handle.attrs["method"], handle.attrs["seed"] = self.method, self.seed
+        with _create(path, PREDICTIONS_FORMAT, method=self.method, seed=self.seed) as handle:
             for name in self._ARRAYS:
                 _put(handle, name, getattr(self, name))
 
@@ -270,11 +346,65 @@ def atom_index(offsets, index):
     return np.concatenate([np.arange(offsets[k], offsets[k + 1]) for k in index])
 
 
-def _create(path, kind):
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    handle = h5py.File(path, "w", track_order=True)
-    handle.attrs["format"] = kind
-    return handle
+@contextmanager
+def _create(path, kind, **attributes):
+    """HDF5 handle of a new store, which is whole or not there."""
+    with replacing(path) as part, h5py.File(part, "w", track_order=True) as handle:
+        handle.attrs["format"] = kind
+        handle.attrs.update(attributes)
+        yield handle
+
+
+@contextmanager
+def _writer(path, kind, flush, **attributes):
+    """append(item), which calls flush(handle, items) for every BLOCK items and once for the rest."""
+    with _create(path, kind, **attributes) as handle:
+        waiting = []
+
+        def append(item):
+            waiting.append(item)
+            if len(waiting) == BLOCK:
+                flush(handle, waiting)
+                waiting.clear()
+
+        flush(handle, [])  # an empty store has its datasets too
+        yield append
+        if waiting:
+            flush(handle, waiting)
+
+
+def _append(handle, *blocks, **columns):
+    """Append the arrays of Frames or Labels, and others [S], to the datasets of a store."""
+    arrays = {n: v for block in blocks for n, v in vars(block).items() if isinstance(v, np.ndarray)} | columns
+    if "offsets" in handle:
+        arrays["offsets"] = arrays["offsets"][1:] + handle["offsets"][-1]
+    for name, values in arrays.items():
+        if name not in handle:
+            text = values.dtype == object
+            handle.create_dataset(
+                name,
+                shape=(0, *values.shape[1:]),
+                maxshape=(None, *values.shape[1:]),
+                chunks=(CHUNK, *values.shape[1:]),
+                dtype=h5py.string_dtype() if text else values.dtype,
+                # what a chunk holds beyond the last row is written too
+                fillvalue=None if text else 0,
+                track_times=False,
+            )
+        data = handle[name]
+        rows = len(data)
+        data.resize(rows + len(values), axis=0)
+        data[rows:] = values
+
+
+def _read(cls, handle, start=0, stop=None):
+    """Frames or Labels of the structures `start` to `stop` of a store."""
+    offsets = handle["offsets"][start : None if stop is None else stop + 1]
+    names = [f.name for f in fields(cls) if f.name not in ("offsets", "level")]
+    per_atom = slice(offsets[0], offsets[-1])
+    arrays = {n: _get(handle, n, per_atom if n in PER_ATOM else slice(start, stop)) for n in names}
+    level = {"level": str(handle.attrs["level"])} if cls is Labels else {}
+    return cls(**arrays, offsets=offsets - offsets[0], **level)
 
 
 def _put(handle, name, values):
@@ -284,9 +414,9 @@ def _put(handle, name, values):
         handle.create_dataset(name, data=values, track_times=False)
 
 
-def _get(handle, name):
+def _get(handle, name, rows=slice(None)):
     data = handle[name]
-    return data.asstr()[:].astype(object) if h5py.check_string_dtype(data.dtype) else data[:]
+    return data.asstr()[rows].astype(object) if h5py.check_string_dtype(data.dtype) else data[rows]
 
 
 def _open(path, kind):

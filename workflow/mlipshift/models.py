@@ -21,7 +21,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from mlipshift.errors import UserError
+from mlipshift.errors import UserError, shortened
+from mlipshift.files import replacing
 
 MAX_ELEMENT = 94
 HEADS = ("reference", "prior")
@@ -196,8 +197,8 @@ def call(model, parameters, batch, heads):
 def save(model, path, card):
     """Write weights.pt and model.json (architecture, training card) into the directory `path`."""
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    torch.save(model.state_dict(), path / "weights.pt")
+    with replacing(path / "weights.pt") as part:
+        torch.save(model.state_dict(), part)
     body = {
         "format": FORMAT,
         "architecture": asdict(model.architecture),
@@ -211,7 +212,10 @@ def save(model, path, card):
 
 
 def load(path):
-    """(model, card) of a directory written by `save`. Raises UserError if it is not one."""
+    """(model, card) of a directory written by `save`. Raises UserError if it is not one.
+
+    Weights are tensors and nothing else: torch refuses to unpickle any other object.
+    """
     path = Path(path)
     try:
         card = json.loads((path / "model.json").read_text())
@@ -219,6 +223,8 @@ def load(path):
             raise UserError(f"{path}: holds {card['format']}, expected {FORMAT}")
         model = Potential(Architecture(**card["architecture"]))
         model.load_state_dict(torch.load(path / "weights.pt", map_location="cpu", weights_only=True))
-    except (OSError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not a model of this project ({error}); train it again") from error
+    except UserError:
+        raise
+    except Exception as error:  # a damaged archive raises many kinds
+        raise UserError(f"{path}: not a model of this project ({shortened(error)}); train it again") from error
     return model.eval(), card

@@ -1,9 +1,10 @@
 """Tidy tables as CSV: fixed column order, fixed float format, so that equal results are equal bytes."""
 
 import csv
-from pathlib import Path
 
 import numpy as np
+
+from mlipshift.files import replacing
 
 
 def _cell(value):
@@ -20,9 +21,7 @@ def write_table(path, rows, columns=None):
         columns = columns or list(rows.columns)
         rows = rows.to_dict("records")
     columns = columns or list(rows[0])
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="") as handle:
+    with replacing(path) as part, open(part, "w", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:

@@ -6,4 +6,9 @@ KCAL = 0.0433641153087705  # eV per kcal/mol, thermochemical calorie
 
 ENERGY = {"eV": 1.0, "Hartree": EV, "kcal/mol": KCAL}
 LENGTH = {"Angstrom": 1.0, "Bohr": BOHR, "nm": 10.0}
-FORCES = {"eV/Angstrom": 1.0, "Hartree/Bohr": EV / BOHR, "kcal/mol/Angstrom": KCAL}
+FORCES = {
+    "eV/Angstrom": 1.0,
+    "Hartree/Bohr": EV / BOHR,
+    "Hartree/Angstrom": EV,
+    "kcal/mol/Angstrom": KCAL,
+}

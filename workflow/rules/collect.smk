@@ -1,6 +1,22 @@
 # Human-named targets: `snakemake diagnose`, `prior`, `train`, ... and one per figure.
 
 
+rule retrieve:
+    input:
+        downloads,
+    localrule: True
+    message:
+        "All data files below data/ that the configuration names."
+
+
+rule check_sources:
+    input:
+        rules.ask_sources.output,
+    localrule: True
+    message:
+        "What the addresses of the manifest answer: {input}."
+
+
 rule prior:
     input:
         collect("<results>/prior/{set}.h5", set=SETS),

@@ -12,11 +12,16 @@ min_version("9.20")
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from mlipshift import console, sources
+from mlipshift import console, running, sources
 from mlipshift import config as settings_of
 from mlipshift.errors import UserError
+from mlipshift.manifest import Manifest, alternatives
 
 console.prepare_jobs(Path(workflow.basedir) / "workflow")
+
+if workflow.is_main_process:
+    running.announce()
+    alive = running.clear_stale_locks()
 
 # --verbose, --printshellcmds and --dryrun give Snakemake's own output
 if workflow.is_main_process and not (
@@ -49,6 +54,15 @@ try:
             ("--config", command_line),
         ],
     )
+except UserError as error:
+    refuse(error)
+
+MANIFEST = {
+    "manifest": "resources/manifest.yaml",
+    "schema": "workflow/schemas/manifest.schema.yaml",
+}
+try:
+    manifest = Manifest(*(Path(workflow.basedir) / path for path in MANIFEST.values()))
 except UserError as error:
     refuse(error)
 
@@ -87,14 +101,68 @@ def as_json(subtree):
     return json.dumps(subtree, sort_keys=True)
 
 
+def growing(first):
+    """Resource function: a number, or a time such as "30m" or "2h", times the attempt, so that a retry gets more."""
+    if isinstance(first, int):
+        return lambda wildcards, attempt: first * attempt
+    number, unit = int(first[:-1]), first[-1]
+    return lambda wildcards, attempt: f"{number * attempt}{unit}"
+
+
 def present(paths, key):
     """The paths; one line if a file is missing, naming the setting `key` that asks for it."""
     for path in paths:
-        if not Path(path).is_file():
+        if not (Path(path).is_file() or retrievable(path) or imported(path)):
             refuse(
                 f"{path}: no such file; correct {key} in the configuration or put the file there"
             )
     return paths
+
+
+def settled(**inputs):
+    """Inputs whose edits do not re-run a rule: a new line in a script is no reason to download again."""
+    return {name: ancient(paths) for name, paths in inputs.items()}
+
+
+def located(path):
+    """Place of a path below data/; one line if the manifest does not know it."""
+    try:
+        return manifest.locate(path)
+    except UserError as error:
+        refuse(error)
+
+
+def retrievable(path):
+    """Whether a rule of retrieve.smk makes a path; one line for a path below data/ that the manifest does not know."""
+    return Path(path).parts[:1] == ("data",) and bool(located(path))
+
+
+def described(wildcards):
+    """The file of the manifest that a download or an archive is."""
+    path = wildcards.get("path") or wildcards.archive
+    return located(f"data/{wildcards.name}/{wildcards.version}/{path}").file
+
+
+def limit_option(file):
+    """Command-line option: what an archive may unpack to, if the manifest says so."""
+    return f"--limit {file.unpacked_bytes}" if file.unpacked_bytes else ""
+
+
+def downloads(wildcards):
+    """Input function: everything below data/ that the configuration names."""
+    named = {
+        f"data.files.{group}": files for group, files in config["data"]["files"].items()
+    }
+    for name, recipe in (config.get("import") or {}).items():
+        for key in ("files", "exclude_molecules_of"):
+            named[f"import.{name}.{key}"] = recipe.get(key) or []
+    wanted = {
+        p: key
+        for key, files in named.items()
+        for p in files
+        if Path(p).parts[:1] == ("data",)
+    }
+    return [p for path, key in wanted.items() for p in present([path], key)]
 
 
 def input_files():

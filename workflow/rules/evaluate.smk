@@ -86,8 +86,8 @@ rule evaluate:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="30m",
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
     params:
         directory=subpath(output.summary, parent=True),
         resamples=config["statistics"]["resamples"],
@@ -129,8 +129,8 @@ rule summarise_timings:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
     message:
         "Add up the measured seconds per structure of every method."
     shell:
@@ -153,8 +153,8 @@ rule collect_run_info:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
     params:
         benchmarks=BENCHMARKS,
         config=as_json(config),
@@ -187,8 +187,8 @@ rule figure:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime="10m",
+        mem_mb=growing(1500),
+        runtime=growing("10m"),
     params:
         tables=folder_of("tables"),
         timings=folder_of("timings"),
@@ -217,8 +217,8 @@ rule make_report:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime="10m",
+        mem_mb=growing(1500),
+        runtime=growing("10m"),
     params:
         tables=folder_of("tables"),
         timings=folder_of("timings"),

@@ -21,8 +21,8 @@ rule sample_geometries:
         "../../envs/reference.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
         seed=config["labelling"]["seed"],
     message:
@@ -45,8 +45,8 @@ rule label_reference:
         "../../envs/reference.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="4h",
+        mem_mb=growing(4000),
+        runtime=growing("4h"),
     params:
         settings=as_json(config["labelling"]["level"]),
         shards=config["labelling"]["shards"],
@@ -79,8 +79,8 @@ rule assemble_benchmark:
         "../../envs/reference.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
     params:
         directory=subpath(output.sums, parent=True),
         settings=as_json(config["labelling"]),

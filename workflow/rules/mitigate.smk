@@ -39,8 +39,8 @@ rule predict:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
         directory=subpath(input.model, parent=True),
         prior=lambda wildcards, input: f"--prior {input.prior}" if input.prior else "",
@@ -70,8 +70,8 @@ rule refine_radius:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
     params:
         directory=subpath(input.model, parent=True),
         radii=config["refine"]["radii_A"],
@@ -105,8 +105,8 @@ rule adapt_model:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime="2h",
+        mem_mb=growing(3000),
+        runtime=growing("2h"),
     params:
         directory=subpath(input.model, parent=True),
         settings=as_json(TTT_SETTINGS),

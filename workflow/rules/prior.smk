@@ -25,8 +25,8 @@ rule curate:
         "../../envs/xtb.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="20m",
+        mem_mb=growing(2000),
+        runtime=growing("20m"),
     params:
         settings=as_json(config["data"]),
     message:
@@ -53,8 +53,8 @@ rule augment:
         "../../envs/xtb.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="10m",
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
     params:
         copies=config["prior"]["rattled_copies"],
         sigma=config["prior"]["rattle_sigma_A"],
@@ -80,8 +80,8 @@ rule augment_test:
         "../../envs/xtb.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="10m",
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
     params:
         first=config["ttt"]["geometries"],
         copies=config["ttt"]["rattled_copies"],
@@ -110,8 +110,8 @@ rule label_prior:
         "../../envs/xtb.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="2h",
+        mem_mb=growing(1000),
+        runtime=growing("2h"),
     params:
         method=config["prior"]["method"],
     message:
@@ -141,8 +141,8 @@ rule gather_prior:
         "../../envs/xtb.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="10m",
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
     message:
         "Put the prior labels of all {wildcards.set} shards into the order of the frames."
     shell:
@@ -169,8 +169,8 @@ rule diagnose_shifts:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="20m",
+        mem_mb=growing(2000),
+        runtime=growing("20m"),
     params:
         cutoff=config["spectra"]["cutoff_A"],
         variant=config["spectra"]["variant"],

@@ -24,8 +24,8 @@ rule train_model:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime="1h",
+        mem_mb=growing(3000),
+        runtime=growing("1h"),
     params:
         architecture=as_json(ARCHITECTURE),
         settings=lambda wildcards: as_json(config["training"][wildcards.strategy]),

@@ -33,8 +33,8 @@ rule tune_adaptation:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime="4h",
+        mem_mb=growing(3000),
+        runtime=growing("4h"),
     params:
         directory=subpath(input.model, parent=True),
         settings=as_json(

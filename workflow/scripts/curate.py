@@ -1,25 +1,37 @@
 """Check and convert the input structures; test labels go into a store of their own."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from mlipshift import cli
 from mlipshift.curate import curate
+from mlipshift.frames import Frames, Labels
 from mlipshift.tables import write_table
 
 
 def main(args):
-    train, test, failures = curate(args.settings)
-    for (frames, labels), frames_path, labels_path in (
-        (train, args.train, args.train_reference),
-        (test, args.test, args.test_reference),
-    ):
-        frames.save(frames_path)
-        labels.save(labels_path)
-    if args.validation_reference:
-        frames, labels = test
-        labels.take(frames.of_kind("val_")).save(args.validation_reference)
+    failures, count = [], {"train": 0, "test": 0}
+    with ExitStack() as stores:
+        frames = {
+            "train": stores.enter_context(Frames.writer(args.train)),
+            "test": stores.enter_context(Frames.writer(args.test)),
+        }
+        labels = {
+            "train": stores.enter_context(Labels.writer(args.train_reference, "reference")),
+            "test": stores.enter_context(Labels.writer(args.test_reference, "reference")),
+        }
+        validation = None
+        if args.validation_reference:
+            validation = stores.enter_context(Labels.writer(args.validation_reference, "reference"))
+        for row, label in curate(args.settings, failures):
+            kind = "train" if row["group"] == "train" else "test"
+            frames[kind](row)
+            labels[kind]((row, label))
+            if validation and row["group"].startswith("val_"):
+                validation((row, label))
+            count[kind] += 1
     write_table(args.failures, failures, columns=["id", "stage", "reason"])
-    cli.log.info("%d training, %d test structures, %d failures", len(train[0]), len(test[0]), len(failures))
+    cli.log.info("%d training, %d test structures, %d failures", count["train"], count["test"], len(failures))
 
 
 if __name__ == "__main__":

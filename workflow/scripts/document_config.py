@@ -31,7 +31,10 @@ changed setting re-runs the rules that use it and nothing else.
 
 
 def leaves(node, schema, path=(), default=None):
-    """Yield (path, schema node, default) of every key in order; of sections the default is None."""
+    """Yield (path, schema node, default) of every key in order; of sections the default is None.
+
+    In a section whose keys the user names, NAME stands for one, and the defaults are those of its own keys.
+    """
     node = resolve(node, schema)
     for key, child in node["properties"].items():
         child = resolve(child, schema)
@@ -41,6 +44,8 @@ def leaves(node, schema, path=(), default=None):
             yield from leaves(child, schema, here, default[key])
         else:
             yield here, child, default[key]
+            for named in child.get("patternProperties", {}).values():
+                yield from leaves(named, schema, (*here, "NAME"), fill(named, {}, schema))
 
 
 def scalar(value):
@@ -70,6 +75,8 @@ def default_config(schema, values):
     """Text of the commented configuration file."""
     lines = [HEAD]
     for path, node, default in leaves(schema, schema, (), values):
+        if "NAME" in path:
+            continue
         indent = "  " * (len(path) - 1)
         if len(path) == 1:
             lines.append("")
@@ -81,22 +88,27 @@ def default_config(schema, values):
 def manual(schema, values):
     """Text of the parameter manual: one table per section."""
     lines = [MANUAL]
+    header = ["| key | meaning | unit | accepted | default |", "|---|---|---|---|---|"]
     section = None
     for path, node, default in leaves(schema, schema, (), values):
-        if "properties" in node:
-            if len(path) == 1:
-                section = path[0]
-                lines += [f"\n## `{section}`\n", node["description"], ""]
-                lines += ["| key | meaning | unit | accepted | default |", "|---|---|---|---|---|"]
-            else:
-                lines.append(f"| **`{'.'.join(path)}`** | **{node['description']}** | | | |")
+        is_section = "properties" in node or "patternProperties" in node
+        if len(path) == 1 and is_section:
+            section = path[0]
+            lines += [f"\n## `{section}`\n", node["description"], "", *header]
+        elif len(path) == 1 and section is not None:
+            raise ValueError(f"{path[0]}: settings outside a section come first in the schema")
+        elif is_section:
+            lines.append(f"| **`{'.'.join(path)}`** | **{node['description']}** | | | |")
+        if is_section:
             continue
+        if len(lines) == 1:
+            lines += ["## Outside the sections\n", *header]
         row = (
             f"`{'.'.join(path)}`",
             node["description"],
             node.get("unit", ""),
             expected(node),
-            f"`{scalar(default)}`",
+            f"`{scalar(default)}`" if "default" in node else "to be given",
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""A copy of the repository as a fresh clone would have it, and one smoke run in it."""
+"""A copy of the repository as a fresh clone would have it, and runs in it."""
 
 import os
 import shutil
@@ -6,9 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SMOKE = ["--configfile", "config/smoke.yaml"]
 
 
@@ -29,14 +27,18 @@ def copy_repository(target):
     return target
 
 
+def environment():
+    """Environment of this interpreter without the tests' own path."""
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return inherited | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{inherited['PATH']}"}
+
+
 def snakemake(directory, *arguments, check=True):
     """Run Snakemake in `directory` with this interpreter's environment; returns the completed process."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
         ["snakemake", "--cores", "2", *arguments],
         cwd=directory,
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
     )
@@ -45,9 +47,13 @@ def snakemake(directory, *arguments, check=True):
     return done
 
 
-@pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory):
-    """Directory of a finished smoke run."""
-    directory = copy_repository(tmp_path_factory.mktemp("smoke"))
-    snakemake(directory, *SMOKE)
-    return directory
+def tables(directory):
+    """{name: bytes} of the result tables of a run."""
+    return {path.name: path.read_bytes() for path in sorted((directory / "results/tables").glob("*.csv"))}
+
+
+def assert_same_tables(first, second):
+    """Byte for byte, in two folders."""
+    one, other = tables(first), tables(second)
+    assert one.keys() == other.keys() and len(one) >= 12
+    assert [name for name in one if one[name] != other[name]] == []

@@ -1,0 +1,16 @@
+"""Fixtures that several folders of tests share."""
+
+import pytest
+from clone import SMOKE, copy_repository, snakemake
+
+
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=3, help="how often the run is killed (make hard-times: 50)")
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory):
+    """Directory of a finished smoke run."""
+    directory = copy_repository(tmp_path_factory.mktemp("smoke"))
+    snakemake(directory, *SMOKE)
+    return directory

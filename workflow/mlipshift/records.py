@@ -1,0 +1,246 @@
+"""One structure as a reader yields it, its checks, and whether the units of a file are plausible.
+
+Everything is in eV, Å, eV/Å here: the readers convert.
+"""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+
+from mlipshift.errors import UserError
+from mlipshift.units import ENERGY, EV, FORCES, LENGTH
+
+NOBLE = (2, 10, 18, 36, 54, 86)
+TOLERANCE = 0.15  # relative, for naming the unit that an energy is in
+MIN_PAIRS = 8  # pairs of geometries below which force units are not judged
+SAMPLE = 400  # structures of a file that its units are judged by
+
+
+@dataclass(frozen=True)
+class Record:
+    """One structure of a file.
+
+    id; where: file and place in it, for messages; molecule; numbers [n]; positions [n, 3] Å; cell [3, 3] Å;
+    pbc [3]; charge, multiplicity: None where the file has none, values as they stand there otherwise; energy eV;
+    forces [n, 3] eV/Å; both None where missing, as they stand in the file where they are no numbers.
+    names: what the file calls energy and forces; found: the keys of the structure where data.keys says these names,
+    for messages; smiles, subset: empty where the file has none; problem: why the reader cannot use the structure.
+    """
+
+    id: str
+    where: str
+    molecule: str
+    numbers: np.ndarray
+    positions: np.ndarray
+    energy: object = None
+    forces: object = None
+    cell: np.ndarray = field(default_factory=lambda: np.zeros((3, 3)))
+    pbc: np.ndarray = field(default_factory=lambda: np.zeros(3, dtype=bool))
+    charge: object = None
+    multiplicity: object = None
+    names: tuple = ("energy", "forces")
+    found: tuple = ()
+    smiles: str = ""
+    subset: str = ""
+    problem: str = ""
+
+
+def row_of(record, group):
+    """Row for Frames.build of a record, whatever its elements, cell and spin.
+
+    Raises ValueError with the reason when no method could use the structure.
+    """
+    numbers, positions = record.numbers, record.positions
+    if record.problem:
+        raise ValueError(record.problem)
+    if not len(numbers):
+        raise ValueError("has no atom")
+    if positions.shape != (len(numbers), 3):
+        raise ValueError(f"has {len(numbers)} atoms and positions of shape {positions.shape}")
+    if not np.isfinite(positions).all():
+        bad = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
+        raise ValueError(f"position of atom {bad} ({symbol(numbers[bad])}) is not finite")
+    if not np.isfinite(record.cell).all():
+        raise ValueError("its cell is not finite")
+    outside = [int(z) for z in numbers if not 0 <= z < len(chemical_symbols)]
+    if outside:
+        raise ValueError(f"there is no element with Z = {outside[0]}")
+    charge = _whole(0 if record.charge is None else record.charge, "charge")
+    parity = 1 + (int(np.sum(numbers, dtype=int)) - charge) % 2
+    multiplicity = _whole(parity if record.multiplicity is None else record.multiplicity, "multiplicity")
+    return {
+        "id": record.id,
+        "group": group,
+        "molecule": record.molecule,
+        "numbers": numbers,
+        "positions": positions,
+        "charge": charge,
+        "multiplicity": multiplicity,
+        "cell": record.cell,
+        "pbc": record.pbc,
+    }
+
+
+def label_of(record, needed):
+    """(energy eV, forces [n, 3] eV/Å) of a record, None if it has no label and none is needed.
+
+    Raises ValueError for half a label and for values that are no finite numbers.
+    """
+    values = (record.energy, record.forces)
+    missing = [name for name, value in zip(record.names, values) if value is None]
+    if missing:
+        if len(missing) == 2 and not needed:
+            return None
+        keys = f" (data.keys); its keys are {', '.join(record.found)}" if record.found else ""
+        raise ValueError(f"has no label {' and '.join(missing)}{keys}")
+    energy, forces = scalar(record.energy), np.asarray(record.forces)
+    if not np.isfinite(energy):
+        raise ValueError(f"{record.names[0]} is {record.energy}, not a finite number")
+    if forces.shape != record.positions.shape or not np.issubdtype(forces.dtype, np.number):
+        raise ValueError(f"{record.names[1]} does not have three numbers per atom")
+    if not np.isfinite(forces).all():
+        raise ValueError(f"{record.names[1]} is not finite")
+    return energy, forces
+
+
+def check_units(path, records, units, configured):
+    """Raise UserError naming the unit that a file seems to be in when it is not the declared one.
+
+    records: the first ones of the file, periodic ones do not count. units: {"energy", "length", "forces"} that they
+    were converted from; configured: whether section data.units says so, not the format. Lengths are judged by
+    nearest neighbours, energies by the all-electron total energy -0.5 Z^2.4 hartree per atom, forces by the energy
+    differences between geometries. Only a clear match with another unit is an error; energies of formation match
+    none.
+    """
+
+    def mend(kind, unit):
+        if configured:
+            return f"set data.units.{kind} to {unit} or convert the file"
+        return f"files of this format have {units[kind]}; convert the file"
+
+    records = [r for r in records if not np.any(r.pbc) and np.ndim(r.positions) == 2]
+    ratio = neighbour_ratio(records)
+    if not 0.7 < ratio < 1.5:
+        for unit, factor in LENGTH.items():
+            if 0.8 < ratio * factor / LENGTH[units["length"]] < 1.4:
+                raise UserError(
+                    f"{path}: positions look like {unit}, not {units['length']} (nearest neighbours are at "
+                    f"{ratio:.2g} times the sum of covalent radii); {mend('length', unit)}"
+                )
+    ratio = energy_ratio(records)
+    if not abs(ratio - 1) < TOLERANCE:
+        for unit, factor in ENERGY.items():
+            if abs(ratio * factor / ENERGY[units["energy"]] - 1) < TOLERANCE:
+                raise UserError(
+                    f"{path}: energies look like {unit}, not {units['energy']} ({ratio:.3g} times the total "
+                    f"energy of the atoms); {mend('energy', unit)}"
+                )
+    ratio = work_ratio(records)
+    if not 0.3 < abs(ratio) < 3:
+        for unit, factor in FORCES.items():
+            if 0.5 < abs(ratio) * factor / FORCES[units["forces"]] < 2:
+                raise UserError(
+                    f"{path}: forces look like {unit}, not {units['forces']} (their work is {abs(ratio):.2g} "
+                    f"times the energy drop between geometries); {mend('forces', unit)}"
+                )
+    elif ratio < -0.5:
+        raise UserError(f"{path}: forces have the sign of the gradient; multiply them by -1")
+
+
+def record_failure(record, error, settings, failures, stage):
+    """Append a row to `failures`, or raise UserError where data.bad_structures is `refuse`."""
+    if settings["bad_structures"] == "refuse":
+        raise UserError(
+            f"{record.where}, id {record.id}: {error}; mend or remove the frame, or set data.bad_structures to record"
+        ) from error
+    failures.append({"id": record.id, "stage": stage, "reason": str(error)})
+
+
+def neighbour_ratio(records):
+    """Median over atoms of the nearest-neighbour distance in sums of covalent radii.
+
+    Atoms without a bond partner by nature (noble gases, single atoms) do not count; NaN if none is left.
+    """
+    ratios = [np.empty(0)]
+    for record in records:
+        scaled = scaled_distances(record.numbers, record.positions)
+        bonding = ~np.isin(record.numbers, NOBLE)
+        ratios.append(scaled.min(axis=1, initial=np.inf)[bonding])
+    ratios = np.concatenate(ratios)
+    ratios = ratios[np.isfinite(ratios)]
+    return float(np.median(ratios)) if len(ratios) else np.nan
+
+
+def energy_ratio(records):
+    """Median over structures of the energy over its all-electron estimate; NaN without labels."""
+    estimate = [-0.5 * EV * (np.asarray(r.numbers, dtype=float) ** 2.4).sum() for r in records]
+    ratios = [scalar(r.energy) / e for r, e in zip(records, estimate) if e]
+    ratios = np.array(ratios)[np.isfinite(ratios)]
+    return float(np.median(ratios)) if len(ratios) else np.nan
+
+
+def work_ratio(records):
+    """Median ratio of the forces' work to the energy drop between consecutive geometries of a molecule.
+
+    1 for forces that are minus the gradient of the energy, whatever the noise of the trapezoidal rule over large
+    steps. NaN for fewer than MIN_PAIRS pairs.
+    """
+    ratios = []
+    for a, b in pairwise(records):
+        if not (np.array_equal(a.numbers, b.numbers) and _labelled(a) and _labelled(b)):
+            continue
+        turn = rotation(a.positions, b.positions)
+        step = centred(b.positions) @ turn - centred(a.positions)
+        drop = scalar(a.energy) - scalar(b.energy)
+        work = 0.5 * ((a.forces + b.forces @ turn) * step).sum()
+        if drop and np.isfinite([drop, work]).all():
+            ratios.append(work / drop)
+    return float(np.median(ratios)) if len(ratios) >= MIN_PAIRS else np.nan
+
+
+def centred(positions):
+    """Positions [n, 3] about their mean."""
+    return positions - positions.mean(axis=0)
+
+
+def rotation(first, second):
+    """Rotation [3, 3] that, from the right, brings `second` [n, 3] closest to `first` (Kabsch 1976)."""
+    if not np.isfinite([first, second]).all():
+        return np.eye(3)
+    u, _, v = np.linalg.svd(centred(second).T @ centred(first))
+    return u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
+
+
+def scaled_distances(numbers, positions):
+    """Distances [n, n] in sums of covalent radii, infinite on the diagonal and where not finite."""
+    distance = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    scaled = distance / (covalent_radii[numbers][:, None] + covalent_radii[numbers])
+    scaled[np.diag_indices(len(numbers))] = np.inf
+    return np.where(np.isfinite(scaled), scaled, np.inf)
+
+
+def scalar(value):
+    """Float of a label, NaN where there is none or it is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def symbol(number):
+    """Chemical symbol of an atomic number; X for none."""
+    return chemical_symbols[number] if 0 <= number < len(chemical_symbols) else "X"
+
+
+def _labelled(record):
+    """Whether a record has an energy and a force for every atom."""
+    return record.energy is not None and np.shape(record.forces) == np.shape(record.positions)
+
+
+def _whole(value, name):
+    number = scalar(value)
+    if not number.is_integer():
+        raise ValueError(f"{name} is {value}, not a whole number")
+    return int(number)
