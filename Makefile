@@ -14,7 +14,7 @@ SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-reproduce: check-cores check-config venv-run ## run the whole pipeline and write results/report.html (CORES=4, CONFIG=my.yaml)
+reproduce: check-cores venv-run check-config ## run the whole pipeline and write results/report.html (CORES=4, CONFIG=my.yaml)
 	@$(SNAKEMAKE) $(if $(CONFIG),--configfile "$(CONFIG)")
 	@echo "The report: results/report.html"
 
@@ -50,8 +50,10 @@ check-cores:
 	@case "$(CORES)" in all|[1-9]|[1-9][0-9]|[1-9][0-9][0-9]) ;; *) \
 		echo "error: CORES is '$(CORES)'; give a number of cores from 1, or all, for example: make $(MAKECMDGOALS) CORES=2" >&2; exit 1 ;; esac
 
-check-config:
-	@test -z "$(CONFIG)" || test -f "$(CONFIG)" || { echo "error: $(CONFIG): no such file; correct CONFIG=..." >&2; exit 1; }
+# before Snakemake, which answers a missing or damaged file with a traceback
+check-config: venv-run
+	@test -z "$(CONFIG)" || $(RUN) PYTHONPATH=workflow python workflow/scripts/check_config.py \
+		--config "$(CONFIG)" --schema workflow/schemas/config.schema.yaml 2>&1 | grep "^error:" >&2 && exit 1 || true
 
 check-python:
 	@command -v "$(PYTHON)" > /dev/null || { echo "error: $(PYTHON) is not there; install Python 3.11 or newer, or name one with PYTHON=..." >&2; exit 1; }

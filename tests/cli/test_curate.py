@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import read
-from structures import ROOT, UNITS, checksums, environment, run, sample, settings, store
+from structures import KEYS, ROOT, UNITS, checksums, environment, run, sample, settings, store
 
 from mlipshift import curate as library
+from mlipshift import readers, records
 from mlipshift.errors import UserError
 from mlipshift.frames import Frames, Labels
 from mlipshift.tables import read_table
@@ -38,15 +39,27 @@ def change(atoms, **what):
 
 
 def record(atoms):
-    """A frame as read_file returns it."""
-    return library.Record("", "train", "", atoms, atoms.info["REF_energy"], atoms.arrays["REF_forces"])
+    """A frame as a reader yields it."""
+    labels = atoms.info["REF_energy"], atoms.arrays["REF_forces"]
+    return records.Record("", "", "", atoms.numbers, atoms.positions, *labels)
+
+
+def collect(data):
+    """((Frames, Labels) of group train, (Frames, Labels) of all others, failure rows) of a section `data`."""
+    failures, stores = [], []
+    rows = list(library.curate(data, failures))
+    for training in (True, False):
+        own = [(row, label) for row, label in rows if (row["group"] == "train") == training]
+        frames = Frames.build(row for row, _ in own)
+        stores.append((frames, Labels.build(frames, [label for _, label in own], "reference")))
+    return *stores, failures
 
 
 def curate(folder, train=None, test=None, **changes):
-    """Curate lists of frames; returns what the library returns."""
+    """Curate lists of frames; returns what `collect` returns."""
     store(folder / "train.extxyz", train or [water()])
     store(folder / "id_test.extxyz", test or [water()])
-    return library.curate(settings(folder, **changes))
+    return collect(settings(folder, **changes))
 
 
 def refused(folder, **arguments):
@@ -72,6 +85,7 @@ def test_the_script_writes_frames_and_labels_apart(tmp_path):
     names = ["train", "train-reference", "test", "test-reference"]
     command = [sys.executable, ROOT / "workflow/scripts/curate.py", "--settings", json.dumps(data)]
     command += [x for n in names for x in (f"--{n}", tmp_path / f"{n}.h5")]
+    command += ["--validation-reference", tmp_path / "validation.h5"]
     command += ["--failures", tmp_path / "failures.csv", "--log", tmp_path / "curate.log"]
     done = run(command, env={**environment(), "PYTHONPATH": str(ROOT / "workflow")})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -86,6 +100,8 @@ def test_the_script_writes_frames_and_labels_apart(tmp_path):
             np.testing.assert_allclose(frames[k][1], atoms.positions)
             np.testing.assert_allclose(labels.forces_of(k), atoms.arrays["REF_forces"])
             assert labels.energy[k] == pytest.approx(atoms.info["REF_energy"])
+        assert labels.level == "reference"
+    assert len(Labels.load(tmp_path / "validation.h5")) == 0
     assert len(read_table(tmp_path / "failures.csv")) == 0
 
 
@@ -142,18 +158,18 @@ def test_a_rotated_molecule_does_not_disturb_the_unit_check():
                 change(atoms, positions=atoms.positions @ turn, REF_forces=atoms.arrays["REF_forces"] @ turn)
             )
         )
-    assert library.work_ratio(turned) == pytest.approx(library.work_ratio(plain), abs=1e-6)
-    assert 0.5 < library.work_ratio(plain) < 2
+    assert records.work_ratio(turned) == pytest.approx(records.work_ratio(plain), abs=1e-6)
+    assert 0.5 < records.work_ratio(plain) < 2
 
 
 def test_the_whole_benchmark_looks_right():
     for path in sorted((ROOT / "resources" / "benchmark").glob("*.extxyz")):
         if path.stem == "geometries":
             continue
-        records = library.read_file(path, path.stem, {"energy": "REF_energy", "forces": "REF_forces"})
-        library.check_units(path, records, UNITS)
-        assert 0.85 < library.neighbour_ratio(records) < 1.15
-        assert library.energy_ratio(records) == pytest.approx(1.03, abs=0.02)
+        frames = list(readers.iterate(path, path.stem, {"keys": KEYS, "units": UNITS}))
+        records.check_units(path, frames, UNITS, True)
+        assert 0.85 < records.neighbour_ratio(frames) < 1.15
+        assert records.energy_ratio(frames) == pytest.approx(1.03, abs=0.02)
 
 
 def test_energies_of_formation_and_noble_gases_are_no_wrong_unit(tmp_path):
@@ -174,7 +190,7 @@ def test_defaults_of_what_a_frame_does_not_say(tmp_path):
     assert train[0][2:] == (0, 1)
     assert test[0][2:] == (1, 2) and test.molecule[0] == "ion"
     assert test[1][2:] == (-1, 4)
-    assert failures == [] and labels.level == "reference"
+    assert failures == [] and labels.ok.all()
 
 
 def test_labels_under_names_that_ase_claims(tmp_path):
@@ -184,7 +200,7 @@ def test_labels_under_names_that_ase_claims(tmp_path):
     )
     for name in ("train", "id_test"):
         (tmp_path / f"{name}.extxyz").write_text(text)
-    (_, labels), _, _ = library.curate(settings(tmp_path, keys={"energy": "energy", "forces": "forces"}))
+    (_, labels), _, _ = collect(settings(tmp_path, keys={"energy": "energy", "forces": "forces"}))
     assert labels.energy[0] == -31.7 and labels.forces[0, 2] == 0.1
 
 
@@ -212,6 +228,53 @@ def test_the_limit_takes_the_first_structures_of_a_group(tmp_path):
     frames = sample("train", 6)
     (train, _), _, _ = curate(tmp_path, frames, max_structures_per_group=4)
     assert list(train.ids) == [a.info["id"] for a in frames[:4]]
+
+
+def test_the_limit_reads_no_more_than_it_needs(tmp_path):
+    frames = sample("train", 6)
+    first = store(tmp_path / "first.extxyz", frames)
+    with open(first, "a") as handle:
+        handle.write("damaged\n")
+    store(tmp_path / "id_test.extxyz", [water()])
+    (tmp_path / "second.extxyz").write_text("no structure")
+    data = settings(tmp_path)
+    data["files"]["train"] = [first, str(tmp_path / "second.extxyz")]
+    (train, _), _, _ = collect({**data, "max_structures_per_group": 6})
+    assert len(train) == 6
+    with pytest.raises(UserError, match="first.extxyz, frame 6"):
+        collect({**data, "max_structures_per_group": 7})
+
+
+def test_groups_may_have_any_name_of_their_kind(tmp_path):
+    store(tmp_path / "train.extxyz", [water()])
+    data = settings(tmp_path)
+    data["files"] = {"train": data["files"]["train"]}
+    for group in ("val_hot", "ood_md22", "id_300k"):
+        data["files"][group] = [store(tmp_path / f"{group}.extxyz", [water(id=group)])]
+    names = ["train", "train-reference", "test", "test-reference", "validation-reference"]
+    command = [sys.executable, ROOT / "workflow/scripts/curate.py", "--settings", json.dumps(data)]
+    command += [x for n in names for x in (f"--{n}", tmp_path / f"{n}.h5")]
+    command += ["--failures", tmp_path / "failures.csv"]
+    done = run(command, env={**environment(), "PYTHONPATH": str(ROOT / "workflow")})
+    assert done.returncode == 0, done.stderr
+    assert list(Frames.load(tmp_path / "test.h5").group) == ["val_hot", "ood_md22", "id_300k"]
+    assert list(Labels.load(tmp_path / "validation-reference.h5").ids) == ["val_hot"]
+
+
+def test_a_refusal_leaves_the_old_stores_alone(tmp_path):
+    store(tmp_path / "train.extxyz", [water(), water(charge=0.5)])
+    store(tmp_path / "id_test.extxyz", [water()])
+    names = ["train", "train-reference", "test", "test-reference"]
+    command = [sys.executable, ROOT / "workflow/scripts/curate.py", "--settings", json.dumps(settings(tmp_path))]
+    command += [x for n in names for x in (f"--{n}", tmp_path / f"{n}.h5")]
+    (tmp_path / "train.h5").write_text("old")
+    done = run(
+        [*command, "--failures", tmp_path / "failures.csv"],
+        env={**environment(), "PYTHONPATH": str(ROOT / "workflow")},
+    )
+    assert done.returncode == 1 and "not a whole number" in done.stderr
+    assert (tmp_path / "train.h5").read_text() == "old"
+    assert [p.name for p in tmp_path.glob("*.h5*")] == ["train.h5"]
 
 
 NAN = np.array([[np.nan, 0, 0], [0, 0, 0], [0, 0, 0]])
@@ -266,7 +329,7 @@ def test_a_damaged_file_is_refused(tmp_path, content, said):
     store(tmp_path / "id_test.extxyz", [water()])
     (tmp_path / "train.extxyz").write_text(content)
     with pytest.raises(UserError) as caught:
-        library.curate(settings(tmp_path))
+        collect(settings(tmp_path))
     assert f"{tmp_path}/train.extxyz" in str(caught.value) and said in str(caught.value)
 
 
@@ -274,14 +337,14 @@ def test_a_binary_file_is_refused(tmp_path):
     store(tmp_path / "id_test.extxyz", [water()])
     (tmp_path / "train.extxyz").write_bytes(b"\x89HDF\r\n\xff\xfe")
     with pytest.raises(UserError, match="not a text file"):
-        library.curate(settings(tmp_path))
+        collect(settings(tmp_path))
 
 
 def test_checksums(tmp_path):
     store(tmp_path / "train.extxyz", [water()])
     store(tmp_path / "id_test.extxyz", [water(id="t")])
     sums = checksums(tmp_path)
-    library.curate(settings(tmp_path, checksums=sums))
+    collect(settings(tmp_path, checksums=sums))
     lines = (tmp_path / "SHA256SUMS").read_text()
     store(tmp_path / "id_test.extxyz", [water(id="u")])
     for content, parts in [
@@ -295,8 +358,22 @@ def test_checksums(tmp_path):
         else:
             (tmp_path / "SHA256SUMS").write_text(content)
         with pytest.raises(UserError) as caught:
-            library.curate(settings(tmp_path, checksums=sums))
+            collect(settings(tmp_path, checksums=sums))
         assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+def test_files_outside_the_folder_of_the_checksums_are_not_compared(tmp_path):
+    (tmp_path / "sums").mkdir()
+    (tmp_path / "own").mkdir()
+    sums = tmp_path / "sums" / "SHA256SUMS"
+    sums.write_text("0" * 64 + "  else.extxyz\n")
+    store(tmp_path / "own" / "train.extxyz", [water()])
+    store(tmp_path / "own" / "id_test.extxyz", [water()])
+    collect(settings(tmp_path / "own", checksums=str(sums)))
+    store(tmp_path / "sums" / "train.extxyz", [water()])
+    store(tmp_path / "sums" / "id_test.extxyz", [water()])
+    with pytest.raises(UserError, match="not listed"):
+        collect(settings(tmp_path / "sums", checksums=str(sums)))
 
 
 def test_constants_are_those_of_the_reference_calculations():

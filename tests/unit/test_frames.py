@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Labels
+from mlipshift.frames import BLOCK, Dataset, Frames, Labels, Predictions
 
 
 def make(sizes, seed=0, prefix="s"):
@@ -23,6 +23,7 @@ def make(sizes, seed=0, prefix="s"):
             "positions": rng.normal(size=(n, 3)),
             "charge": -1 if k % 2 else 0,
             "multiplicity": 1 + k % 2,
+            **({"cell": rng.normal(size=(3, 3)), "pbc": [True, False, True]} if k % 4 == 1 else {}),
         }
         for k, n in enumerate(sizes)
     )
@@ -92,6 +93,98 @@ def test_a_mask_selects_like_its_indices():
     mask = np.array([True, False, True])
     assert_equal(frames.take(mask), frames.take([0, 2]))
     assert_equal(labels.take(mask), labels.take([0, 2]))
+
+
+def rows_of(frames):
+    """Rows as Frames.build takes them."""
+    for k in range(len(frames)):
+        numbers, positions, charge, multiplicity = frames[k]
+        yield {
+            "id": frames.ids[k],
+            "group": frames.group[k],
+            "molecule": frames.molecule[k],
+            "numbers": numbers,
+            "positions": positions,
+            "charge": charge,
+            "multiplicity": multiplicity,
+            "cell": frames.cell[k],
+            "pbc": frames.pbc[k],
+        }
+
+
+def results_of(labels):
+    return [(labels.energy[k], labels.forces_of(k)) if labels.ok[k] else None for k in range(len(labels))]
+
+
+def test_molecules_have_no_cell():
+    frames, _ = make([2, 3, 4])
+    assert not frames.pbc[[0, 2]].any() and not frames.cell[[0, 2]].any()
+    assert frames.pbc[1].tolist() == [True, False, True] and frames.cell[1].all()
+    assert (frames.cell.shape, frames.pbc.shape, frames.pbc.dtype) == ((3, 3, 3), (3, 3), bool)
+
+
+@pytest.mark.parametrize("count", [0, 1, BLOCK, 2 * BLOCK + 7])
+def test_a_store_written_in_blocks_has_the_bytes_of_one_written_at_once(tmp_path, count):
+    frames, labels = make([1 + k % 4 for k in range(count)])
+    frames.save(tmp_path / "frames.h5")
+    labels.save(tmp_path / "labels.h5")
+    with (
+        Frames.writer(tmp_path / "frames_written.h5") as append_frame,
+        Labels.writer(tmp_path / "labels_written.h5", "reference") as append_label,
+    ):
+        for row, result in zip(rows_of(frames), results_of(labels)):
+            append_frame(row)
+            append_label((row, result))
+    for name in ("frames", "labels"):
+        assert (tmp_path / f"{name}.h5").read_bytes() == (tmp_path / f"{name}_written.h5").read_bytes()
+    assert_equal(frames, Frames.load(tmp_path / "frames_written.h5"))
+    assert_equal(labels, Labels.load(tmp_path / "labels_written.h5", frames))
+
+
+def test_a_store_is_read_in_blocks(tmp_path):
+    frames, _ = make([1 + k % 4 for k in range(2 * BLOCK + 7)])
+    frames.save(tmp_path / "frames.h5")
+    blocks = list(Frames.blocks(tmp_path / "frames.h5"))
+    assert [len(b) for b in blocks] == [BLOCK, BLOCK, 7]
+    assert all(b.offsets[0] == 0 for b in blocks)
+    assert_equal(frames, Frames.concatenate(blocks))
+
+
+def test_a_dataset_keeps_structures_labels_and_origin_together(tmp_path):
+    frames, labels = make([1 + k % 4 for k in range(BLOCK + 3)])
+    with Dataset.writer(tmp_path / "data.h5", "some level") as append:
+        for k, (row, result) in enumerate(zip(rows_of(frames), results_of(labels))):
+            append((row, result, f"smiles {k}", "part"))
+    blocks = list(Dataset.blocks(tmp_path / "data.h5"))
+    assert_equal(frames, Frames.concatenate([b.frames for b in blocks]))
+    again = Labels.concatenate([b.labels for b in blocks])
+    assert again.level == "some level"
+    np.testing.assert_array_equal(again.forces, labels.forces)
+    np.testing.assert_array_equal(again.energy, labels.energy)
+    assert [s for b in blocks for s in b.smiles] == [f"smiles {k}" for k in range(BLOCK + 3)]
+    assert {s for b in blocks for s in b.subset} == {"part"}
+    with pytest.raises(UserError, match="holds mlipshift-dataset-1, expected mlipshift-frames-2"):
+        Frames.load(tmp_path / "data.h5")
+
+
+def test_a_store_is_whole_or_as_it_was(tmp_path):
+    frames, _ = make([2, 3])
+    frames.save(tmp_path / "frames.h5")
+    before = (tmp_path / "frames.h5").read_bytes()
+    with pytest.raises(RuntimeError), Frames.writer(tmp_path / "frames.h5") as append:
+        append(next(rows_of(frames)))
+        raise RuntimeError("interrupted")
+    assert (tmp_path / "frames.h5").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["frames.h5"]
+
+
+def test_predictions_round_trip(tmp_path):
+    frames, _ = make([2, 3])
+    rows = [(np.zeros(2), np.ones((2, 2, 3))), None]
+    Predictions.build(frames, rows, [0, 5], 5.0, "ttt", 1).save(tmp_path / "p.h5")
+    again = Predictions.load(tmp_path / "p.h5", frames)
+    assert (again.method, again.seed, again.ok.tolist()) == ("ttt", 1, [True, False])
+    assert again.forces.shape == (2, 5, 3) and np.isnan(again.energy[:, 1]).all()
 
 
 def test_refusals_name_the_file_and_the_mend(tmp_path):

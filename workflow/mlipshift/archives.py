@@ -96,6 +96,8 @@ def _of_tar(handle):
         kind = "link" if info.issym() or info.islnk() else "device"
         kind = "file" if info.isreg() else "folder" if info.isdir() else kind
         yield info.name, info.size, kind, lambda info=info: handle.extractfile(info)
+    while handle.fileobj.read(CHUNK):
+        pass  # to the end, where the checksum of a compressed file is
 
 
 def _of_zip(handle):

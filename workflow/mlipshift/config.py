@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import re
 from copy import deepcopy
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-from mlipshift.errors import UserError
+from mlipshift.errors import UserError, shortened
 
 KINDS = {
     "object": "a mapping of keys",
@@ -31,6 +32,9 @@ def load(config, schema_path, sources=()):
     Raises UserError with the first problem.
     """
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    infinite = next(_not_finite(config), None)
+    if infinite:
+        raise UserError(f"{_source_of(infinite, sources)}: {_name(infinite)!r} is not a finite number; give one")
     plain = json.loads(json.dumps(config))  # Snakemake hands over ordered and subclassed containers
     filled = fill(schema, plain, schema)
     _drop_default_files(filled, sources)
@@ -40,6 +44,54 @@ def load(config, schema_path, sources=()):
         more = f" ({len(errors) - 1} more to mend after this one)" if len(errors) > 1 else ""
         raise UserError(f"{_source_of(where, sources)}: {what}{more}")
     return filled
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, not silently the last one."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise UserError(f"key {str(key.value)!r} stands twice, again in line {line}; keep one of them")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read(path):
+    """Settings of a YAML or JSON file. Raises UserError for what is not a mapping of keys."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        node = yaml.load(text, _Strict)
+        json.dumps(node, default=str)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); correct the name of the file") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a text file in UTF-8 (byte {error.start}); save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(
+            f"{path}{where}: not YAML, {getattr(error, 'problem', None) or shortened(error)}; mend the line, and indent "
+            "with spaces, not tabs"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read as settings ({shortened(error)}); mend the file") from error
+    if not isinstance(node, dict):
+        raise UserError(f"{path}: holds no settings; write keys such as those of config/config.yaml")
+    return node
+
+
+def _not_finite(node, path=()):
+    """Paths of the numbers that are NaN or infinite."""
+    if isinstance(node, dict | list):
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _not_finite(child, (*path, key))
+    elif isinstance(node, float) and not math.isfinite(node):
+        yield path
 
 
 def typed(node):

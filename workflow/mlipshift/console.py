@@ -61,7 +61,7 @@ class Console:
             print(f"[{self.started}/{max(self.total, self.started)}] {text}", file=self.stream, flush=True)
             return False
         elif event == "JOB_ERROR":
-            self.failures[record.jobid] = failure(record.rule_name, list(record.log or []))
+            self.failures[record.jobid] = failure(record.rule_name, list(record.log or []), record.rule_msg or "")
             return False
         text = record.getMessage().strip()
         for cause, line in CAUSES.items():
@@ -77,18 +77,31 @@ class Console:
             print(line, file=self.stream, flush=True)
 
 
-def failure(rule, logs):
-    """One line on a failed job: the last `error:` line of its logs, or where to look."""
-    where = f"rule {rule}" + (f", log {logs[0]}" if logs else "")
-    for path in logs:
-        lines = Path(path).read_text(errors="replace").splitlines() if Path(path).exists() else []
+def failure(rule, logs, message=""):
+    """One line on a failed job: why a cluster ended it, the last `error:` line of its logs, or where to look.
+
+    logs: paths, the log of a cluster last; message: what the executor says, which a cluster's one ends with a
+    reference to its log.
+    """
+    told, remote, _ = message.partition("For further error details see the cluster")
+    texts = {path: Path(path).read_text(errors="replace") for path in logs if Path(path).exists()}
+    paths = [os.path.relpath(path) for path in logs]
+    where = f"rule {rule}" + (f", log {paths[0]}" if paths else "")
+    everywhere = f"rule {rule}" + (f", log {' and '.join(paths)}" if paths else "")
+    if remote:
+        said = told + (texts.get(logs[-1], "") if logs else "")
+        for pattern, cause in CAUSES:
+            if re.search(pattern, said):
+                return f"error: the cluster ended a job: {cause.format(rule=rule)} ({everywhere})"
+    for text in texts.values():
+        # Slurm's own remarks on a dead process say less than silence
+        lines = [line for line in text.splitlines() if not line.startswith(("srun:", "slurmstepd"))]
         found = [line.split("error: ", 1)[1] for line in lines if "error: " in line]
         if found:
             return f"error: {found[-1]} ({where})"
-    # the log itself may be what did not fit
-    if shutil.disk_usage(".").free < SPACE:
-        return f"{FULL} ({where})"
-    return f"error: a job ended without a message, perhaps killed for memory or time ({where})"
+    if remote and told.strip() and "status is" not in told:
+        return f"error: {' '.join(told.split('sbatch call:')[0].split())} ({everywhere})"
+    return f"error: a job ended without a message, perhaps killed for memory or time ({everywhere})"
 
 
 def prepare_jobs(library):

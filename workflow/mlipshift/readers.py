@@ -326,8 +326,8 @@ def _hdf5(path):
 def _kind_of_hdf5(path):
     with _hdf5(path) as handle:
         kind = handle.attrs.get("format")
-        first = next(iter(handle), None)
-        keys = set(handle[first]) if isinstance(handle.get(first or ""), h5py.Group) else set()
+        _, first = next(_groups(handle), ("", None))
+        keys = set(first) if isinstance(first, h5py.Group) else set()
     if kind == DATASET_FORMAT:
         return "dataset"
     if "conformations" in keys:

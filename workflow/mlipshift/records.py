@@ -15,6 +15,7 @@ from mlipshift.units import ENERGY, EV, FORCES, LENGTH
 NOBLE = (2, 10, 18, 36, 54, 86)
 TOLERANCE = 0.15  # relative, for naming the unit that an energy is in
 MIN_PAIRS = 8  # pairs of geometries below which force units are not judged
+MAX_STEP = 0.2  # Å, root mean square per coordinate; beyond it the trapezoidal rule says nothing, not even the sign
 SAMPLE = 400  # structures of a file that its units are judged by
 
 
@@ -184,8 +185,8 @@ def energy_ratio(records):
 def work_ratio(records):
     """Median ratio of the forces' work to the energy drop between consecutive geometries of a molecule.
 
-    1 for forces that are minus the gradient of the energy, whatever the noise of the trapezoidal rule over large
-    steps. NaN for fewer than MIN_PAIRS pairs.
+    1 for forces that are minus the gradient of the energy, up to the error of the trapezoidal rule; geometries more
+    than MAX_STEP apart do not count. NaN for fewer than MIN_PAIRS pairs.
     """
     ratios = []
     for a, b in pairwise(records):
@@ -195,7 +196,8 @@ def work_ratio(records):
         step = centred(b.positions) @ turn - centred(a.positions)
         drop = scalar(a.energy) - scalar(b.energy)
         work = 0.5 * ((a.forces + b.forces @ turn) * step).sum()
-        if drop and np.isfinite([drop, work]).all():
+        near = np.sqrt((step**2).mean()) < MAX_STEP
+        if near and drop and np.isfinite([drop, work]).all():
             ratios.append(work / drop)
     return float(np.median(ratios)) if len(ratios) >= MIN_PAIRS else np.nan
 

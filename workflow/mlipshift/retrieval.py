@@ -425,7 +425,7 @@ def _attempt(session, url, part, expected, timeout):
     except (requests.ConnectionError, urllib3.exceptions.NewConnectionError, ConnectionError) as error:
         raise Passing(f"no connection: {_root(error)}") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException) as error:
-        raise Passing(f"the transfer broke off: {_root(error)}") from error
+        raise Passing(f"the transfer broke off after {part.size} bytes") from error
 
 
 def _root(error):
@@ -466,6 +466,8 @@ def _receive(response, url, part, expected, timeout, resuming, known):
             part.restart()
             raise Passing("answers with a range of the compressed file")
         total = validator = None
+    if total == 0:
+        raise Passing("answers with an empty file")
     if total is not None and expected.get("bytes") not in (None, total):
         part.restart()
         raise Refused(f"has {total} bytes, expected {expected['bytes']}")
@@ -487,7 +489,7 @@ def _receive(response, url, part, expected, timeout, resuming, known):
     if (length is not None and came < length) or (not packed and size and part.size < size):
         if packed:
             part.restart()
-        raise Passing(f"the connection closed after {part.size} of {size or length} bytes")
+        raise Passing(f"the transfer broke off after {part.size} bytes")
     if not part.size:
         raise Passing("answers with an empty file")
     return _said(headers)

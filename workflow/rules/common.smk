@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-from snakemake.common.configfile import load_configfile
 from snakemake.logging import logger
 from snakemake.utils import min_version, update_config
 
@@ -48,7 +47,7 @@ try:
         Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml",
         [
             *(
-                (path, load_configfile(path))
+                (path, settings_of.read(path))
                 for path in ["config/config.yaml", *workflow.overwrite_configfiles]
             ),
             ("--config", command_line),
@@ -163,6 +162,27 @@ def downloads(wildcards):
         if Path(p).parts[:1] == ("data",)
     }
     return [p for path, key in wanted.items() for p in present([path], key)]
+
+
+def imported(path):
+    """Whether the rule of import.smk makes a path."""
+    return Path(path) in {
+        Path(RESULTS, "import", f"{name}.h5") for name in config["import"]
+    }
+
+
+def import_files(name):
+    """The files and folders of a recipe; one line if one is missing or there is no such recipe."""
+    if name not in config["import"]:
+        known = ", ".join(config["import"]) or "none"
+        refuse(f"import.{name}: no such recipe in the configuration; known: {known}")
+    recipe = config["import"][name]
+    return [
+        path
+        for key in ("files", "exclude_molecules_of")
+        for path in recipe[key]
+        if Path(path).is_dir() or present([path], f"import.{name}.{key}")
+    ]
 
 
 def input_files():

@@ -22,7 +22,7 @@ rule curate:
     benchmark:
         "<benchmarks>/curate.tsv"
     conda:
-        "../../envs/xtb.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
