@@ -3,13 +3,14 @@
 PYTHON ?= python3
 CORES ?= all
 CONFIG ?=
+MIRROR ?=
 VENV := $(CURDIR)/.venv
 RUN := PATH="$(VENV)/bin:$$PATH"
 # the options of profiles/default, without the line that Snakemake prints about a profile
 SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce smoke test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference
+.PHONY: help reproduce diagnose smoke test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -17,6 +18,9 @@ help: ## list the targets
 reproduce: check-cores venv-run check-config ## run the whole pipeline and write results/report.html (CORES=4, CONFIG=my.yaml)
 	@$(SNAKEMAKE) $(if $(CONFIG),--configfile "$(CONFIG)")
 	@echo "The report: results/report.html"
+
+diagnose: check-cores venv-run check-config ## measure the shifts alone, for example of config/acac.yaml (CONFIG=, MIRROR=folder or address)
+	@$(SNAKEMAKE) diagnose $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(MIRROR),--config 'retrieve={"mirror":"$(MIRROR)"}')
 
 smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/, under a minute
 	@mkdir -p .smoke

@@ -263,15 +263,15 @@ def test_canonical_smiles():
     assert canonical("[H:1][C@:2]([F:3])([Cl:4])[Br:5]") != canonical("[H:1][C@@:2]([F:3])([Cl:4])[Br:5]")
     # the marks of a centre whose hydrogens only their maps tell apart mean nothing
     assert canonical("[H:1][C@:2]([H:3])([Cl:4])[Br:5]") == canonical("ClCBr")
-    assert canonical("") == canonical("no molecule") == ""
+    assert canonical("") == canonical("C(") == ""
     assert charges_of_parts("[Cl-].[Na+]") == (-1, 1) and charges_of_parts("[NH3+]CC(=O)[O-]") == (0,)
 
 
+# by a small process between, since a process starts with the peak of the one that it was forked from
 MEASURE = """
-import resource, runpy, sys
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+import resource, subprocess, sys
+subprocess.run([sys.executable, *sys.argv[1:]], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
@@ -316,7 +316,7 @@ def peak_memory(folder, path, step):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "step", "few", "many"),
-    [(".npz", "curate", 3000, 60000), (".npz", "import", 3000, 30000), (".extxyz", "curate", 1500, 15000)],
+    [(".npz", "curate", 3000, 40000), (".npz", "import", 3000, 30000), (".extxyz", "curate", 1500, 15000)],
 )
 def test_memory_does_not_grow_with_the_number_of_structures(tmp_path, suffix, step, few, many):
     peaks = []
@@ -324,15 +324,17 @@ def test_memory_does_not_grow_with_the_number_of_structures(tmp_path, suffix, st
         path = tmp_path / f"{count}{suffix}"
         write_many(path, count)
         peaks.append(peak_memory(tmp_path, path, step))
-    # all structures of the larger file as objects would take some 50 MB and more
-    assert peaks[1] - peaks[0] < 25, peaks
+    # to hold the structures of the larger file would take 25 to 50 MB
+    assert peaks[1] - peaks[0] < 18, peaks
 
 
 def test_a_configuration_with_files_of_its_own_uses_these_alone():
     default = ("config/config.yaml", yaml.safe_load((ROOT / "config/config.yaml").read_text()))
-    files = lambda *own: load(
-        _merged(default[1], *own), SCHEMA, [default, *((f"{k}.yaml", c) for k, c in enumerate(own))]
-    )
+
+    def files(*own):
+        sources = [default, *((f"{k}.yaml", layer) for k, layer in enumerate(own))]
+        return load(_merged(default[1], *own), SCHEMA, sources)
+
     mine = {"data": {"files": {"train": ["a.npz"], "ood_md22": ["b.npz"]}}}
     assert files(mine)["data"]["files"] == {"train": ["a.npz"], "ood_md22": ["b.npz"]}
     more = {"data": {"files": {"id_test": ["c.npz"]}}}

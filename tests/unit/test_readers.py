@@ -512,6 +512,17 @@ def test_large_steps_say_nothing_about_the_sign_of_forces():
     assert np.isnan(records.work_ratio(far)) and np.isfinite(records.work_ratio(near))
 
 
+def test_labels_that_do_not_fit_each_other_are_no_other_unit():
+    rng = np.random.default_rng(0)
+    noise = [
+        records.Record(
+            "", "", "", NUMBERS, WATER + rng.normal(scale=0.02, size=(3, 3)), rng.normal(), rng.normal(size=(3, 3))
+        )
+        for _ in range(400)
+    ]
+    assert np.isnan(records.work_ratio(noise))
+
+
 def test_a_reader_reads_no_further_than_asked(tmp_path):
     path = tmp_path / "a.extxyz"
     path.write_text(XYZ.format(energy=ENERGY) * 2 + "damaged\n")

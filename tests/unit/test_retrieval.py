@@ -434,7 +434,7 @@ def clone(tmp_path):
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return re.findall(r"^rule (\w+):|^localrule (\w+):", done.stdout + done.stderr, re.M)
+        return re.findall(r"^Job \d+: (.*)", done.stdout + done.stderr, re.M)
 
     return tmp_path, entry, write, snakemake
 
@@ -456,6 +456,6 @@ def test_the_rules_download_unpack_and_run_again_only_for_another_hash(clone):
     entry["files"][0]["sha256"] = hashlib.sha256(BODY).hexdigest()
     write()
     again = snakemake("-n", "--", *wanted, mirror="another")
-    assert len(again) == 1, "only the file whose hash the manifest now states"
+    assert again == ["Download plain.bin of set 1."], "only the file whose hash the manifest now states"
     snakemake("--", *wanted, mirror="/nowhere")
     assert (data / "plain.bin").read_bytes() == BODY, "from the store, without the mirror"

@@ -51,6 +51,14 @@ def test_measures_single_out_the_shifted_structure():
     assert set(found) == set(shifts.CRITERIA)
 
 
+def test_a_training_set_of_one_molecule_has_finite_distances():
+    train = frames(*(("a", [6, 1, 1], chain(3, 1.1 + 0.05 * k)) for k in range(5)))
+    found = shifts.measure(train, train, labels(train, 1.0), labels(train, 1.0), 2.6, "robust")
+    for name, (known, values) in found.items():
+        assert np.isfinite(known).all() and np.isfinite(values).all(), name
+    assert found["spectrum_wasserstein_nearest"][1].max() == 0
+
+
 def test_outside_counts_standard_deviations():
     known = np.array([0.0, 2.0])
     assert shifts.outside(known, np.array([-0.5, 1.5, 2.5]), "both", 1.0).tolist() == [True, False, True]

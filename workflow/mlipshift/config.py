@@ -35,7 +35,9 @@ def load(config, schema_path, sources=()):
     infinite = next(_not_finite(config), None)
     if infinite:
         raise UserError(f"{_source_of(infinite, sources)}: {_name(infinite)!r} is not a finite number; give one")
-    plain = json.loads(json.dumps(config))  # Snakemake hands over ordered and subclassed containers
+    # Snakemake hands over ordered and subclassed containers; keys become text
+    plain, *given = (json.loads(json.dumps(node)) for node in (config, *(settings for _, settings in sources)))
+    sources = [(name, settings) for (name, _), settings in zip(sources, given)]
     filled = fill(schema, plain, schema)
     _drop_default_files(filled, sources)
     errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda e: [str(p) for p in e.path])

@@ -223,6 +223,8 @@ def load(path):
             raise UserError(f"{path}: holds {card['format']}, expected {FORMAT}")
         model = Potential(Architecture(**card["architecture"]))
         model.load_state_dict(torch.load(path / "weights.pt", map_location="cpu", weights_only=True))
+        if not all(p.isfinite().all() for p in model.parameters()):
+            raise UserError(f"{path}: weights are not finite; train it again")
     except UserError:
         raise
     except Exception as error:  # a damaged archive raises many kinds

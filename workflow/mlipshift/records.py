@@ -56,18 +56,13 @@ def row_of(record, group):
     numbers, positions = record.numbers, record.positions
     if record.problem:
         raise ValueError(record.problem)
-    if not len(numbers):
-        raise ValueError("has no atom")
-    if positions.shape != (len(numbers), 3):
-        raise ValueError(f"has {len(numbers)} atoms and positions of shape {positions.shape}")
+    if misfit := _misfit(record):
+        raise ValueError(misfit)
     if not np.isfinite(positions).all():
         bad = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
         raise ValueError(f"position of atom {bad} ({symbol(numbers[bad])}) is not finite")
     if not np.isfinite(record.cell).all():
         raise ValueError("its cell is not finite")
-    outside = [int(z) for z in numbers if not 0 <= z < len(chemical_symbols)]
-    if outside:
-        raise ValueError(f"there is no element with Z = {outside[0]}")
     charge = _whole(0 if record.charge is None else record.charge, "charge")
     parity = 1 + (int(np.sum(numbers, dtype=int)) - charge) % 2
     multiplicity = _whole(parity if record.multiplicity is None else record.multiplicity, "multiplicity")
@@ -121,7 +116,7 @@ def check_units(path, records, units, configured):
             return f"set data.units.{kind} to {unit} or convert the file"
         return f"files of this format have {units[kind]}; convert the file"
 
-    records = [r for r in records if not np.any(r.pbc) and np.ndim(r.positions) == 2]
+    records = [r for r in records if not np.any(r.pbc) and not _misfit(r)]
     ratio = neighbour_ratio(records)
     if not 0.7 < ratio < 1.5:
         for unit, factor in LENGTH.items():
@@ -186,7 +181,8 @@ def work_ratio(records):
     """Median ratio of the forces' work to the energy drop between consecutive geometries of a molecule.
 
     1 for forces that are minus the gradient of the energy, up to the error of the trapezoidal rule; geometries more
-    than MAX_STEP apart do not count. NaN for fewer than MIN_PAIRS pairs.
+    than MAX_STEP apart do not count. NaN for fewer than MIN_PAIRS pairs, and where the middle half of them does not
+    agree in the sign.
     """
     ratios = []
     for a, b in pairwise(records):
@@ -199,7 +195,10 @@ def work_ratio(records):
         near = np.sqrt((step**2).mean()) < MAX_STEP
         if near and drop and np.isfinite([drop, work]).all():
             ratios.append(work / drop)
-    return float(np.median(ratios)) if len(ratios) >= MIN_PAIRS else np.nan
+    if len(ratios) < MIN_PAIRS:
+        return np.nan
+    low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+    return float(median) if low * high > 0 else np.nan
 
 
 def centred(positions):
@@ -232,8 +231,19 @@ def scalar(value):
 
 
 def symbol(number):
-    """Chemical symbol of an atomic number; X for none."""
-    return chemical_symbols[number] if 0 <= number < len(chemical_symbols) else "X"
+    """Chemical symbol of an atomic number; X for 0."""
+    return chemical_symbols[number]
+
+
+def _misfit(record):
+    """Why a record is no structure at all, empty if it is one."""
+    count, shape = len(record.numbers), np.shape(record.positions)
+    if not count:
+        return "has no atom"
+    if shape != (count, 3):
+        return f"has {count} atoms and positions of shape {shape}"
+    outside = [int(z) for z in record.numbers if not 0 <= z < len(chemical_symbols)]
+    return f"there is no element with Z = {outside[0]}" if outside else ""
 
 
 def _labelled(record):

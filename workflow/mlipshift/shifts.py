@@ -6,6 +6,7 @@ connectivity   spectrum of the normalised Laplacian of the radius graph
 """
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from mlipshift.spectra import (
     mean_spectrum,
@@ -16,6 +17,7 @@ from mlipshift.spectra import (
     window_fraction,
 )
 
+BLOCK = 256  # structures
 # column of `measure` -> axis, and whether only larger values than in training are a shift
 CRITERIA = {
     "unseen_element_fraction": ("features", "upper"),
@@ -49,7 +51,8 @@ def measure(train, test, prior_train, prior_test, cutoff, variant):
 
     train, test: Frames; prior_*: Labels in the same order; cutoff in Å.
     Returns {column: (training values, test values)}. The composition distance is the Manhattan distance of
-    element fractions to the nearest training structure (for a training structure: of another molecule).
+    element fractions to the nearest training structure. For a training structure the nearest is one of another
+    molecule, or another geometry where there is one molecule alone.
     """
     elements = sorted({int(z) for f in (train, test) for z in f.numbers})
     seen = set(train.numbers.tolist())
@@ -60,24 +63,34 @@ def measure(train, test, prior_train, prior_test, cutoff, variant):
     mean = mean_spectrum(own[0])
     shape = [np.array([quantiles(v) for v in values]) for values in own]
     centre = shape[0].mean(0)
-    other = lambda f: f.molecule[:, None] != train.molecule[None, :]
-    nearest = lambda table, mask: np.where(mask, table, np.inf).min(1)
+    names = train.molecule if len(set(train.molecule)) > 1 else train.ids
+    nearest = lambda table: (_nearest(table[0], table[0], names, names), _nearest(table[1], table[0]))
     return {
         "unseen_element_fraction": tuple(c @ unseen for c in fractions),
-        "composition_distance": tuple(
-            nearest(np.abs(c[:, None] - fractions[0][None]).sum(-1), other(f) if f is train else True)
-            for c, f in zip(fractions, both)
-        ),
+        "composition_distance": nearest(fractions),
         "n_atoms": tuple(f.sizes.astype(float) for f in both),
         "prior_force_norm_eV_per_A": (force_norm(prior_train), force_norm(prior_test)),
         "window_fraction": tuple(np.array([window_fraction(v) for v in values]) for values in own),
         "spectrum_padded_distance": tuple(np.array([padded_distance(v, mean) for v in values]) for values in own),
         "spectrum_wasserstein": tuple(wasserstein(s, centre) for s in shape),
-        "spectrum_wasserstein_nearest": tuple(
-            nearest(wasserstein(s[:, None], shape[0][None]), other(f) if f is train else True)
-            for s, f in zip(shape, both)
-        ),
+        # the 1-Wasserstein distance is the mean difference of quantiles
+        "spectrum_wasserstein_nearest": tuple(d / shape[0].shape[1] for d in nearest(shape)),
     }
+
+
+def _nearest(rows, known, names=None, known_names=None):
+    """Manhattan distance [S] of every row [S, k] to the nearest known one [T, k] of another name; NaN if none is.
+
+    In blocks of rows, so that memory grows with T alone.
+    """
+    out = np.full(len(rows), np.nan)
+    for start in range(0, len(rows), BLOCK):
+        block = slice(start, start + BLOCK)
+        distance = cdist(rows[block], known, "cityblock")
+        if names is not None:
+            distance[names[block, None] == known_names[None, :]] = np.inf
+        out[block] = distance.min(1)
+    return np.where(np.isfinite(out), out, np.nan)
 
 
 def outside(train_values, values, side, sigma):

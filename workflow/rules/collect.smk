@@ -30,7 +30,7 @@ rule diagnose:
         rules.diagnose_shifts.output,
     localrule: True
     message:
-        "All shift measures."
+        "The shift measures are in {input}."
 
 
 rule train:
