@@ -28,8 +28,8 @@ mkdir -m 755 run spool state bin
 stop() {
 	status=$?
 	set +e
-	[ -f jobs.txt ] || : # nothing was started
-	scancel --user root > /dev/null 2>&1
+	[ -z "${checks:-}" ] || kill "$checks" 2> /dev/null
+	[ ! -f run/slurmctld.pid ] || scancel --user root > /dev/null 2>&1
 	for name in slurmd slurmctld munged; do
 		[ -f "run/$name.pid" ] || continue
 		pid="$(cat "run/$name.pid")"
@@ -38,13 +38,14 @@ stop() {
 		kill -9 "$pid" 2> /dev/null && echo "$name had to be killed" >&2
 	done
 	cd /
+	echo "Slurm is shut down"
 	if [ "$status" = 0 ]; then rm -rf "$folder"; else echo "logs of Slurm and of the runs are kept in $folder" >&2; fi
 	exit "$status"
 }
 trap stop EXIT
 trap 'exit 130' INT TERM
 
-# ports that are free now
+# two ports that are free now
 read -r port_controller port_node < <("$python" -c '
 import socket
 held = [socket.socket() for _ in range(2)]
@@ -89,7 +90,9 @@ JobCompType=jobcomp/filetxt
 JobCompLoc=$folder/completed.txt
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 GresTypes=gpu
-NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemAvailable/ {print int($2 / 1024)}' /proc/meminfo) Gres=gpu:1 State=UNKNOWN
+# more than the machine has, so that jobs that only sleep keep no others waiting
+SlurmdParameters=config_overrides
+NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=8 RealMemory=64000 Gres=gpu:1 State=UNKNOWN
 PartitionName=compute Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 # a device that only has to be asked for
@@ -119,5 +122,7 @@ if [ "$(sinfo --noheader --format %T 2>&1)" != idle ]; then
 	echo "error: Slurm did not come up: $(tail -qn 2 slurmctld.log slurmd.log munged.log 2> /dev/null | tr '\n' ' ')" >&2
 	exit 1
 fi
-echo "$(slurmd -V), one node, $(nproc) CPUs"
-"$python" "$here/check.py" "$folder"
+echo "$(slurmd -V) is up, one node"
+"$python" "$here/check.py" "$folder" &
+checks=$! # in the background, so that a signal ends this script at once
+wait "$checks"

@@ -169,8 +169,8 @@ def hang(after=None):
 
 
 def drip(exchange):
-    """A byte now and then."""
-    for byte in exchange.begin():
+    """A byte now and then, for three seconds."""
+    for byte in exchange.begin()[:60]:
         exchange.send(bytes([byte]))
         if exchange.server.closing.wait(0.05):
             return

@@ -4,6 +4,8 @@ import io
 import logging
 from enum import Enum
 
+import pytest
+
 from mlipshift.console import Console, failure
 
 Event = Enum("Event", ["RUN_INFO", "JOB_INFO", "JOB_ERROR", "JOB_FINISHED", "SHELLCMD"])
@@ -61,3 +63,46 @@ def test_failures_come_at_the_end_once_each(tmp_path):
 def test_a_silent_death_names_rule_and_log(tmp_path):
     assert "rule train, log gone.log" in failure("train", ["gone.log"])
     assert "rule train)" in failure("train", [])
+
+
+REMOTE = "SLURM-job '7' failed, SLURM status is: '{}'. For further error details see the cluster/cloud log and ..."
+
+
+@pytest.mark.parametrize(
+    ("status", "cluster_log", "said"),
+    [
+        ("FAILED", "slurmstepd-n1: error: StepId=7.0 exceeded memory limit (9 > 8), being killed", "for memory"),
+        ("OUT_OF_MEMORY", "", "for memory"),
+        ("TIMEOUT", "slurmstepd-n1: error: *** JOB 7 ON n1 CANCELLED AT 12:00 DUE TO TIME LIMIT ***", "for time"),
+        ("CANCELLED", "slurmstepd-n1: error: *** JOB 7 ON n1 CANCELLED AT 12:00 ***", "somebody cancelled it"),
+        ("NODE_FAIL", "", "its node failed"),
+        ("FAILED", "srun: error: n1: task 0: Exited with exit code 1", "error: bad file; mend it"),
+    ],
+)
+def test_a_failure_on_a_cluster_is_one_line_with_reason_and_logs(tmp_path, status, cluster_log, said):
+    logs = [tmp_path / "rule.log", tmp_path / "slurm.log"]
+    logs[0].write_text("10:01 error: bad file; mend it\n")
+    logs[1].write_text(cluster_log + "\nsrun: error: n1: task 0: Killed\n")
+    line = failure("curate", [str(path) for path in logs], REMOTE.format(status))
+    assert said in line and "rule curate" in line and "rule.log" in line and "\n" not in line
+    assert ("slurm.log" in line) == (status != "FAILED" or "memory" in said)
+
+
+def test_a_refused_submission_is_shown_without_the_command():
+    message = "SLURM sbatch failed. The error message was 'invalid partition'.\n    sbatch call:\n   sbatch -p x\n"
+    line = failure("curate", ["a.log"], message + REMOTE.partition(". ")[2])
+    assert "invalid partition" in line and "-p x" not in line and "\n" not in line
+
+
+def test_what_a_retry_mends_is_no_failure_of_the_run():
+    out = io.StringIO()
+    console = Console(out)
+    started = record("job", event=Event.JOB_INFO, rule_msg="Do this.", rule_name="curate")
+    console.filter(started)
+    console.filter(record("x", event=Event.JOB_ERROR, jobid=3, rule_name="curate", log=[]))
+    assert not console.filter(record("Trying to restart job 3."))
+    console.filter(started)
+    console.summary()
+    lines = out.getvalue().splitlines()
+    assert lines[0] == lines[2] == "[1/1] Do this."
+    assert lines[1].startswith("trying again: ") and "rule curate" in lines[1] and len(lines) == 3

@@ -380,6 +380,8 @@ def test_an_attack_inside_a_tensor_is_refused(tmp_path):
 def test_lmdb_of_another_kind_or_damaged(tmp_path):
     store(tmp_path / "a.lmdb", [{"a": 1}])
     assert "no OC20 S2EF file" in refused(tmp_path / "a.lmdb")
+    store(tmp_path / "e.lmdb", [graph(pos="here")])
+    assert "entry 0: its values are no OC20 structure" in refused(tmp_path / "e.lmdb")
     store(tmp_path / "b.lmdb", [graph(k) for k in range(40)])
     with open(tmp_path / "b.lmdb", "r+b") as handle:
         handle.truncate(3 * 4096)
@@ -448,7 +450,7 @@ def test_a_truncated_file_is_one_line(tmp_path, kind, keep):
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content))])
     text = refused(path)
-    assert "damaged or truncated" in text or "not a readable HDF5 file" in text
+    assert "damaged or truncated" in text or "not a readable HDF5 store" in text
 
 
 def test_bytes_damaged_inside_an_npz(tmp_path):
@@ -469,6 +471,7 @@ def test_bytes_damaged_inside_an_npz(tmp_path):
         (b'{"mp-1": 3}', "no structure in it"),
         (b'{"mp-1": {"f": 3}}', "has no pymatgen structure"),
         (b'{"mp-1": {"f": {"structure"', "damaged or truncated JSON"),
+        (json.dumps({"m": {"f": {**crystal(), "force": "x"}}}).encode(), "has no pymatgen structure"),
         (b"\xff\xfe\x00\x01" * 9, "not a text file"),
         (b"PK\x03\x04" + bytes(40), "damaged or truncated"),
     ],

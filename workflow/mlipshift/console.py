@@ -20,6 +20,8 @@ CHATTER = re.compile(
     r"Config file .* is (extended|replaced)|host: |Shutting down|Exiting because|Complete log|Elapsed time|"
     r"RuleException:\s*CalledProcessError|Conda environments: ignored|Retrieving|"
     r"Removing output|Ignore corrupted or currently written|Will exit after|Terminating|"
+    r"SLURM run ID|No SLURM account|No account was given|Unable to guess SLURM|Guessed SLURM|Cleaning up SLURM|"
+    r"Job \d+ has been submitted|Submitted (array )?job |Array job submission does not|Exception in run_job|"
     r"(WorkflowError:\s*)?At least one job did not complete"
 )
 FULL = f"error: {NO_SPACE}"
@@ -31,6 +33,14 @@ CAUSES = {
     "Disk quota exceeded": FULL,
 }
 SPACE = 2**16  # bytes
+RESTART = re.compile(r"Trying to restart job (\d+)\.")
+# what a cluster says in the status or the log of a job -> what that means
+ENDED = {
+    r"exceeded memory limit|oom.kill|OUT_OF_MEMORY": "for memory: it used more than it asked for (mem_mb)",
+    r"DUE TO TIME LIMIT|TIMEOUT": "for time: it ran past its time limit (runtime)",
+    r"NODE_FAIL|BOOT_FAIL|PREEMPTED": "because its node failed or was taken away",
+    r"\bCANCELLED\b": "because somebody cancelled it",
+}
 QUIET_EVENTS = {
     "WORKFLOW_STARTED",
     "RUN_INFO",
@@ -61,13 +71,21 @@ class Console:
             print(f"[{self.started}/{max(self.total, self.started)}] {text}", file=self.stream, flush=True)
             return False
         elif event == "JOB_ERROR":
-            self.failures[record.jobid] = failure(record.rule_name, list(record.log or []), record.rule_msg or "")
+            message = getattr(record, "rule_msg", None)
+            self.failures[record.jobid] = failure(record.rule_name, list(record.log or []), message)
             return False
         text = record.getMessage().strip()
         for cause, line in CAUSES.items():
             if cause in text:
                 self.failures[cause] = line
                 return False
+        restart = RESTART.match(text)
+        if restart:
+            # what a retry mends is no failure of the run, and no further job
+            self.started -= 1
+            reason = self.failures.pop(int(restart[1]), "a job failed").removeprefix("error: ")
+            print(f"trying again: {reason}", file=self.stream, flush=True)
+            return False
         return event not in QUIET_EVENTS and not CHATTER.match(text)
 
     def summary(self):
@@ -77,30 +95,32 @@ class Console:
             print(line, file=self.stream, flush=True)
 
 
-def failure(rule, logs, message=""):
+def failure(rule, logs, message=None):
     """One line on a failed job: why a cluster ended it, the last `error:` line of its logs, or where to look.
 
-    logs: paths, the log of a cluster last; message: what the executor says, which a cluster's one ends with a
-    reference to its log.
+    logs: paths, that of the cluster's own log last; message: what the executor says, which ends with a reference
+    to that log if the job was on a cluster.
     """
-    told, remote, _ = message.partition("For further error details see the cluster")
-    texts = {path: Path(path).read_text(errors="replace") for path in logs if Path(path).exists()}
-    paths = [os.path.relpath(path) for path in logs]
+    told, remote, _ = (message or "").partition("For further error details see the cluster")
+    texts = [Path(path).read_text(errors="replace") if Path(path).exists() else "" for path in logs]
+    paths = [str(path).removeprefix(os.getcwd() + os.sep) for path in logs]
     where = f"rule {rule}" + (f", log {paths[0]}" if paths else "")
     everywhere = f"rule {rule}" + (f", log {' and '.join(paths)}" if paths else "")
     if remote:
-        said = told + (texts.get(logs[-1], "") if logs else "")
-        for pattern, cause in CAUSES:
+        said = told + "".join(texts[-1:])
+        for pattern, reason in ENDED.items():
             if re.search(pattern, said):
-                return f"error: the cluster ended a job: {cause.format(rule=rule)} ({everywhere})"
-    for text in texts.values():
-        # Slurm's own remarks on a dead process say less than silence
-        lines = [line for line in text.splitlines() if not line.startswith(("srun:", "slurmstepd"))]
-        found = [line.split("error: ", 1)[1] for line in lines if "error: " in line]
+                return f"error: the cluster ended the job {reason} ({everywhere})"
+    for text in texts:
+        # srun's remarks on a dead process say no reason
+        found = [line.split("error: ", 1)[1] for line in text.splitlines() if re.match(r"(?!srun:).*error: ", line)]
         if found:
             return f"error: {found[-1]} ({where})"
-    if remote and told.strip() and "status is" not in told:
-        return f"error: {' '.join(told.split('sbatch call:')[0].split())} ({everywhere})"
+    # the log itself may be what did not fit
+    if shutil.disk_usage(".").free < SPACE:
+        return f"{FULL} ({where})"
+    if remote and told and "status is" not in told:
+        return f"error: {' '.join(told.partition('sbatch call:')[0].split())} ({everywhere})"
     return f"error: a job ended without a message, perhaps killed for memory or time ({everywhere})"
 
 

@@ -122,12 +122,12 @@ def curate(settings, failures):
             read = 0
             for record in checked(path, islice(iterate(path, group, settings), left), settings):
                 read += 1
-                seen.add(record.id, record.where)
                 try:
                     row, label = convert(record, group, group == "train")
                 except ValueError as error:
                     record_failure(record, error, settings, failures, "curate")
                     continue
+                seen.add(record.id, record.where)
                 used[group] += 1
                 yield row, label
             left = None if left is None else left - read

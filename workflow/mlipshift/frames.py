@@ -419,15 +419,16 @@ def _get(handle, name, rows=slice(None)):
     return data.asstr()[rows].astype(object) if h5py.check_string_dtype(data.dtype) else data[rows]
 
 
+@contextmanager
 def _open(path, kind):
+    """HDF5 handle of a store of one kind; whatever is wrong with the file is a UserError."""
     if not Path(path).exists():
         raise UserError(f"{path}: file is missing; run the rule that makes it")
     try:
-        handle = h5py.File(path, "r")
-    except OSError as error:
-        raise UserError(f"{path}: not a readable HDF5 file ({error}); delete it and run again") from error
-    found = handle.attrs.get("format", "nothing")
-    if found != kind:
-        handle.close()
-        raise UserError(f"{path}: holds {found}, expected {kind}")
-    return handle
+        with h5py.File(path, "r") as handle:
+            found = handle.attrs.get("format", "nothing")
+            if found != kind:
+                raise UserError(f"{path}: holds {found}, expected {kind}")
+            yield handle
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: not a readable HDF5 store ({error}); delete it and run again") from error

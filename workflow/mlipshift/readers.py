@@ -556,7 +556,12 @@ def _lmdb(path):
                     value = transaction.get(str(k).encode())
                     if value is None:
                         raise UserError(f"{where}: missing, {count} were announced; this is no OC20 file, or damaged")
-                    yield _oc20_record(pickle_of(value, where), path, where, k)
+                    graph = pickle_of(value, where)
+                    try:
+                        record = _oc20_record(graph, path, where, k)
+                    except (ValueError, TypeError, IndexError, RuntimeError) as error:
+                        raise UserError(f"{where}: its values are no OC20 structure ({error})") from error
+                    yield record
     except lmdb.Error as error:
         raise UserError(f"{path}: not a readable LMDB file ({error}); fetch it again") from error
 
@@ -626,7 +631,7 @@ def _mptrj(path, wanted):
                         yield _mptrj_record(builder.value, path, material, frame)
                         builder = None
                 depth += starts
-    except ijson.JSONError as error:
+    except (ijson.JSONError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: damaged or truncated JSON ({error}); fetch the file again") from error
     except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
         raise UserError(f"{path}: damaged or truncated ({error}); fetch the file again") from error
@@ -641,10 +646,10 @@ def _mptrj_record(frame, path, material, name):
         positions = np.array([site["xyz"] for site in sites], dtype=float).reshape(-1, 3)
         species = [site["species"] for site in sites]
         numbers = np.array([atomic_numbers.get(s[0]["element"], 0) for s in species], dtype=int)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        mixed = any(len(s) > 1 or s[0].get("occu", 1) != 1 for s in species)
+        forces = None if frame.get("force") is None else np.array(frame["force"], dtype=float)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UserError(f"{where}: has no pymatgen structure ({error!r}); this is no MPtrj file") from error
-    mixed = any(len(s) > 1 or s[0].get("occu", 1) != 1 for s in species)
-    forces = frame.get("force")
     return Record(
         id=f"{material}/{name}",
         where=where,
@@ -652,7 +657,7 @@ def _mptrj_record(frame, path, material, name):
         numbers=numbers,
         positions=positions,
         energy=frame.get("uncorrected_total_energy"),
-        forces=None if forces is None else np.array(forces, dtype=float),
+        forces=forces,
         cell=matrix,
         pbc=np.ones(3, dtype=bool),
         names=("uncorrected_total_energy", "force"),

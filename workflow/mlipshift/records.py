@@ -61,6 +61,10 @@ def row_of(record, group):
     if not np.isfinite(positions).all():
         bad = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
         raise ValueError(f"position of atom {bad} ({symbol(numbers[bad])}) is not finite")
+    texts = {"id": record.id, "molecule": record.molecule, "SMILES": record.smiles, "subset": record.subset}
+    for name, text in texts.items():
+        if not text.isprintable():
+            raise ValueError(f"its {name} has a control character, {ascii(text[:60])}")
     if not np.isfinite(record.cell).all():
         raise ValueError("its cell is not finite")
     charge = _whole(0 if record.charge is None else record.charge, "charge")
@@ -151,7 +155,12 @@ def record_failure(record, error, settings, failures, stage):
         raise UserError(
             f"{record.where}, id {record.id}: {error}; mend or remove the frame, or set data.bad_structures to record"
         ) from error
-    failures.append({"id": record.id, "stage": stage, "reason": str(error)})
+    failures.append({"id": shown(record.id), "stage": stage, "reason": str(error)})
+
+
+def shown(text):
+    """A text, its strange characters escaped if it has any: tables and stores take no others."""
+    return text if text.isprintable() else ascii(text)
 
 
 def neighbour_ratio(records):

@@ -18,7 +18,7 @@ from ase.data import atomic_numbers
 from mlipshift.errors import UserError
 from mlipshift.frames import Dataset
 from mlipshift.readers import checked, iterate, mol_of, molecules
-from mlipshift.records import label_of, record_failure, row_of
+from mlipshift.records import label_of, record_failure, row_of, shown
 
 # filters of a recipe in order; the last two are picks, for which all that passes must be known
 STEPS = (
@@ -97,7 +97,7 @@ class Selection:
             for record in checked(path, records, self.settings):
                 try:
                     row, label = row_of(record, self.name), label_of(record, False)
-                    dropped = self._step_that_drops(path, record, row, label)
+                    dropped = self._step_that_drops(record, row, label)
                 except ValueError as error:
                     record_failure(record, error, self.settings, failures, "import")
                     dropped = STEPS.index("usable")
@@ -173,14 +173,14 @@ class Selection:
         try:
             self.table.execute(
                 "INSERT INTO structures VALUES (?, ?, ?, ?, ?)",
-                (record.id, record.where, record.molecule, record.subset, dropped),
+                tuple(map(shown, (record.id, record.where, record.molecule, record.subset))) + (dropped,),
             )
         except sqlite3.IntegrityError:
             query = "SELECT place FROM structures WHERE id = ?"
             (first,) = self.table.execute(query, (record.id,)).fetchone()
             raise UserError(f"{record.where}: id {record.id!r} was already used in {first}; give unique ids") from None
 
-    def _step_that_drops(self, path, record, row, label):
+    def _step_that_drops(self, record, row, label):
         """Index in STEPS of the first filter that a structure fails, None if it passes."""
         recipe, parts = self.recipe, ()
         if recipe["neutral"] or recipe["connected"]:

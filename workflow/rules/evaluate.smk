@@ -125,6 +125,7 @@ rule summarise_timings:
         "<results>/timings/seconds.csv",
     log:
         "<logs>/summarise_timings.log",
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     threads: 1

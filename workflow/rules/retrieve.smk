@@ -56,8 +56,8 @@ rule unpack:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="6h",
+        mem_mb=growing(1000),
+        runtime=growing("6h"),
     params:
         limit=lambda wildcards: limit_option(described(wildcards)),
     message:
@@ -81,8 +81,8 @@ rule unpack_member:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime="6h",
+        mem_mb=growing(1000),
+        runtime=growing("6h"),
     params:
         limit=lambda wildcards: limit_option(described(wildcards)),
     message:
