@@ -10,10 +10,10 @@ RUN := PATH="$(VENV)/bin:$$PATH"
 SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose smoke test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference
+.PHONY: help reproduce diagnose smoke test cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 reproduce: check-cores venv-run check-config ## run the whole pipeline and write results/report.html (CORES=4, CONFIG=my.yaml)
 	@$(SNAKEMAKE) $(if $(CONFIG),--configfile "$(CONFIG)")
@@ -30,6 +30,9 @@ smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/,
 
 test: venv-test ## run the tests (PYTEST="-k curate" for some of them)
 	@$(RUN) python -m pytest $(PYTEST)
+
+cluster-test: venv-test ## run the smoke setting and the failures of a cluster on a real Slurm (as root; six minutes)
+	@bash tests/cluster/run.sh "$(VENV)/bin/python"
 
 benchmark: venv-reference ## measure the speed against the published way and the limit
 	@$(RUN) python benchmarks/run_all.py

@@ -50,8 +50,7 @@ class Run:
     def sleeps_once(self):
         """Make the first attempt of curate sleep."""
         script = self.folder / "workflow/scripts/curate.py"
-        script.write_text(script.read_text() + "\n")
-        first, rest = script.read_text().split("\n", 1)
+            first, rest = script.read_text().split("\n", 1)
         script.write_text(first + SLEEP_ONCE + rest)
         return self
 
@@ -161,7 +160,7 @@ def memory_retried():
 
 
 def memory_reported():
-    """without retries it is one line with the log"""
+    """a job killed for memory, without retries, is one line with its log"""
     run = Run("memory").start(CURATED, "--retries", "0", "--set-resources", "curate:mem_mb=100").end()
     line = run.failed_with_one_line("for memory", ".snakemake/slurm_logs/rule_curate/")
     assert states(run.jobs()) == [("FAILED",)]
@@ -177,7 +176,7 @@ def time_retried():
 
 
 def time_reported():
-    """without retries it is one line with the log"""
+    """a job over its time limit, without retries, is one line with its log"""
     run = Run("time").sleeps_once()
     run.start(CURATED, "--retries", "0", "--set-resources", "curate:runtime=1").end()
     line = run.failed_with_one_line("for time", ".snakemake/slurm_logs/rule_curate/")
@@ -207,7 +206,7 @@ def cancel_retried():
 
 
 def cancel_reported():
-    """without retries it is one line with the log"""
+    """a cancelled job, without retries, is one line with its log"""
     run = cancel(Run("cancel").sleeps_once().start(CURATED, "--retries", "0"))
     return run.failed_with_one_line("cancelled", ".snakemake/slurm_logs/rule_curate/")
 
