@@ -1,6 +1,7 @@
 """Fixtures that several folders of tests share."""
 
 import pytest
+
 from clone import SMOKE, copy_repository, snakemake
 
 

@@ -50,7 +50,7 @@ class Run:
     def sleeps_once(self):
         """Make the first attempt of curate sleep."""
         script = self.folder / "workflow/scripts/curate.py"
-            first, rest = script.read_text().split("\n", 1)
+        first, rest = script.read_text().split("\n", 1)
         script.write_text(first + SLEEP_ONCE + rest)
         return self
 
@@ -228,15 +228,18 @@ def submission_error():
 
 
 def site_lines():
-    """the lines of the profile that a site fills in reach Slurm: partition, account, GPU"""
-    run = Run("site", site_lines=True).start("results/models/supervised/seed0/weights.pt").end()
+    """the lines of the profile that a site fills in reach Slurm: partition, account, GPU, groups"""
+    targets = ["results/models/supervised/seed0/weights.pt", "results/prior/test.h5"]
+    run = Run("site", site_lines=True).start(*targets).end()
     run.succeeded()
     asked = {job["rule"]: job for job in run.jobs()}
-    assert set(asked) == {"curate", "train_model"} and set(run.completed().values()) == {"COMPLETED"}
+    assert sorted(job["rule"] for job in run.jobs()) == ["curate", "gather_prior", "prior_label_prior", "train_model"]
+    assert set(run.completed().values()) == {"COMPLETED"}
     assert {job["partition"] for job in asked.values()} == {"compute"}
     assert {job["account"] for job in asked.values()} == {"project"}
     assert "gpu:1" in asked["train_model"]["gres"] and "gpu" not in asked["curate"]["gres"], asked
-    return f"train_model asked for {asked['train_model']['gres']} in compute, account project; curate for none"
+    gres = asked["train_model"]["gres"]
+    return f"train_model asked for {gres}, curate for none; compute, account project; two shards were one job"
 
 
 CHECKS = [

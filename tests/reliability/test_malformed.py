@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import torch
 from ase.io import read, write
-from clone import ROOT
 from hypothesis import HealthCheck, given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
-from scripts import assert_refused, run_script
 
+from clone import ROOT
 from mlipshift import models
 from mlipshift.frames import Frames, Labels
+from scripts import assert_refused, run_script
 
 BENCHMARK = ROOT / "resources" / "benchmark"
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -166,12 +166,12 @@ EXTXYZ = {
         lambda t: t.replace("REF_energy=", "E=").replace("REF_forces", "gradient"),
         "REF_energy and REF_forces",
     ),
-    "periodic": (line(1, lambda c: f'Lattice="9 0 0 0 9 0 0 0 9" {c}'.replace('pbc="F F F"', 'pbc="T T T"')), "periodic"),
+    "periodic": (line(1, lambda c: c.replace('pbc="F F F"', 'Lattice="9 0 0 0 9 0 0 0 9" pbc="T T T"')), "periodic"),
     "unknown element": (cell(2, 0, "Og"), "outside GFN-xTB"),
     "charge that is a word": (line(1, lambda c: f"{c} charge=plus"), "not a whole number"),
     "charge that is a fraction": (line(1, lambda c: c.replace("charge=0", "charge=0.5")), "not a whole number"),
     "charge beyond the electrons": (line(1, lambda c: c.replace("charge=0", "charge=500")), "do not fit"),
-    "multiplicity of the wrong parity": (line(1, lambda c: c.replace("multiplicity=1", "multiplicity=2")), "do not fit"),
+    "multiplicity of another parity": (line(1, lambda c: c.replace("multiplicity=1", "multiplicity=2")), "do not fit"),
     "multiplicity zero": (line(1, lambda c: c.replace("multiplicity=1", "multiplicity=0")), "do not fit"),
     "one id twice": (lambda t: t + t, "was already used"),
     "atoms on top of each other": (lambda t: line(3, lambda _: t.split("\n")[2])(t), "on top of each other"),
@@ -286,10 +286,13 @@ def test_damaged_npz(name, tmp_path):
         zipfile.ZipFile(path, "w").close()
     else:
         data[len(data) // 2] ^= 16
-        whole = bytes(data)
-        path.write_bytes(
-            {"cut": whole[: len(whole) // 2], "one bit": whole, "not a zip": b"PK\x03\x04" + b"no" * 99, "empty": b""}[name]
-        )
+        contents = {
+            "cut": data[: len(data) // 2],
+            "one bit": data,
+            "not a zip": b"PK\x03\x04" + b"no" * 99,
+            "empty": b"",
+        }
+        path.write_bytes(contents[name])
     assert_refused(curate(tmp_path, path), "bad.npz")
 
 

@@ -104,5 +104,18 @@ def test_what_a_retry_mends_is_no_failure_of_the_run():
     console.filter(started)
     console.summary()
     lines = out.getvalue().splitlines()
-    assert lines[0] == lines[2] == "[1/1] Do this."
+    assert lines[0] == lines[2] == "[1/1] Do this."  # not a further job
     assert lines[1].startswith("trying again: ") and "rule curate" in lines[1] and len(lines) == 3
+
+
+def test_a_group_of_jobs_that_is_tried_again_leaves_no_failures():
+    out = io.StringIO()
+    console = Console(out)
+    for job in (3, 4):
+        console.filter(record("x", event=Event.JOB_ERROR, jobid=job, rule_name="label_prior", log=[]))
+    assert not console.filter(record("Trying to restart job 816f3a2b-0a24-56ba."))
+    console.filter(record("x", event=Event.JOB_FINISHED, job_id=3))
+    console.summary()
+    assert [line.split(":")[0] for line in out.getvalue().splitlines()] == ["trying again", "error"]
+    console.filter(record("x", event=Event.JOB_FINISHED, job_id=4))
+    assert console.failures == {}

@@ -10,6 +10,7 @@ import h5py
 import pandas as pd
 import pytest
 from ase.io import read, write
+
 from clone import ROOT, SMOKE, assert_same_tables, copy_repository, snakemake
 
 TARGETS = [

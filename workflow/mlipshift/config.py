@@ -77,8 +77,8 @@ def read(path):
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise UserError(
-            f"{path}{where}: not YAML, {getattr(error, 'problem', None) or shortened(error)}; mend the line, and indent "
-            "with spaces, not tabs"
+            f"{path}{where}: not YAML, {getattr(error, 'problem', None) or shortened(error)}; mend the line, and "
+            "indent with spaces, not tabs"
         ) from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as settings ({shortened(error)}); mend the file") from error

@@ -21,7 +21,7 @@ CHATTER = re.compile(
     r"RuleException:\s*CalledProcessError|Conda environments: ignored|Retrieving|"
     r"Removing output|Ignore corrupted or currently written|Will exit after|Terminating|"
     r"SLURM run ID|No SLURM account|No account was given|Unable to guess SLURM|Guessed SLURM|Cleaning up SLURM|"
-    r"Job \d+ has been submitted|Submitted (array )?job |Array job submission does not|Exception in run_job|"
+    r"Job \S+ has been submitted|Submitted (array )?job |Array job submission does not|Exception in run_job|"
     r"(WorkflowError:\s*)?At least one job did not complete"
 )
 FULL = f"error: {NO_SPACE}"
@@ -33,7 +33,7 @@ CAUSES = {
     "Disk quota exceeded": FULL,
 }
 SPACE = 2**16  # bytes
-RESTART = re.compile(r"Trying to restart job (\d+)\.")
+RESTART = re.compile(r"Trying to restart job (\S+)\.")
 # what a cluster says in the status or the log of a job -> what that means
 ENDED = {
     r"exceeded memory limit|oom.kill|OUT_OF_MEMORY": "for memory: it used more than it asked for (mem_mb)",
@@ -74,6 +74,8 @@ class Console:
             message = getattr(record, "rule_msg", None)
             self.failures[record.jobid] = failure(record.rule_name, list(record.log or []), message)
             return False
+        elif event == "JOB_FINISHED":
+            self.failures.pop(getattr(record, "job_id", None), None)  # of a group, that is tried again as a whole
         text = record.getMessage().strip()
         for cause, line in CAUSES.items():
             if cause in text:
@@ -83,7 +85,8 @@ class Console:
         if restart:
             # what a retry mends is no failure of the run, and no further job
             self.started -= 1
-            reason = self.failures.pop(int(restart[1]), "a job failed").removeprefix("error: ")
+            job = int(restart[1]) if restart[1].isdecimal() else None  # a group of jobs has no number
+            reason = self.failures.pop(job, "a group of jobs failed").removeprefix("error: ")
             print(f"trying again: {reason}", file=self.stream, flush=True)
             return False
         return event not in QUIET_EVENTS and not CHATTER.match(text)

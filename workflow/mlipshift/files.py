@@ -1,6 +1,7 @@
 """Output files that are whole or not there."""
 
 import errno
+import io
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,44 @@ def replacing(path):
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+class Sink(io.FileIO):
+    """New file for HDF5 and torch to write: HDF5 crashes the process when a write fails, torch does not say why.
+
+    What does not fit is dropped.
+
+    error: the first failure; whoever writes has to raise it with `check`.
+    """
+
+    def __init__(self, path):
+        super().__init__(path, "w+")
+        self.error = None
+
+    def write(self, data):
+        """Number of bytes taken, all of them once a write has failed."""
+        size = memoryview(data).nbytes
+        if self.error is None:
+            try:
+                done = 0
+                while done < size:
+                    done += super().write(memoryview(data).cast("B")[done:])
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size=None):
+        """Set the size; a failure counts as one of writing."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size
+
+    def check(self):
+        """Raise the first failure."""
+        if self.error is not None:
+            raise self.error
 
 
 def disk_is_full(error):

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from mlipshift.errors import UserError
-from mlipshift.files import replacing
+from mlipshift.files import Sink, replacing
 
 FORMAT = "mlipshift-frames-2"
 LABELS_FORMAT = "mlipshift-labels-1"
@@ -112,7 +112,7 @@ class Frames:
 
     def save(self, path):
         """Write to HDF5; equal frames give equal bytes, those of a writer too."""
-        with _create(path, FORMAT) as handle:
+        with _create(path, FORMAT) as (handle, _):
             _append(handle, self.take([]))
             for start in range(0, len(self), BLOCK):
                 _append(handle, self.take(np.arange(start, min(start + BLOCK, len(self)))))
@@ -200,7 +200,7 @@ class Labels:
 
     def save(self, path):
         """Write to HDF5; equal labels give equal bytes."""
-        with _create(path, LABELS_FORMAT, level=self.level) as handle:
+        with _create(path, LABELS_FORMAT, level=self.level) as (handle, _):
             _append(handle, self.take([]))
             for start in range(0, len(self), BLOCK):
                 _append(handle, self.take(np.arange(start, min(start + BLOCK, len(self)))))
@@ -315,7 +315,7 @@ class Predictions:
 
     def save(self, path):
         """Write to HDF5; equal predictions give equal bytes."""
-        with _create(path, PREDICTIONS_FORMAT, method=self.method, seed=self.seed) as handle:
+        with _create(path, PREDICTIONS_FORMAT, method=self.method, seed=self.seed) as (handle, _):
             for name in self._ARRAYS:
                 _put(handle, name, getattr(self, name))
 
@@ -348,23 +348,26 @@ def atom_index(offsets, index):
 
 @contextmanager
 def _create(path, kind, **attributes):
-    """HDF5 handle of a new store, which is whole or not there."""
-    with replacing(path) as part, h5py.File(part, "w", track_order=True) as handle:
-        handle.attrs["format"] = kind
-        handle.attrs.update(attributes)
-        yield handle
+    """HDF5 handle of a new store, which is whole or not there. Raises OSError when the disk is full."""
+    with replacing(path) as part, Sink(part) as sink:
+        with h5py.File(sink, "w", track_order=True) as handle:
+            handle.attrs["format"] = kind
+            handle.attrs.update(attributes)
+            yield handle, sink.check
+        sink.check()
 
 
 @contextmanager
 def _writer(path, kind, flush, **attributes):
     """append(item), which calls flush(handle, items) for every BLOCK items and once for the rest."""
-    with _create(path, kind, **attributes) as handle:
+    with _create(path, kind, **attributes) as (handle, check):
         waiting = []
 
         def append(item):
             waiting.append(item)
             if len(waiting) == BLOCK:
                 flush(handle, waiting)
+                check()
                 waiting.clear()
 
         flush(handle, [])  # an empty store has its datasets too

@@ -22,7 +22,7 @@ from torch import nn
 from torch.func import functional_call
 
 from mlipshift.errors import UserError, shortened
-from mlipshift.files import replacing
+from mlipshift.files import Sink, replacing
 
 MAX_ELEMENT = 94
 HEADS = ("reference", "prior")
@@ -197,8 +197,9 @@ def call(model, parameters, batch, heads):
 def save(model, path, card):
     """Write weights.pt and model.json (architecture, training card) into the directory `path`."""
     path = Path(path)
-    with replacing(path / "weights.pt") as part:
-        torch.save(model.state_dict(), part)
+    with replacing(path / "weights.pt") as part, Sink(part) as sink:
+        torch.save(model.state_dict(), sink)
+        sink.check()
     body = {
         "format": FORMAT,
         "architecture": asdict(model.architecture),

@@ -9,6 +9,7 @@ import os
 import platform
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 RUN = "MLIPSHIFT_RUN"  # host and process of the run that a local job belongs to
@@ -22,7 +23,7 @@ def clear_stale_locks(directory=".snakemake"):
     """
     directory = Path(directory)
     directory.mkdir(exist_ok=True)
-    handle = open(directory / "mlipshift.lock", "a")
+    handle = open(directory / "mlipshift.lock", "a")  # noqa: SIM115, held until the process ends
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -30,11 +31,9 @@ def clear_stale_locks(directory=".snakemake"):
     else:
         for path in (directory / "locks").glob("*.lock"):
             path.unlink(missing_ok=True)
-    try:
+    with suppress(OSError):
         # shared: a dry run or a linter beside a run is no conflict, but keeps others from removing locks
         fcntl.flock(handle, fcntl.LOCK_SH)
-    except OSError:
-        pass
     return handle
 
 
