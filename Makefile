@@ -4,13 +4,14 @@ PYTHON ?= python3
 CORES ?= all
 CONFIG ?=
 MIRROR ?=
+KILLS ?= 50
 VENV := $(CURDIR)/.venv
 RUN := PATH="$(VENV)/bin:$$PATH"
 # the options of profiles/default, without the line that Snakemake prints about a profile
 SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose smoke test cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference
+.PHONY: help reproduce diagnose smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,6 +34,9 @@ test: venv-test ## run the tests (PYTEST="-k curate" for some of them)
 
 cluster-test: venv-test ## run the smoke setting and the failures of a cluster on a real Slurm (as root; six minutes)
 	@bash tests/cluster/run.sh "$(VENV)/bin/python"
+
+hard-times: venv-test ## kill, starve and feed damaged files to the workflow at length (KILLS=50)
+	@$(RUN) python -m pytest tests/reliability --kills $(KILLS)
 
 benchmark: venv-reference ## measure the speed against the published way and the limit
 	@$(RUN) python benchmarks/run_all.py
