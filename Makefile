@@ -67,6 +67,7 @@ check-config: venv-run
 		--config "$(CONFIG)" --schema workflow/schemas/config.schema.yaml 2>&1 | grep "^error:" >&2 && exit 1 || true
 
 check-python:
+	@command -v which > /dev/null || { echo "error: the program which is not there; Snakemake's plugin for Slurm needs it, install it" >&2; exit 1; }
 	@command -v "$(PYTHON)" > /dev/null || { echo "error: $(PYTHON) is not there; install Python 3.11 or newer, or name one with PYTHON=..." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, name one with PYTHON=..." % v[:2])'
 

@@ -3,9 +3,7 @@
 Usage: check.py FOLDER   (the folder of the cluster; SLURM_CONF and PATH as run.sh sets them)
 """
 
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -62,7 +60,6 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
         )
         return self
 
@@ -70,7 +67,7 @@ class Run:
         try:
             self.output = self.process.communicate(timeout=LIMIT)[0]
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             self.output = self.process.communicate()[0] + f"\nno end after {LIMIT} s"
         (self.folder / "terminal.txt").write_text(self.output)
         return self

@@ -28,8 +28,12 @@ mkdir -m 755 run spool state bin
 stop() {
 	status=$?
 	set +e
-	[ -z "${checks:-}" ] || kill "$checks" 2> /dev/null
-	[ ! -f run/slurmctld.pid ] || scancel --user root > /dev/null 2>&1
+	[ -z "${checks:-}" ] || kill -- "-$checks" 2> /dev/null # with the runs that it has started
+	if [ -f run/slurmctld.pid ]; then
+		scancel --user root > /dev/null 2>&1
+		# slurmd has to be there until the last process of the last job has ended
+		for _ in $(seq 40); do [ -n "$(squeue --noheader 2> /dev/null)" ] || break; sleep 0.25; done
+	fi
 	for name in slurmd slurmctld munged; do
 		[ -f "run/$name.pid" ] || continue
 		pid="$(cat "run/$name.pid")"
@@ -123,6 +127,6 @@ if [ "$(sinfo --noheader --format %T 2>&1)" != idle ]; then
 	exit 1
 fi
 echo "$(slurmd -V) is up, one node"
-"$python" "$here/check.py" "$folder" &
+setsid "$python" "$here/check.py" "$folder" &
 checks=$! # in the background, so that a signal ends this script at once
 wait "$checks"
