@@ -1,4 +1,4 @@
-"""Real public files arrive through the download rules, checked, and are diagnosed; the mirror stands for the network."""
+"""Real public files arrive through the download rules, checked, and are diagnosed; a mirror stands for the network."""
 
 import functools
 import http.server

@@ -27,6 +27,17 @@ snakemake --cores 4 --configfile my.yaml
 `config/smoke.yaml` is an example: the whole pipeline at its smallest. An unknown key, a wrong type or an
 impossible value ends the run before it starts, with one line that names the file, the key and the mend. A
 changed setting re-runs the rules that use it and nothing else.
+
+| to | write |
+|---|---|
+| run one rule, and what it needs | `snakemake --cores 4 diagnose`, or the path of a file: `snakemake --cores 4 results/prior/test.h5` |
+| run it again | `snakemake --cores 4 --forcerun evaluate` |
+| keep the runs of several data sets side by side | `run: mine` in the file of each |
+| use your own files | `data: {files: {train: [mine/train.extxyz], ood_hot: [mine/hot.extxyz]}}`, with `data.keys` and `data.units` |
+| use published files | paths below `data/`, as in `config/acac.yaml`; `resources/manifest.yaml` lists them |
+| take them from a disk or a server nearby | `retrieve: {mirror: /mnt/data}` or `retrieve: {mirror: "http://server/data"}` |
+| work without a network | `retrieve: {offline: true}`, with a mirror for what is not there yet |
+| run on a cluster | `snakemake --workflow-profile profiles/slurm`; see `profiles/README.md` |
 """
 
 
