@@ -11,7 +11,7 @@ RUN := PATH="$(VENV)/bin:$$PATH"
 SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference
+.PHONY: help reproduce diagnose smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,8 @@ lint: venv-test ## check the workflow, its format and the Python code
 	@$(RUN) snakefmt --check --compact-diff Snakefile workflow/rules
 	@$(RUN) ruff check .
 
+models: venv-mace venv-chgnet venv-sevennet ## install the environments of MACE, CHGNet and SevenNet, each its own
+
 labels: check-cores venv-reference ## make the embedded benchmark anew into results/labelling/ (hours)
 	@$(SNAKEMAKE) relabel
 
@@ -71,10 +73,13 @@ check-python:
 	@command -v "$(PYTHON)" > /dev/null || { echo "error: $(PYTHON) is not there; install Python 3.11 or newer, or name one with PYTHON=..." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, name one with PYTHON=..." % v[:2])'
 
+# each in a folder of its own, .venv-mace for one: MACE and SevenNet need different versions of e3nn
+venv-mace venv-chgnet venv-sevennet: VENV = $(CURDIR)/.$@
+
 # an environment is as its lock says when the copy of the lock in it, made last, is equal to the lock
-venv-run venv-test venv-reference: venv-%: check-python envs/lock/%.txt
+venv-run venv-test venv-reference venv-mace venv-chgnet venv-sevennet: venv-%: check-python envs/lock/%.txt
 	@if ! cmp -s envs/lock/$*.txt "$(VENV)/$*.lock"; then \
-		echo "Installing envs/lock/$*.txt into .venv (once, a few minutes)"; \
+		echo "Installing envs/lock/$*.txt into $(notdir $(VENV)) (once, a few minutes)"; \
 		test -x "$(VENV)/bin/pip" || "$(PYTHON)" -m venv "$(VENV)" > /dev/null || { rm -rf "$(VENV)"; \
 			echo "error: $(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
 		PIP_DISABLE_PIP_VERSION_CHECK=1 "$(VENV)/bin/pip" install -qq -r envs/lock/$*.txt || { \

@@ -17,8 +17,8 @@ wildcard_constraints:
     figure=r"fig_\w+",
 
 
+# the first rule, and so the default target; said outright, it would be that of a workflow that uses this one, too
 rule all:
-    default_target: True
     input:
         "<results>/report.html",
     localrule: True
@@ -30,6 +30,8 @@ include: "workflow/rules/retrieve.smk"
 include: "workflow/rules/import.smk"
 include: "workflow/rules/prior.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/diagnose.smk"
 include: "workflow/rules/mitigate.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/collect.smk"

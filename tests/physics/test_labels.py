@@ -49,7 +49,7 @@ def finite_difference(energy, positions, atom, axis, step):
     return (energy(moved[1]) - energy(moved[0])) / (2 * step)
 
 
-@pytest.mark.parametrize("method", priors.METHODS)
+@pytest.mark.parametrize("method", priors.TIGHT_BINDING)
 def test_prior_forces_are_the_gradient_of_the_prior_energy(prior, method):
     numbers, positions = MOLECULE.numbers, MOLECULE.positions
     _, forces = prior(numbers, positions, 0, 1, method)

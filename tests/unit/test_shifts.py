@@ -1,11 +1,21 @@
 """Shift axes and radius refinement on structures where the answer is known."""
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from mlipshift import refinement, shifts
+from mlipshift import refinement, shifts, spectra
 from mlipshift.errors import UserError
 from mlipshift.frames import Frames, Labels
+from mlipshift.shifts import Training
+
+ROOT = Path(__file__).parents[2]
 
 
 def frames(*structures):
@@ -39,30 +49,219 @@ def test_force_norm_is_the_mean_over_atoms():
     np.testing.assert_allclose(found, [3.0, 2.0])
 
 
+def training(*blocks, cutoff=2.0, variant="robust", sample=100, seed=0):
+    return Training.of(blocks, cutoff, variant, sample, seed)
+
+
+def water(name, stretch=1.1):
+    return (name, [6, 1, 1], chain(3, stretch))
+
+
 def test_measures_single_out_the_shifted_structure():
-    train = frames(*((name, [6, 1, 1], chain(3, 1.1 + 0.01 * k)) for k, name in enumerate("abcde")))
-    test = frames(("same", [6, 1, 1], chain(3)), ("sulfur", [16, 1, 1], chain(3)), ("long", [6] * 9, chain(9)))
-    found = shifts.measure(train, test, labels(train, 1.0), labels(test, 1.0), 2.0, "robust")
-    assert found["unseen_element_fraction"][1].tolist() == [0.0, pytest.approx(1 / 3), 0.0]
-    assert found["composition_distance"][1][0] == 0 and (found["composition_distance"][1][1:] > 0.5).all()
-    assert found["n_atoms"][1].tolist() == [3, 3, 9]
-    wasserstein = found["spectrum_wasserstein"][1]
-    assert wasserstein[0] == pytest.approx(wasserstein[1]) and wasserstein[2] > 10 * wasserstein[0] + 1e-6
-    assert set(found) == set(shifts.CRITERIA)
+    train = frames(*(water(name, 1.1 + 0.01 * k) for k, name in enumerate("abcde")))
+    test = frames(water("same", 1.2), ("sulfur", [16, 1, 1], chain(3)), ("long", [6] * 9, chain(9)))
+    known = training(train)
+    found = shifts.measure(known, test)
+    assert found["unseen_element_fraction"].tolist() == [0.0, pytest.approx(1 / 3), 0.0]
+    assert found["composition_distance"].tolist() == [0.0, pytest.approx(2 / 3), pytest.approx(4 / 3)]
+    assert found["n_atoms"].tolist() == [3, 3, 9]
+    for name in [name for name in found if name.startswith("spectrum")]:
+        assert found[name][0] == pytest.approx(found[name][1]), name
+        assert found[name][2] > 10 * found[name][0] + 1e-6, name
+
+
+def test_unseen_elements_are_told_apart_from_the_composition():
+    """Two structures of unseen elements are equally far, whichever elements these are."""
+    train = frames(("a", [6, 1, 1], chain(3)), ("b", [6, 6, 1], chain(3)))
+    test = frames(("x", [16, 1, 1], chain(3)), ("y", [17, 1, 1], chain(3)), ("z", [16, 17, 1], chain(3)))
+    found = shifts.measure(training(train), test)
+    np.testing.assert_allclose(found["unseen_element_fraction"], [1 / 3, 1 / 3, 2 / 3])
+    np.testing.assert_allclose(found["composition_distance"], [2 / 3, 2 / 3, 4 / 3])
+
+
+def test_force_norms_of_whichever_labels_there_are():
+    train = frames(water("a"), water("b"))
+    norms = {"reference": np.array([1.0, 2.0]), "prior": np.array([3.0, np.nan])}
+    known = training(train)
+    assert not [name for name in shifts.measure(known, train) if "force_norm" in name]
+    found = shifts.measure(known, train, norms)
+    assert found["reference_force_norm_eV_per_A"].tolist() == [1.0, 2.0]
+    assert found["prior_force_norm_eV_per_A"][0] == 3.0 and np.isnan(found["prior_force_norm_eV_per_A"][1])
+    assert "predicted_force_norm_eV_per_A" not in found
+    assert list(found) == [name for name in shifts.CRITERIA if name in found]
+    assert set(shifts.measure(known, train, norms | {"predicted": np.ones(2)})) == set(shifts.CRITERIA)
+
+
+def test_the_nearest_training_structure_of_a_training_structure_is_of_another_molecule():
+    rng = np.random.default_rng(1)
+    shapes = {name: rng.normal(size=(6, 3)) * 1.5 for name in "abc"}
+    train = frames(*((name, [6] * 6, shape + 0.001 * k) for name, shape in shapes.items() for k in range(3)))
+    known = training(train, cutoff=2.5)
+    for own, zero in ((True, False), (False, True)):
+        for name in ("spectrum_padded_nearest", "spectrum_wasserstein_nearest"):
+            values = shifts.measure(known, train, own=own)[name]
+            assert (values < 1e-12).all() if zero else (values > 1e-3).all(), name
 
 
 def test_a_training_set_of_one_molecule_has_finite_distances():
-    train = frames(*(("a", [6, 1, 1], chain(3, 1.1 + 0.05 * k)) for k in range(5)))
-    found = shifts.measure(train, train, labels(train, 1.0), labels(train, 1.0), 2.6, "robust")
-    for name, (known, values) in found.items():
-        assert np.isfinite(known).all() and np.isfinite(values).all(), name
-    assert found["spectrum_wasserstein_nearest"][1].max() == 0
+    train = frames(*(water("a", 1.1 + 0.05 * k) for k in range(5)))
+    known = training(train, cutoff=2.6)
+    for own in (True, False):
+        for name, values in shifts.measure(known, train, own=own).items():
+            assert np.isfinite(values).all(), name
+    lonely = frames(water("a"))
+    assert np.isnan(shifts.measure(training(lonely), lonely, own=True)["spectrum_wasserstein_nearest"]).all()
+
+
+def test_distances_to_the_mean_and_to_the_nearest_spectrum():
+    """Against their definitions, structure by structure."""
+    rng = np.random.default_rng(5)
+    sets = [
+        [(f"{part}{k}", [6] * n, rng.normal(size=(n, 3)) * 1.6) for k, n in enumerate(sizes)]
+        for part, sizes in (("train", (3, 7, 5, 9)), ("test", (2, 5, 14)))
+    ]
+    own = [[spectra.spectra(p, [2.5])[0] for _, _, p in structures] for structures in sets]
+    pad = lambda v: np.pad(v, (0, 14 - len(v)))
+    known, test = np.array([*map(pad, own[0])]), np.array([*map(pad, own[1])])
+    found = shifts.measure(training(frames(*sets[0]), cutoff=2.5, variant="published"), frames(*sets[1]))
+    np.testing.assert_allclose(found["spectrum_padded_distance"], ((test - known.mean(0)) ** 2).sum(1))
+    expected = ((test[:, None] - known) ** 2).sum(-1).min(1)
+    np.testing.assert_allclose(found["spectrum_padded_nearest"], expected)
+    shapes = [spectra.quantiles(values) for values in own]
+    np.testing.assert_allclose(found["spectrum_wasserstein"], np.abs(shapes[1] - shapes[0].mean(0)).mean(1))
+    expected = np.abs(shapes[1][:, None] - shapes[0]).mean(-1).min(1)
+    np.testing.assert_allclose(found["spectrum_wasserstein_nearest"], expected)
+    expected = [np.mean(np.abs(v - 1) < 0.1) if len(v) else 0 for v in own[1]]
+    np.testing.assert_allclose(found["window_fraction"], expected)
+
+
+def test_structures_larger_than_every_training_structure_have_a_published_distance():
+    """The released code crashes there."""
+    known = training(frames(water("a"), water("b")), variant="published")
+    found = shifts.measure(known, frames(("long", [6] * 40, chain(40))))
+    assert np.isfinite(found["spectrum_padded_distance"]).all() and found["spectrum_padded_distance"][0] > 10
+
+
+def crowd(count):
+    rng = np.random.default_rng(2)
+    return frames(*((f"m{k}", [6, 1, 8, 1][: 2 + k % 3], rng.normal(size=(2 + k % 3, 3))) for k in range(count)))
+
+
+def test_blocks_give_the_same_as_the_whole():
+    everything = crowd(50)
+    parts = [everything.take(np.arange(a, b)) for a, b in ((0, 7), (7, 8), (8, 50))]
+    whole, pieces = (shifts.measure(training(*blocks), everything, own=True) for blocks in ([everything], parts))
+    for name in whole:
+        np.testing.assert_allclose(pieces[name], whole[name], atol=1e-12, err_msg=name)
+
+
+def test_a_sample_of_the_training_structures_is_bounded_seeded_and_fair():
+    everything = crowd(60)
+    parts = [everything.take(np.arange(k, k + 10)) for k in range(0, 60, 10)]
+    drawn = lambda seed, blocks=parts: [*training(*blocks, sample=12, seed=seed).names]
+    assert len(drawn(0)) == 12 and drawn(0) == drawn(0) == drawn(0, [everything])
+    assert drawn(0) != drawn(1)
+    assert len({name for seed in range(40) for name in drawn(seed)}) == 60
+    full = training(*parts, sample=60)
+    assert [*full.names] == everything.molecule.tolist()
+    # averages are over all of them all the same
+    np.testing.assert_allclose(training(*parts, sample=12).centre, full.centre)
+    np.testing.assert_allclose(training(*parts, sample=12).mean, full.mean)
 
 
 def test_outside_counts_standard_deviations():
     known = np.array([0.0, 2.0])
-    assert shifts.outside(known, np.array([-0.5, 1.5, 2.5]), "both", 1.0).tolist() == [True, False, True]
-    assert shifts.outside(known, np.array([-0.5, 1.5, 2.5]), "upper", 1.0).tolist() == [False, False, True]
+    values = np.array([-0.5, 1.5, 2.5, np.nan])
+    assert shifts.outside(known, values, "both", 1.0).tolist() == [True, False, True, False]
+    assert shifts.outside(known, values, "upper", 1.0).tolist() == [False, False, True, False]
+
+
+def test_tally_of_blocks_is_mean_and_standard_deviation_of_all():
+    values = np.random.default_rng(0).normal(3.0, 2.0, 1000)
+    values[::7] = np.nan
+    tally = shifts.Tally()
+    for block in np.split(values, [0, 1, 400, 407]):
+        tally.add(block)
+    assert tally.n == np.isfinite(values).sum()
+    assert tally.mean == pytest.approx(np.nanmean(values), rel=1e-12)
+    assert tally.deviation == pytest.approx(np.nanstd(values), rel=1e-12)
+    empty = shifts.Tally()
+    empty.add(np.array([np.nan]))
+    assert empty.n == 0 and np.isnan(empty.mean) and np.isnan(empty.deviation)
+
+
+@pytest.fixture
+def stores(tmp_path):
+    """Stores of training and test structures, reference labels, and prior labels with those of rattled copies."""
+    rng = np.random.default_rng(7)
+    found = {}
+    for part in ("train", "test"):
+        rows = [(f"{part}{k // 2}", [6, 1, 1, 8][: 3 + k % 2], rng.normal(size=(3 + k % 2, 3))) for k in range(1500)]
+        own = frames(*rows)
+        own = replace(own, group=np.array([part if part == "train" else f"ood_{k % 2}" for k in range(1500)], object))
+        copies = replace(own, ids=own.ids + "~rattled1")
+        both = np.arange(3000).reshape(2, -1).T.ravel()  # every structure is followed by its copy
+        with_copies = Frames.concatenate([own, copies]).take(both)
+        found |= {part: own, f"reference_{part}": labels(own, 2.0), f"prior_{part}": labels(with_copies, 1.0)}
+    for name, store in found.items():
+        store.save(tmp_path / f"{name}.h5")
+    return tmp_path, found
+
+
+def diagnose(folder, kinds, sample=5000, sigma=1.0):
+    """(shifts, summary, sweep) of the script, or its message."""
+    pairs = [(kind, *(folder / f"{kind}_{part}.h5" for part in ("train", "test"))) for kind in kinds]
+    outputs = {name: folder / f"{name}.csv" for name in ("output", "summary", "sweep")}
+    words = ["--train", folder / "train.h5", "--test", folder / "test.h5", "--cutoff", 1.5, "--variant", "robust"]
+    words += ["--sample", sample, "--seed", 0, "--sigma", sigma]
+    words += [word for pair in pairs for word in ("--labels", *pair)]
+    words += [word for name, path in outputs.items() for word in (f"--{name}", path)]
+    command = [sys.executable, ROOT / "workflow/scripts/diagnose.py", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
+    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True)
+    return [pd.read_csv(path) for path in outputs.values()] if done.returncode == 0 else done.stderr
+
+
+def test_the_script_writes_measures_summary_and_sweep(stores):
+    folder, made = stores
+    table, summary, sweep = diagnose(folder, ["prior", "reference"])
+    assert table.id.tolist() == [*made["train"].ids, *made["test"].ids]
+    norms = np.concatenate([shifts.force_norm(made[f"reference_{part}"]) for part in ("train", "test")])
+    np.testing.assert_allclose(table.reference_force_norm_eV_per_A, norms, rtol=1e-6)
+    norms = np.concatenate([shifts.force_norm(made[f"prior_{part}"])[::2] for part in ("train", "test")])
+    np.testing.assert_allclose(table.prior_force_norm_eV_per_A, norms, rtol=1e-6)
+
+    criteria = [name for name in shifts.CRITERIA if not name.startswith("predicted")]
+    assert list(summary.criterion.unique()) == list(sweep.criterion.unique()) == criteria
+    assert list(summary.group.unique()) == ["train", "ood_0", "ood_1"]
+    known, fractions = table[table.group == "train"], {}
+    for row in summary.itertuples():
+        chosen = table[table.group == row.group][row.criterion]
+        assert row.n_structures == len(chosen) and row.mean == pytest.approx(chosen.mean(), rel=1e-6, abs=1e-9)
+        assert row.training_standard_deviation == pytest.approx(known[row.criterion].std(ddof=0), rel=1e-5, abs=1e-8)
+        side = shifts.CRITERIA[row.criterion][1]
+        for sigma in (0.5, 1.0, 2.0):
+            away = shifts.outside(known[row.criterion].to_numpy(), chosen.to_numpy(), side, sigma)
+            fractions[row.group, row.criterion, sigma] = away.mean()
+        assert row.fraction_outside == pytest.approx(fractions[row.group, row.criterion, 1.0], abs=2e-3)
+    assert list(sweep.columns) == ["group", "criterion", "sigma", "fraction_outside"]
+    assert len(sweep) == len(fractions)
+    for row in sweep.itertuples():
+        assert row.fraction_outside == pytest.approx(fractions[row.group, row.criterion, row.sigma], abs=2e-3)
+    assert fractions["ood_0", "n_atoms", 0.5] == 1  # sizes 3 and 4 are one standard deviation from their mean
+
+
+def test_the_script_needs_no_labels(stores):
+    table, summary, _ = diagnose(stores[0], [], sample=10, sigma=2.0)
+    assert not [name for name in table.columns if "force" in name]
+    assert set(summary.axis) == {"features", "connectivity"}
+
+
+def test_labels_of_other_structures_are_refused_with_one_line(stores):
+    folder, made = stores
+    made["prior_test"].take(np.arange(10, 3000)).save(folder / "prior_test.h5")
+    message = diagnose(folder, ["prior"])
+    assert "prior_test.h5: no label of structure test00" in message and "Traceback" not in message
 
 
 RADII = np.linspace(1.0, 6.0, 6)

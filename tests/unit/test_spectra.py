@@ -26,13 +26,17 @@ def test_eigenvalues_are_sorted_and_between_0_and_2(positions, variant):
         assert values.min(initial=0) >= 0 and values.max(initial=2) <= 2
 
 
-def pyg_spectrum(positions, radius):
-    """Spectrum of one radius graph as the released code computes it."""
+def pyg_spectrum(positions, radius, cap=None):
+    """Spectrum of one radius graph as the released code computes it; every atom hears its `cap` nearest neighbours."""
     torch = pytest.importorskip("torch")
     utils = pytest.importorskip("torch_geometric.utils")
     distance = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
-    edges = np.array(np.nonzero((distance < radius) & ~np.eye(len(positions), dtype=bool)))
-    edges = utils.add_remaining_self_loops(torch.as_tensor(edges, dtype=torch.long))[0]
+    edges = [
+        (source, centre)
+        for centre in range(len(positions))
+        for source in [k for k in distance[centre].argsort() if k != centre and distance[centre, k] < radius][:cap]
+    ]
+    edges = utils.add_remaining_self_loops(torch.as_tensor(edges, dtype=torch.long).reshape(-1, 2).T)[0]
     if edges.numel() == 0:
         return np.empty(0)
     edges, weights = utils.get_laplacian(edges, normalization="sym", dtype=torch.float64)
@@ -55,6 +59,76 @@ def test_published_variant_is_that_of_pytorch_geometric(positions):
         expected = pyg_spectrum(positions, radius)
         assert len(values) == len(expected)
         np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["dense", "with an isolated atom at the end"])
+def test_published_variant_keeps_50_neighbours_per_atom(far):
+    """In a dense structure the graph is directed then; robust keeps all edges."""
+    positions = np.concatenate([cloud(70, 1.5), [[90.0, 0, 0]]]) if far else cloud(70, 1.5)
+    graph = spectra.adjacency(positions, [5.0])[0]
+    assert graph.sum(0).max() > spectra.CAP > graph.sum(0).min()
+    capped = spectra.spectra(positions, [5.0], "published")[0]
+    np.testing.assert_allclose(capped, pyg_spectrum(positions, 5.0, cap=50), atol=1e-6)
+    free = spectra.spectra(positions, [5.0], "published", cap=None)[0]
+    np.testing.assert_allclose(free, pyg_spectrum(positions, 5.0), atol=1e-6)
+    assert len(capped) == len(free) == 70 and np.abs(capped - free).max() > 1e-3
+    robust = spectra.spectra(positions, [5.0], "robust")[0]
+    np.testing.assert_allclose(robust, np.sort([0.0, *free]) if far else free, atol=1e-9)
+
+
+def test_the_cap_leaves_an_atom_with_50_neighbours_alone():
+    positions = cloud(51, 0.3)
+    np.testing.assert_allclose(spectra.spectra(positions, [9.0], "published")[0], [0.0, *[51 / 50] * 50], atol=1e-9)
+
+
+def test_self_loops_have_no_effect():
+    """The spectrum of a graph with self loops, taken by its definition, is another one."""
+    positions = cloud(9, 1.0)
+    graph = spectra.adjacency(positions, [2.5])[0]
+    looped = graph + np.eye(9)
+    looped = np.linalg.eigvalsh(np.eye(9) - looped / np.sqrt(np.outer(looped.sum(0), looped.sum(0))))
+    found = spectra.spectra(positions, [2.5], "published")[0]
+    assert graph.any(0).all() and np.abs(found - looped).max() > 0.05
+    np.testing.assert_allclose(found, pyg_spectrum(positions, 2.5), atol=1e-6)
+
+
+def plain(graph):
+    """Eigenvalues of the robust Laplacian of a connected graph, without any shortcut."""
+    degree = graph.sum(0)
+    return np.linalg.eigvalsh(np.eye(len(graph)) - graph / np.sqrt(np.outer(degree, degree)))
+
+
+@pytest.mark.parametrize("atoms", [2, 7, 12, 33, 63, 64, 65, 87, 130])
+def test_merging_twins_gives_the_eigenvalues_of_the_whole_matrix(atoms):
+    """From sparse to nearly complete, and atoms that lie almost on top of each other."""
+    positions = np.repeat(cloud(-(-atoms // 2), 2.0, atoms), 2, axis=0)[:atoms] + cloud(atoms, 0.01)
+    radii = np.linspace(3, 12, 10)
+    graphs = spectra.adjacency(positions, radii)
+    assert len(np.unique(graphs[0] | np.eye(atoms, dtype=bool), axis=0)) < atoms
+    checked = 0
+    for graph, values in zip(graphs, spectra.spectra(positions, radii, "robust"), strict=True):
+        if connected_components(graph)[0] == 1:
+            np.testing.assert_allclose(values, plain(graph), atol=1e-9)
+            checked += 1
+    assert checked >= 3
+
+
+@pytest.mark.parametrize("variant", spectra.VARIANTS)
+def test_many_structures_at_once_have_the_spectra_of_each(variant):
+    """Of several sizes in any order, some of them twice and with isolated atoms."""
+    many = [*CLOUDS, *(cloud(9, 1.5, seed) for seed in range(40)), CLOUDS[7], np.r_[CLOUDS[9], [[99.0, 0, 0]]]]
+    found = spectra.spectra_of_many(many, RADII, variant)
+    assert len(found) == len(many)
+    for positions, values in zip(many, found):
+        for own, one in zip(spectra.spectra(positions, RADII, variant), values, strict=True):
+            np.testing.assert_allclose(one, own, atol=1e-12)
+    assert spectra.spectra_of_many([], RADII, variant) == []
+
+
+def test_a_spectrum_can_be_changed_without_changing_another():
+    values = spectra.spectra(cloud(5, 0.1), [8.0, 9.0])
+    values[0][:] = 7.0
+    assert values[1].max() <= 2
 
 
 def test_isolated_atoms_count_as_1_published_and_as_0_robust():
@@ -115,9 +189,10 @@ def test_unknown_variant_is_a_user_error():
 
 def test_window_is_open_at_both_ends():
     values = np.array([0.0, 0.85, 0.95, 1.0, 1.05, 1.15])
-    assert spectra.window_fraction(values) == pytest.approx(0.5)
-    assert spectra.window_fraction(np.array([0.5, 1.5])) == 0
-    assert spectra.window_fraction(np.empty(0)) == 0
+    found = spectra.window_fraction([values, np.array([0.5, 1.5]), np.empty(0), np.array([1.0])])
+    assert found.tolist() == [pytest.approx(0.5), 0, 0, 1]
+    eleven = [spectra.spectra(cloud(11, 0.1, seed), [9.0])[0] + shift for seed, shift in enumerate((-1e-14, 0, 1e-14))]
+    assert (spectra.window_fraction(eleven) == 0).all()
 
 
 def test_mean_spectrum_pads_with_zeros_at_the_end():
@@ -135,24 +210,38 @@ def test_padded_distance_is_the_squared_distance_of_the_padded_spectra(short, lo
         a = values[k] if k < short else 0.0
         b = reference[k] if k < long else 0.0
         expected += (a - b) ** 2
-    assert spectra.padded_distance(values, reference) == pytest.approx(expected, rel=1e-12)
-    assert spectra.padded_distance(reference, values) == pytest.approx(expected, rel=1e-12)
+    assert spectra.padded_distance([values], reference) == pytest.approx([expected], rel=1e-12)
+    assert spectra.padded_distance([reference], values) == pytest.approx([expected], rel=1e-12)
+    assert spectra.padded_distance([values, reference], reference) == pytest.approx([expected, 0], rel=1e-12)
+
+
+def test_zero_padding_tells_sizes_apart_and_the_wasserstein_distance_does_not():
+    """Two copies of a molecule far apart have its eigenvalues twice."""
+    one = cloud(8, 1.0)
+    two = np.concatenate([one, one + 99.0])
+    single, double = (spectra.spectra(positions, [3.0], "robust")[0] for positions in (one, two))
+    np.testing.assert_allclose(double, np.repeat(single, 2), atol=1e-9)
+    assert spectra.padded_distance([double], single)[0] > 1
+    assert spectra.wasserstein(*spectra.quantiles([single, double], 2000)) < 0.04
 
 
 def test_quantiles_are_sorted_within_the_range_and_independent_of_repetition():
     values = np.sort(np.random.default_rng(2).uniform(0, 2, 11))
-    found = spectra.quantiles(values)
+    found = spectra.quantiles([values])[0]
     assert len(found) == 64 and (np.diff(found) >= 0).all()
     assert found.min() >= values.min() and found.max() <= values.max()
-    np.testing.assert_allclose(spectra.quantiles(np.full(5, 1.25)), 1.25)
-    np.testing.assert_allclose(spectra.quantiles(np.repeat(values, 400)).mean(), values.mean(), atol=0.02)
-    assert (spectra.quantiles(np.empty(0)) == 0).all()
+    np.testing.assert_allclose(found, np.quantile(values, (np.arange(64) + 0.5) / 64), atol=1e-12)
+    many = spectra.quantiles([np.full(5, 1.25), values, np.empty(0), np.array([0.5]), np.repeat(values, 400)])
+    np.testing.assert_allclose(many[0], 1.25)
+    np.testing.assert_allclose(many[1], found, atol=1e-12)
+    assert (many[2] == 0).all() and (many[3] == 0.5).all()
+    np.testing.assert_allclose(many[4].mean(), values.mean(), atol=0.02)
 
 
 def test_wasserstein_distance_of_quantiles():
     rng = np.random.default_rng(4)
     first, second = np.sort(rng.uniform(0, 2, 300)), np.sort(rng.uniform(0.3, 1.5, 500))
-    a, b = spectra.quantiles(first, 2000), spectra.quantiles(second, 2000)
+    a, b = spectra.quantiles([first, second], 2000)
     assert spectra.wasserstein(a, a) == 0
     assert spectra.wasserstein(a, b) == pytest.approx(spectra.wasserstein(b, a))
     assert spectra.wasserstein(a, a + 0.25) == pytest.approx(0.25)

@@ -113,6 +113,7 @@ def curate(settings, failures):
                 raise UserError(f"{path}: no such file; correct data.files.{group} or put the file there")
     if settings["checksums"]:
         verify_checksums(chain.from_iterable(settings["files"].values()), settings["checksums"])
+    needed = ("train",) if settings.get("labels", "required") == "required" else ()
     seen, used = Ids(), {}
     for group, paths in settings["files"].items():
         used[group], left = 0, settings["max_structures_per_group"]
@@ -123,7 +124,7 @@ def curate(settings, failures):
             for record in checked(path, islice(iterate(path, group, settings), left), settings):
                 read += 1
                 try:
-                    row, label = convert(record, group, group == "train")
+                    row, label = convert(record, group, group in needed)
                 except ValueError as error:
                     record_failure(record, error, settings, failures, "curate")
                     continue

@@ -129,11 +129,19 @@ class Frames:
             return _read(cls, handle)
 
     @classmethod
-    def blocks(cls, path):
-        """Yield a store as Frames of BLOCK structures, the last one fewer; raises as `load`."""
+    def blocks(cls, path, size=BLOCK, first=0, step=1):
+        """Yield a store as Frames of `size` structures, the last one fewer; raises as `load`.
+
+        first, step: number of the first block, and how many further on the next one is.
+        """
         with _open(path, FORMAT) as handle:
-            for start in range(0, len(handle["ids"]), BLOCK):
-                yield _read(cls, handle, start, start + BLOCK)
+            yield from _blocks(cls, handle, size, first, step)
+
+    @staticmethod
+    def number(path):
+        """Number of structures of a store; raises as `load`."""
+        with _open(path, FORMAT) as handle:
+            return len(handle["ids"])
 
 
 @dataclass(frozen=True)
@@ -214,6 +222,32 @@ class Labels:
     def _of(cls, items, level):
         """Labels of (row of Frames.build, result) pairs."""
         return cls.build(Frames.build(row for row, _ in items), [result for _, result in items], level)
+
+    @classmethod
+    @contextmanager
+    def joiner(cls, path, level):
+        """Context manager that gives append(labels), which puts Labels together to a store as `save` writes it."""
+        with _create(path, LABELS_FORMAT, level=level) as (handle, check):
+            waiting = cls.build(Frames.build([]), [], level)
+            _append(handle, waiting)
+
+            def append(labels):
+                nonlocal waiting
+                waiting = cls.concatenate([waiting, labels])
+                while len(waiting) >= BLOCK:
+                    _append(handle, waiting.take(np.arange(BLOCK)))
+                    check()
+                    waiting = waiting.take(np.arange(BLOCK, len(waiting)))
+
+            yield append
+            if len(waiting):
+                _append(handle, waiting)
+
+    @classmethod
+    def blocks(cls, path, size=BLOCK):
+        """Yield a store as Labels of `size` structures, the last one fewer; raises as `load`."""
+        with _open(path, LABELS_FORMAT) as handle:
+            yield from _blocks(cls, handle, size)
 
     @classmethod
     def load(cls, path, frames=None):
@@ -408,6 +442,12 @@ def _read(cls, handle, start=0, stop=None):
     arrays = {n: _get(handle, n, per_atom if n in PER_ATOM else slice(start, stop)) for n in names}
     level = {"level": str(handle.attrs["level"])} if cls is Labels else {}
     return cls(**arrays, offsets=offsets - offsets[0], **level)
+
+
+def _blocks(cls, handle, size, first=0, step=1):
+    """Yield every step-th block of `size` structures of a store, from number `first`."""
+    for start in range(first * size, len(handle["ids"]), step * size):
+        yield _read(cls, handle, start, start + size)
 
 
 def _put(handle, name, values):

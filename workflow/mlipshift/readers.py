@@ -9,6 +9,7 @@
 | OC20 S2EF | LMDB, a file or a folder of them | `y`, `force`; eV, eV/Å, Å |
 | MPtrj | JSON | `uncorrected_total_energy`, `force`; eV, eV/Å, Å |
 | imported dataset of this workflow | HDF5, attribute `format` | eV, eV/Å, Å |
+| any other that ASE reads: .traj, .db, .pdb, ... | ASE, by name and content | of the calculator; eV, eV/Å, Å |
 
 All stream: memory does not grow with the number of structures, compressed NPZ members included. Of a damaged,
 foreign, truncated or empty file a UserError of one line says so.
@@ -30,10 +31,11 @@ import h5py
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, chemical_symbols
-from ase.io import read
+from ase.io import iread, read
+from ase.io.formats import filetype, ioformats
 
 from mlipshift.cli import log
-from mlipshift.errors import UserError
+from mlipshift.errors import UserError, shortened
 from mlipshift.frames import DATASET_FORMAT, Dataset
 from mlipshift.records import SAMPLE, Record, check_units
 from mlipshift.units import BOHR, ENERGY, EV, FORCES, LENGTH
@@ -50,7 +52,9 @@ UNITS = {
     "oc20": {"energy": "eV", "length": "Angstrom", "forces": "eV/Angstrom"},
     "mptrj": {"energy": "eV", "length": "Angstrom", "forces": "eV/Angstrom"},
     "dataset": {"energy": "eV", "length": "Angstrom", "forces": "eV/Angstrom"},
+    "ase": {"energy": "eV", "length": "Angstrom", "forces": "eV/Angstrom"},
 }
+ASE_KEYS = {"energy": "energy", "forces": "forces"}
 DAMAGE = (OSError, EOFError, ValueError, KeyError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError)
 
 
@@ -74,7 +78,21 @@ def recognise(path):
         return _kind_of_hdf5(path)
     with _told(path), _stream(path) as handle:
         first = handle.read(4096).lstrip()
-    return "mptrj" if first.startswith(b"{") else "extxyz"
+    if first.startswith(b"{"):
+        return "mptrj"
+    # a number of atoms in the first line is extended XYZ, whatever the file is called
+    return "extxyz" if first.partition(b"\n")[0].strip().isdigit() or not _ase_format(path) else "ase"
+
+
+def _ase_format(path):
+    """ASE's name of the format of a file; None for extended XYZ, the unknown, and .dat, which says nothing."""
+    if Path(path).suffix == ".dat":
+        return None
+    try:
+        name = filetype(str(path))
+    except Exception:  # of a damaged or empty file, any kind
+        return None
+    return name if name in ioformats and name != "extxyz" else None
 
 
 def iterate(path, name, settings, wanted=None, skipped=None):
@@ -101,6 +119,7 @@ def iterate(path, name, settings, wanted=None, skipped=None):
         "npz": lambda: _npz(path, name),
         "oc20": lambda: _oc20(path, settings["trust_pickles"]),
         "dataset": lambda: _dataset(path),
+        "ase": lambda: _ase(path, name),
     }[kind]():
         count += 1
         if wanted(record.id):
@@ -216,16 +235,36 @@ def _extxyz(path, name, settings):
             if len(lines) < count + 1:
                 found = max(len(lines) - 1, 0)
                 raise UserError(f"{where}: the file ends after {found} of {count} atoms; fetch it again")
-            yield _xyz_record(first + "".join(lines), path, name, where, index, keys, units)
+            yield _atoms_record(_xyz_atoms(first + "".join(lines), where), path, name, where, index, keys, units)
             line += count + 1
             index += 1
 
 
-def _xyz_record(text, path, name, where, index, keys, units):
+def _xyz_atoms(text, where):
     try:
-        atoms = read(io.StringIO(text), format="extxyz")
+        return read(io.StringIO(text), format="extxyz")
     except Exception as error:  # ASE raises many kinds for a damaged frame
         raise UserError(f"{where}: damaged, {error}; fetch the file again or mend the frame") from error
+
+
+def _ase(path, name):
+    kind, index = _ase_format(path), 0
+    frames = iread(str(path), index=":", format=kind)
+    while True:
+        where = f"{path}, structure {index}"
+        try:
+            atoms = next(frames)
+        except StopIteration:
+            return
+        except Exception as error:  # ASE raises many kinds for a damaged file
+            raise UserError(
+                f"{where}: ASE cannot read it as {kind} ({shortened(error)}); mend it, or convert it to extended XYZ"
+            ) from error
+        yield _atoms_record(atoms, path, name, where, index, ASE_KEYS, UNITS["ase"])
+        index += 1
+
+
+def _atoms_record(atoms, path, name, where, index, keys, units):
     # ASE moves labels with its own names ("energy", "forces") into a calculator
     results = atoms.calc.results if atoms.calc else {}
     stem = Path(Path(path).name.removesuffix(".xz").removesuffix(".gz")).stem

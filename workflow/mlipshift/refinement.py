@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlipshift.errors import UserError
-from mlipshift.spectra import mean_spectrum, padded_distance, spectra
+from mlipshift.spectra import mean_spectrum, padded_distance, spectra_of_many
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,15 @@ def choose(train, test, trained_cutoff, radii, variant="published", sigma=1.0):
     radii = np.asarray(radii, dtype=float)
     if len(radii) == 0 or (radii <= 0).any():
         raise UserError(f"refine.radii_A is {radii.tolist()}; give one or more positive radii in Å")
-    known = [spectra(train[k][1], [trained_cutoff], variant)[0] for k in range(len(train))]
+    positions = [[frames[k][1] for k in range(len(frames))] for frames in (train, test)]
+    known = [spectrum for (spectrum,) in spectra_of_many(positions[0], [trained_cutoff], variant)]
     reference = mean_spectrum(known)
-    usual = np.array([padded_distance(v, reference) for v in known])
+    usual = padded_distance(known, reference)
     limit = usual.mean() + sigma * usual.std()
     largest = train.sizes.max()
-    distance = np.empty((len(test), len(radii)))
-    at_trained = np.empty(len(test))
-    for k in range(len(test)):
-        *rows, own = spectra(test[k][1], [*radii, trained_cutoff], variant)
-        distance[k] = [padded_distance(v, reference) for v in rows]
-        at_trained[k] = padded_distance(own, reference)
+    found = spectra_of_many(positions[1], [*radii, trained_cutoff], variant)
+    distance = np.array([padded_distance(values, reference) for values in found]).reshape(len(test), -1)
+    distance, at_trained = distance[:, :-1], distance[:, -1]
     published = radii[distance.argmin(1)]
     reason = []
     for size, own, radius in zip(test.sizes, at_trained, published):

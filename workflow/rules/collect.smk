@@ -25,14 +25,6 @@ rule prior:
         "All prior labels."
 
 
-rule diagnose:
-    input:
-        rules.diagnose_shifts.output,
-    localrule: True
-    message:
-        "The shift measures are in {input}."
-
-
 rule train:
     input:
         collect(

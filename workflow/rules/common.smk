@@ -9,24 +9,33 @@ from snakemake.utils import min_version, update_config
 
 min_version("9.20")
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+# the folder of this workflow, also where another workflow uses it as a module
+HOME = Path(str(workflow.current_basedir)).parents[1]
+MAIN = workflow.modifier.is_main_snakefile()
+
+sys.path.insert(0, str(HOME / "workflow"))
 
 from mlipshift import console, running, sources
 from mlipshift import config as settings_of
 from mlipshift.errors import UserError
 from mlipshift.manifest import Manifest, alternatives
+from mlipshift.registry import CAPABILITY, OPERATIVE, Registry
 
-console.prepare_jobs(Path(workflow.basedir) / "workflow")
+console.prepare_jobs(HOME / "workflow")
 
-if workflow.is_main_process:
+if MAIN and workflow.is_main_process:
     running.announce()
     alive = running.clear_stale_locks()
 
 # --verbose, --printshellcmds and --dryrun give Snakemake's own output
-if workflow.is_main_process and not (
-    workflow.output_settings.dryrun
-    or workflow.output_settings.verbose
-    or workflow.output_settings.printshellcmds
+if (
+    MAIN
+    and workflow.is_main_process
+    and not (
+        workflow.output_settings.dryrun
+        or workflow.output_settings.verbose
+        or workflow.output_settings.printshellcmds
+    )
 ):
     console.install(logger)
 
@@ -36,32 +45,53 @@ def refuse(message):
     sys.exit(f"error: {message}")
 
 
-configfile: "config/config.yaml"
+def own(path):
+    """A file of this workflow: relative where it runs in its own folder, absolute where it runs in another."""
+    return path if Path.cwd() == HOME else str(HOME / path)
+
+
+configfile: own("config/config.yaml")
 
 
 try:
-    command_line = settings_of.typed(dict(workflow.config_settings.config))
-    update_config(config, command_line)
+    if MAIN:
+        command_line = settings_of.typed(dict(workflow.config_settings.config))
+        update_config(config, command_line)
+        given = [(p, settings_of.read(p)) for p in workflow.overwrite_configfiles]
+        given.append(("--config", command_line))
+    else:
+        # the configuration of the module statement; files and --config are those of the other workflow
+        given = [("config of the module", dict(config))]
+    default = own("config/config.yaml")
     config = settings_of.load(
         config,
-        Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml",
-        [
-            *(
-                (path, settings_of.read(path))
-                for path in ["config/config.yaml", *workflow.overwrite_configfiles]
-            ),
-            ("--config", command_line),
-        ],
+        HOME / "workflow" / "schemas" / "config.schema.yaml",
+        [(default, settings_of.read(default)), *given],
     )
 except UserError as error:
     refuse(error)
 
+# the embedded benchmark is that of this workflow, wherever it runs
+embedded = lambda path: own(path) if path.startswith("resources/benchmark/") else path
+config["data"]["files"] = {
+    group: [embedded(path) for path in paths]
+    for group, paths in config["data"]["files"].items()
+}
+config["data"]["checksums"] = config["data"]["checksums"] and embedded(
+    config["data"]["checksums"]
+)
+
 MANIFEST = {
-    "manifest": "resources/manifest.yaml",
-    "schema": "workflow/schemas/manifest.schema.yaml",
+    "manifest": own("resources/manifest.yaml"),
+    "schema": own("workflow/schemas/manifest.schema.yaml"),
 }
 try:
-    manifest = Manifest(*(Path(workflow.basedir) / path for path in MANIFEST.values()))
+    manifest = Manifest(*MANIFEST.values())
+    models = Registry(
+        HOME / "config" / "models.yaml",
+        HOME / "workflow" / "schemas" / "models.schema.yaml",
+        config["models"],
+    )
 except UserError as error:
     refuse(error)
 
@@ -88,11 +118,9 @@ if cores is not None and cores < 1:
 
 def code(script):
     """Inputs `script` and `library` of a rule: an edit re-runs exactly the rules that use the file."""
-    path = f"workflow/scripts/{script}.py"
-    return {
-        "script": path,
-        "library": sources.library_of(path, "workflow") if Path(path).exists() else [],
-    }
+    path = own(f"workflow/scripts/{script}.py")
+    library = sources.library_of(path, own("workflow")) if Path(path).exists() else []
+    return {"script": path, "library": library}
 
 
 def as_json(subtree):
@@ -232,3 +260,65 @@ def strategy_options(wildcards, input):
     if "base" in input.keys():
         options.append(f"--base {Path(input.base).parent}")
     return " ".join(options)
+
+
+def model_entry(name):
+    """Registry entry of a model that may be loaded; one line for an unknown or an untrusted one."""
+    try:
+        return models.loadable(name)
+    except UserError as error:
+        refuse(error)
+
+
+def model_family(wildcards):
+    """Input function: the module that loads a model."""
+    return own(
+        f"workflow/mlipshift/families/{model_entry(wildcards.model)['family']}.py"
+    )
+
+
+def model_settings(keys):
+    """Param function: some keys of the registry entry, so that editing the others re-runs nothing."""
+
+    def settings(wildcards):
+        entry = model_entry(wildcards.model)
+        return as_json({key: entry[key] for key in keys})
+
+    return settings
+
+
+def model_checkpoint(wildcards):
+    """Input function: the weights of a model, nothing if its package carries them."""
+    entry = model_entry(wildcards.model)
+    if entry["family"] == "mlipshift":
+        return "{0}/models/{strategy}/seed{seed}/weights.pt".format(
+            RESULTS, **entry["arguments"]
+        )
+    path = (entry["checkpoint"] or "").replace("<results>", RESULTS)
+    if not path:
+        return []
+    made = Path(path).is_relative_to(RESULTS)
+    return path if made else present([path], f"models.{wildcards.model}.checkpoint")
+
+
+def model_environment(wildcards):
+    """Conda environment of a model; None where envs/ has no file for it."""
+    path = Path(HOME, "envs", f"{model_entry(wildcards.model)['environment']}.yaml")
+    return str(path) if path.exists() else None
+
+
+def interpreter(environment):
+    """The Python of an environment: the run's own, conda's, or that of .venv-NAME; one line if there is none."""
+    deployed = {str(m) for m in workflow.deployment_settings.deployment_method}
+    if "conda" in deployed or environment in ("torch", "xtb", "data", "figures"):
+        return "python"
+    name = f".venv-{environment}/bin/python"
+    for path in (own(name), str(Path(sys.prefix).parent / name)):
+        if Path(path).exists():
+            return path
+    mend = (
+        "run make models"
+        if Path(HOME, "envs", "lock", f"{environment}.txt").exists()
+        else "make it yourself, with the packages that the entry names as its source, numpy, pandas, h5py, ase and tqdm"
+    )
+    refuse(f"the environment {environment} is not there, {name} is missing; {mend}")

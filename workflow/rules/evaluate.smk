@@ -208,7 +208,7 @@ rule make_report:
         timings=rules.summarise_timings.output,
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
         info=rules.collect_run_info.output.info,
-        template="workflow/report/report.html.j2",
+        template=own("workflow/report/report.html.j2"),
     output:
         "<results>/report.html",
     log:

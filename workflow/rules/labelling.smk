@@ -12,7 +12,7 @@ rule relabel:
 rule sample_geometries:
     input:
         **code("sample_geometries"),
-        molecules="resources/benchmark/molecules.csv",
+        molecules=own("resources/benchmark/molecules.csv"),
     output:
         "<results>/labelling/geometries.extxyz",
     log:
@@ -61,7 +61,7 @@ rule label_reference:
 rule assemble_benchmark:
     input:
         **code("assemble_benchmark"),
-        molecules="resources/benchmark/molecules.csv",
+        molecules=own("resources/benchmark/molecules.csv"),
         shards=expand(
             "<results>/labelling/shards/{shard}.extxyz",
             shard=range(config["labelling"]["shards"]),

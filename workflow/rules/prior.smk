@@ -114,10 +114,13 @@ rule label_prior:
         runtime=growing("2h"),
     params:
         method=config["prior"]["method"],
+        engine=config["prior"]["engine"],
+        accuracy=config["prior"]["accuracy"],
     message:
         "Label shard {wildcards.scatteritem} of the {wildcards.set} structures with {params.method}."
     shell:
         "python {input.script} --frames {input.frames} --method {params.method}"
+        " --engine {params.engine} --accuracy {params.accuracy}"
         " --shard {wildcards.scatteritem} --output {output.labels}"
         " --failures {output.failures} --timing {output.timing} --log {log}"
 
@@ -143,12 +146,26 @@ rule gather_prior:
     resources:
         mem_mb=growing(2000),
         runtime=growing("10m"),
+    params:
+        method=config["prior"]["method"],
+        engine=config["prior"]["engine"],
     message:
         "Put the prior labels of all {wildcards.set} shards into the order of the frames."
     shell:
-        "python {input.script} --frames {input.frames} --shards {input.shards}"
+        "python {input.script} --frames {input.frames} --method {params.method} --engine {params.engine}"
+        " --shards {input.shards}"
         " --shard-failures {input.failures} --shard-timings {input.timings}"
         " --output {output.labels} --failures {output.failures} --timing {output.timing} --log {log}"
+
+
+# labels whose forces are a criterion of shift: those of the training structures and of the test structures
+FORCES = {
+    "prior": ["<results>/prior/pretrain.h5", "<results>/prior/test.h5"],
+    "reference": [
+        rules.curate.output.train_reference,
+        rules.curate.output.test_reference,
+    ],
+}
 
 
 rule diagnose_shifts:
@@ -156,11 +173,13 @@ rule diagnose_shifts:
         **code("diagnose"),
         train=rules.curate.output.train,
         test=rules.curate.output.test,
-        prior_train="<results>/prior/pretrain.h5",
-        prior_test="<results>/prior/test.h5",
+        labels=lambda wildcards: [
+            path for kind in config["shifts"]["labels"] for path in FORCES[kind]
+        ],
     output:
         shifts="<results>/tables/shifts.csv",
         summary="<results>/tables/shift_summary.csv",
+        sweep="<results>/tables/shift_sweep.csv",
     log:
         "<logs>/diagnose_shifts.log",
     benchmark:
@@ -174,11 +193,19 @@ rule diagnose_shifts:
     params:
         cutoff=config["spectra"]["cutoff_A"],
         variant=config["spectra"]["variant"],
+        sample=config["shifts"]["sample"],
+        seed=config["shifts"]["seed"],
         sigma=config["statistics"]["sigma"],
+        labels=lambda wildcards, input: " ".join(
+            f"--labels {kind} {train} {test}"
+            for kind, train, test in zip(
+                config["shifts"]["labels"], input.labels[::2], input.labels[1::2]
+            )
+        ),
     message:
         "Measure every structure's distance from the training set on the three shift axes."
     shell:
         "python {input.script} --train {input.train} --test {input.test}"
-        " --prior-train {input.prior_train} --prior-test {input.prior_test}"
-        " --cutoff {params.cutoff} --variant {params.variant} --sigma {params.sigma}"
-        " --output {output.shifts} --summary {output.summary} --log {log}"
+        " {params.labels} --cutoff {params.cutoff} --variant {params.variant}"
+        " --sample {params.sample} --seed {params.seed} --sigma {params.sigma}"
+        " --output {output.shifts} --summary {output.summary} --sweep {output.sweep} --log {log}"

@@ -3,25 +3,37 @@
 import json
 from pathlib import Path
 
-from mlipshift import cli
+import numpy as np
+
+from mlipshift import cli, priors
 from mlipshift.errors import UserError
 from mlipshift.frames import Frames, Labels
 from mlipshift.tables import read_table, write_table
 
 
+def in_order(path, shards):
+    """Yield the labels of the frames in `path`, in their order, stripe by stripe out of the shards in turn."""
+    size = priors.stripe(Frames.number(path), len(shards))
+    parts = [Labels.blocks(shard, size) for shard in shards]
+    for k, frames in enumerate(Frames.blocks(path, size)):
+        labels = next(parts[k % len(parts)], None)
+        if labels is None or not np.array_equal(labels.ids, frames.ids):
+            raise UserError(f"{path}: shards do not cover the frames; delete {shards[0].parent} and run again")
+        yield labels
+
+
 def main(args):
-    frames = Frames.load(args.frames)
-    labels = Labels.concatenate([Labels.load(path) for path in args.shards])
-    if set(labels.ids) != set(frames.ids):
-        raise UserError(f"{args.frames}: shards do not cover the frames; delete {args.shards[0].parent} and run again")
-    labels = labels.select(frames.ids)
-    labels.save(args.output)
+    labelled = 0
+    with Labels.joiner(args.output, priors.level(args.method, args.engine)) as append:
+        for labels in in_order(args.frames, args.shards):
+            append(labels)
+            labelled += labels.ok.sum()
     failures = [r for path in args.shard_failures for r in read_table(path).to_dict("records")]
     write_table(args.failures, sorted(failures, key=lambda r: r["id"]), columns=["id", "stage", "reason"])
     timings = [json.loads(path.read_text()) for path in args.shard_timings]
     total = {key: sum(t[key] for t in timings) for key in ("seconds", "structures")}
     args.timing.write_text(json.dumps(total))
-    cli.log.info("%d labels, %d failures, %.1f core seconds", labels.ok.sum(), len(failures), total["seconds"])
+    cli.log.info("%d labels, %d failures, %.1f core seconds", labelled, len(failures), total["seconds"])
 
 
 if __name__ == "__main__":
@@ -30,7 +42,9 @@ if __name__ == "__main__":
         __doc__,
         {
             "frames": {"type": Path},
-            "shards": {"type": Path, "nargs": "+"},
+            "method": {"choices": priors.METHODS},
+            "engine": {"choices": priors.ENGINES},
+            "shards": {"type": Path, "nargs": "+", "help": "labels of shards 1, 2, ..."},
             "shard_failures": {"type": Path, "nargs": "+"},
             "shard_timings": {"type": Path, "nargs": "+"},
             "output": {"type": Path},

@@ -28,6 +28,11 @@ def main(args):
     frames = Frames.load(args.frames)
     if args.reference:
         reference = (frames, Labels.load(args.reference, frames))
+        if not reference[1].ok.any():
+            raise UserError(
+                "no training structure has a reference label, and training needs them; give some (data.keys names "
+                "them), or name only models in the setting models that are not trained here"
+            )
     if args.prior:
         prior_frames = Frames.load(args.prior_frames)
         prior = (prior_frames, Labels.load(args.prior, prior_frames))

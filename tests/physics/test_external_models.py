@@ -1,0 +1,200 @@
+"""Real external models, each in its own environment: forces, symmetries, the box, embeddings, trust.
+
+Skipped where `make models` has not made the environment.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from scipy.spatial.transform import Rotation
+
+from mlipshift import adaptation
+from mlipshift import models as potentials
+from mlipshift.families import Embedding
+from mlipshift.frames import Frames, Labels, Predictions
+from mlipshift.registry import OPERATIVE, Registry
+
+ROOT = Path(__file__).parents[2]
+MODELS = {"chgnet": "chgnet", "sevennet0": "sevennet", "mace_trained": "mace"}
+STEPPED = (0, 2, 4, 7)  # atoms
+STEP = 0.01  # Å, of finite differences; the models are in single precision
+PLACES = {"joint": Path(sys.executable), **{n: ROOT / f".venv-{e}/bin/python" for n, e in MODELS.items()}}
+
+
+def row(name, atoms, positions=None, order=None):
+    order = np.arange(len(atoms)) if order is None else order
+    positions = atoms.positions if positions is None else positions
+    return {
+        "id": name,
+        "group": "test",
+        "molecule": "m",
+        "numbers": atoms.numbers[order],
+        "positions": positions[order],
+        "charge": 0,
+        "multiplicity": 1,
+    }
+
+
+@pytest.fixture(scope="module")
+def ethanol():
+    atoms = molecule("CH3CH2OH")
+    atoms.rattle(0.05, seed=1)
+    return atoms
+
+
+def run(python, script, folder, **options):
+    command = [str(python), str(ROOT / f"workflow/scripts/{script}.py")]
+    command += [str(x) for key, value in options.items() for x in (f"--{key.replace('_', '-')}", value)]
+    limits = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")} | limits
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def mace_checkpoint(tmp_path_factory, ethanol):
+    """A checkpoint made by rule train_mace's script in a few steps."""
+    folder = tmp_path_factory.mktemp("mace")
+    rng = np.random.default_rng(0)
+    frames = Frames.build(
+        row(f"e{k}", ethanol, ethanol.positions + rng.normal(scale=0.05, size=(9, 3))) for k in range(12)
+    )
+    frames.save(folder / "frames.h5")
+    results = [(-4200.0 + rng.normal(), rng.normal(size=(9, 3))) for _ in range(12)]
+    Labels.build(frames, results, "reference").save(folder / "labels.h5")
+    settings = {"hidden_irreps": "8x0e + 8x1o", "layers": 2, "cutoff_A": 4.0, "correlation": 2, "max_ell": 2}
+    settings |= {"batch": 4, "learning_rate": 0.01, "epochs": 2, "energy_weight": 1.0, "forces_weight": 10.0}
+    settings |= {"average": 0.9, "valid_fraction": 0.2, "seed": 0}
+    run(
+        PLACES["mace_trained"],
+        "train_mace",
+        folder,
+        frames="frames.h5",
+        reference="labels.h5",
+        settings=json.dumps(settings),
+        output="mace.model",
+        timing="t.json",
+    )
+    return folder / "mace.model"
+
+
+@pytest.fixture(scope="module")
+def own_checkpoint(tmp_path_factory):
+    """An untrained two-head potential of this project."""
+    import torch
+
+    folder = tmp_path_factory.mktemp("own")
+    torch.manual_seed(0)
+    model = potentials.Potential(potentials.Architecture(features=16, blocks=2, radial=8, cutoff=4.0)).eval()
+    potentials.save(model, folder, {"strategy": "joint", "seed": 0})
+    return folder / "weights.pt"
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def predicted(request, tmp_path_factory, ethanol):
+    """Ethanol, moved, and stepped for finite differences: {id: (energy, forces, embedding)}.
+
+    (name, that, the same in a larger box or None for models without one, rotation, permutation).
+    """
+    name, folder = request.param, tmp_path_factory.mktemp(request.param)
+    python = PLACES[name]
+    if not python.exists():
+        pytest.skip(f"{python.parents[1].name} is not there; make models")
+    fixture = {"mace_trained": "mace_checkpoint", "joint": "own_checkpoint"}.get(name)
+    checkpoint = {"checkpoint": request.getfixturevalue(fixture)} if fixture else {}
+    turn = Rotation.random(random_state=2).as_matrix()
+    order = np.random.default_rng(3).permutation(9)
+    rows = [
+        row("as it is", ethanol),
+        row("turned", ethanol, ethanol.positions @ turn.T + [1.0, -2.0, 3.0]),
+        row("permuted", ethanol, order=order),
+    ]
+    for k in STEPPED:
+        for sign in (1, -1):
+            positions = ethanol.positions.copy()
+            positions[k, k % 3] += sign * STEP
+            rows.append(row(f"{k} {sign}", ethanol, positions))
+    frames = Frames.build(rows)
+    frames.save(folder / "frames.h5")
+    (folder / "excluded.csv").write_text("set,id,reason\n")
+    out = {}
+    entry = Registry(ROOT / "config/models.yaml", ROOT / "workflow/schemas/models.schema.yaml").entry(name)
+    entry = {key: entry[key] for key in OPERATIVE}
+    boxes = [entry["box_padding_A"], 15][: 2 if entry["periodic"] == "needed" else 1]
+    for box in boxes:
+        run(
+            python,
+            "predict_model",
+            folder,
+            model=name,
+            entry=json.dumps(entry | {"box_padding_A": box}),
+            frames="frames.h5",
+            set="test",
+            excluded="excluded.csv",
+            output=f"{box}.h5",
+            embedding=f"{box}_e.h5",
+            failures="f.csv",
+            timing="t.json",
+            **checkpoint,
+        )
+        made = Predictions.load(folder / f"{box}.h5", frames)
+        vectors = Embedding.load(folder / f"{box}_e.h5", frames).embedding
+        assert made.ok.all()
+        rows = zip(made.energy[0], made.forces[0].reshape(-1, 9, 3), vectors)
+        out[box] = dict(zip(frames.ids, rows))
+    return name, out[boxes[0]], out.get(15), turn, order
+
+
+def test_forces_are_minus_the_gradient_of_the_energy(predicted):
+    name, out, *_ = predicted
+    if name == "joint":
+        pytest.skip("direct forces are no gradient")
+    found = [-(out[f"{k} 1"][0] - out[f"{k} -1"][0]) / (2 * STEP) for k in STEPPED]
+    expected = [out["as it is"][1][k, k % 3] for k in STEPPED]
+    # curvature of bonds, 1e3 eV/Å³ and more, and rounding of the energy
+    np.testing.assert_allclose(found, expected, atol=0.05)
+    assert np.abs(expected).max() > 0.1
+
+
+def test_rotation_and_permutation(predicted):
+    _, out, _, turn, order = predicted
+    energy, forces, vector = out["as it is"]
+    for name, expected in (("turned", forces @ turn.T), ("permuted", forces[order])):
+        assert out[name][0] == pytest.approx(energy, abs=2e-3), name
+        np.testing.assert_allclose(out[name][1], expected, atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(out[name][2], vector, atol=2e-3, err_msg=name)
+
+
+def test_net_force_is_zero(predicted):
+    np.testing.assert_allclose(predicted[1]["as it is"][1].sum(axis=0), 0.0, atol=2e-3)
+
+
+def test_the_box_does_not_matter(predicted):
+    _, small, large, *_ = predicted
+    if large is None:
+        pytest.skip("takes molecules without a box")
+    assert large["as it is"][0] == pytest.approx(small["as it is"][0], abs=2e-3)
+    np.testing.assert_allclose(large["as it is"][1], small["as it is"][1], atol=2e-3)
+
+
+def test_the_embedding_tells_geometries_apart(predicted):
+    _, out, *_ = predicted
+    vectors = np.array([out[f"{k} 1"][2] for k in STEPPED])
+    assert np.isfinite(vectors).all() and vectors.shape[1] >= 16
+    assert np.linalg.norm(vectors - out["as it is"][2], axis=1).max() > 1e-4
+
+
+def test_own_models_predict_as_the_prediction_rule_does(own_checkpoint, ethanol, predicted):
+    name, out, *_ = predicted
+    if name != "joint":
+        pytest.skip("of the project's own models")
+    model, _ = potentials.load(own_checkpoint.parent)
+    ((energy, forces),) = adaptation.predict(model, [(ethanol.numbers, ethanol.positions)])
+    assert out["as it is"][0] == pytest.approx(float(energy), abs=1e-5)  # its atomic energies are zero
+    np.testing.assert_allclose(out["as it is"][1], forces, atol=1e-6)

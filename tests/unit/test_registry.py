@@ -1,0 +1,279 @@
+"""The model registry: entries, trust, capability, the store of embeddings, and prediction with any ASE calculator."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from mlipshift import families, sources
+from mlipshift.capability import reasons, summary
+from mlipshift.errors import UserError
+from mlipshift.frames import Frames, Predictions
+from mlipshift.manifest import Manifest
+from mlipshift.registry import CAPABILITY, OPERATIVE, Registry
+from mlipshift.tables import read_table
+
+ROOT = Path(__file__).parents[2]
+PATH, SCHEMA = ROOT / "config" / "models.yaml", ROOT / "workflow" / "schemas" / "models.schema.yaml"
+SHIPPED = Registry(PATH, SCHEMA).entries
+PACKAGE_OF = {"mace": "mace-torch"}  # import name -> package name where they differ
+EMT = {"title": "EMT", "family": "ase", "calculator": "ase.calculators.emt:EMT", "environment": "xtb"}
+WATER = np.array([[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]])
+
+
+def row(name, numbers=(8, 1, 1), **keys):
+    return {
+        "id": name,
+        "group": "train",
+        "molecule": name,
+        "numbers": list(numbers),
+        "positions": WATER[: len(numbers)],
+        "charge": 0,
+        "multiplicity": 1,
+        **keys,
+    }
+
+
+def message(*arguments, **keywords):
+    with pytest.raises(UserError) as caught:
+        Registry(PATH, SCHEMA, *arguments, **keywords)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# the entries
+
+
+def test_the_schema_is_valid_and_documents_every_key():
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    keys = schema["additionalProperties"]["properties"]
+    assert all(node["description"].endswith(".") for node in keys.values())
+    assert set(OPERATIVE) | set(CAPABILITY) <= set(keys)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_entry_says_what_it_is(name):
+    entry = SHIPPED[name]
+    for key in ("licence_code", "licence_weights", "source", "run"):
+        assert entry[key] != "not stated", key
+    assert (ROOT / f"workflow/mlipshift/families/{entry['family']}.py").is_file()
+    # only what was not run may lack an environment
+    assert (ROOT / f"envs/{entry['environment']}.yaml").is_file() or entry["run"].startswith("not run")
+    assert entry["box_padding_A"] > (entry["cutoff_A"] or 0)
+
+
+@pytest.mark.parametrize("name", [n for n, e in SHIPPED.items() if (e["checkpoint"] or "").startswith("data/")])
+def test_a_published_checkpoint_is_in_the_manifest_with_the_same_hash(name):
+    manifest = Manifest(ROOT / "resources/manifest.yaml", ROOT / "workflow/schemas/manifest.schema.yaml")
+    assert manifest.locate(SHIPPED[name]["checkpoint"]).file.sha256 == SHIPPED[name]["sha256"]
+
+
+def test_no_published_checkpoint_is_trusted():
+    assert [n for n, e in SHIPPED.items() if e["trust"] and e["checkpoint"].startswith("data/")] == []
+
+
+@pytest.mark.parametrize(
+    ("own", "parts"),
+    [
+        ({"chgnt": {}}, ["models.chgnt", "no such model", "did you mean 'chgnet'?"]),
+        ({"zzz": {}}, ["models.zzz", "known: supervised", "needs a family"]),
+        ({"chgnet": {"cutof_A": 5}}, ["models.chgnet", "'cutof_A'", "models.schema.yaml"]),
+        ({"chgnet": {"cutoff_A": "x"}}, ["models.chgnet.cutoff_A", "'x'"]),
+        ({"mine": {"title": "m", "family": "ase", "environment": "xtb"}}, ["models.mine", "'calculator'"]),
+        ({"mine": EMT | {"calculator": "ase.calculators.emt"}}, ["models.mine.calculator"]),
+        ({"mine": {"title": "m", "family": "mace", "environment": "mace"}}, ["models.mine", "'checkpoint'"]),
+        ({"joint": {"arguments": {"strategy": "delta", "seed": 0}}}, ["models.joint.arguments.strategy", "'delta'"]),
+        ({"mine": {"title": "m", "family": "gap", "environment": "mace"}}, ["models.mine.family", "'gap'"]),
+    ],
+)
+def test_a_mistake_is_one_line(own, parts):
+    text = message(own)
+    assert all(part in text for part in parts), text
+
+
+def test_own_keys_replace_those_of_an_entry_and_own_models_get_the_defaults():
+    registry = Registry(PATH, SCHEMA, {"chgnet": {"cutoff_A": 4.0, "trust": None}, "mine": EMT})
+    assert registry.entry("chgnet") == SHIPPED["chgnet"] | {"cutoff_A": 4.0}
+    assert registry.entry("mine")["periodic"] == "possible" and registry.entry("mine")["elements"] is None
+    with pytest.raises(UserError, match="'chgnt'.*did you mean 'chgnet'"):
+        registry.entry("chgnt")
+
+
+@pytest.mark.parametrize("name", ["mace_off23_small", "mace_mp0_small", "equiformer_v2", "jmp_s"])
+def test_a_pickled_checkpoint_needs_an_explicit_yes(name):
+    with pytest.raises(UserError, match=f"can run any code.*set models.{name}.trust to true"):
+        Registry(PATH, SCHEMA, {name: {"trust": None}}).loadable(name)
+    assert Registry(PATH, SCHEMA, {name: {"trust": True}}).loadable(name)["trust"]
+
+
+# the environments
+
+
+@pytest.mark.parametrize("name", [n for n, e in SHIPPED.items() if (ROOT / f"envs/{e['environment']}.yaml").exists()])
+def test_the_environment_of_a_model_provides_what_it_imports(name):
+    entry = SHIPPED[name]
+    workflow = ROOT / "workflow"
+    scripts = [workflow / "scripts/predict_model.py", workflow / f"mlipshift/families/{entry['family']}.py"]
+    files = [file for path in scripts for file in (path, *sources.library_of(path, workflow))]
+    needed = {n.split(".")[0] for file in files for n in sources.imports(file)}
+    needed -= {sources.PACKAGE, *sys.stdlib_module_names}
+    content = yaml.safe_load((ROOT / f"envs/{entry['environment']}.yaml").read_text())
+    given = {p.split("==")[0] for d in content["dependencies"] if isinstance(d, dict) for p in d["pip"]}
+    assert {PACKAGE_OF.get(n, n) for n in needed} <= given
+
+
+def test_mace_and_sevennet_need_different_versions_of_e3nn():
+    pins = {}
+    for name in ("mace", "sevennet", "chgnet", "run"):
+        lines = (ROOT / f"envs/lock/{name}.txt").read_text().splitlines()
+        pins[name] = dict(line.split("==") for line in lines if "==" in line)
+    assert pins["mace"]["e3nn"] == "0.4.4" and float(pins["sevennet"]["e3nn"][:3]) >= 0.5
+    assert len({pin["torch"] for pin in pins.values()}) == 1
+
+
+# what a model can take
+
+TAKES = {"elements": ["H", "C-O"], "charge": False, "periodic": "possible"}
+TAKES |= {"box_padding_A": 10.0, "level": None}
+
+
+@pytest.mark.parametrize(
+    ("change", "keys", "reason"),
+    [
+        ({}, {}, ""),
+        ({}, {"numbers": (16, 1, 17)}, "element S and Cl unknown to the model"),
+        ({"elements": None}, {"numbers": (16, 1, 17)}, ""),
+        ({"elements": "training"}, {"numbers": (7, 1, 1)}, "element N unknown to the model"),
+        ({}, {"charge": 1}, "charged, and the model knows no charge"),
+        ({"charge": True}, {"charge": 1}, ""),
+        ({"periodic": "impossible"}, {"cell": 9 * np.eye(3), "pbc": [1, 1, 0]}, "periodic, and the model takes mol"),
+        ({"periodic": "needed"}, {"cell": 9 * np.eye(3), "pbc": [1, 1, 0]}, ""),
+        ({"periodic": "needed"}, {}, ""),
+    ],
+)
+def test_capability(change, keys, reason):
+    frames = Frames.build([row("a"), row("b", **keys)])
+    found = reasons(TAKES | change, frames, training=[1, 8])
+    assert found[0] == "" and found[1].startswith(reason) and bool(found[1]) == bool(reason)
+
+
+def test_an_element_that_is_none_is_an_error():
+    with pytest.raises(UserError, match="no element 'Xx'"):
+        reasons(TAKES | {"elements": ["H-Xx"]}, Frames.build([row("a")]), training=[1])
+
+
+def test_the_lines_count_the_excluded_and_warn_of_another_level():
+    entry = TAKES | {"periodic": "needed", "level": "PBE"}
+    lines = summary("m", entry, ["", "charged", "element S", "charged"], "wB97M-D3(BJ)/def2-SVP")
+    assert lines == [
+        "m: 4 structures, 3 excluded (2 charged; 1 element S); molecules are put into a box with 10 Å of vacuum",
+        "m: warning: it learned PBE, the labels are wB97M-D3(BJ)/def2-SVP; errors contain the difference",
+    ]
+    assert summary("m", TAKES, [""], "PBE") == ["m: 1 structures, none excluded"]
+    assert len(summary("m", entry | {"level": "ωB97M-D3(BJ) / def2-SVP"}, [""], "wB97M-D3(BJ)/def2-SVP")) == 1
+
+
+def test_a_molecule_in_a_box_keeps_its_shape_and_its_distance_to_its_images():
+    inside = families.Structure.of(Frames.build([row("a")]), 0).in_box(10.0)
+    np.testing.assert_allclose(inside.positions - inside.positions[0], WATER - WATER[0], atol=1e-12)
+    shifts = [s for s in np.ndindex(3, 3, 3) if s != (1, 1, 1)]
+    images = np.concatenate([inside.positions + (np.array(s) - 1) @ inside.cell for s in shifts])
+    assert np.linalg.norm(inside.positions[:, None] - images, axis=-1).min() >= 10.0
+    assert inside.pbc.all()
+    crystal = families.Structure.of(Frames.build([row("a", cell=9 * np.eye(3), pbc=[1, 1, 1])]), 0)
+    assert crystal.in_box(10.0) is crystal
+
+
+# embeddings
+
+
+def test_embeddings_come_back_and_belong_to_their_frames(tmp_path):
+    frames = Frames.build([row("a"), row("b")])
+    families.Embedding.build(frames, [None, np.array([1.0, 2.0])]).save(tmp_path / "e.h5")
+    back = families.Embedding.load(tmp_path / "e.h5", frames)
+    np.testing.assert_array_equal(back.embedding, [[np.nan, np.nan], [1.0, 2.0]])
+    assert families.Embedding.build(frames, [None, None]).embedding.shape == (2, 0)
+    with pytest.raises(UserError, match="ids differ"):
+        families.Embedding.load(tmp_path / "e.h5", frames.take([0]))
+    frames.save(tmp_path / "f.h5")
+    with pytest.raises(UserError, match="expected mlipshift-embedding"):
+        families.Embedding.load(tmp_path / "f.h5")
+
+
+# prediction through the scripts
+
+
+def predict(folder, entry, rows, checkpoint=None):
+    """Run both scripts on `rows` as training and test set in `folder`; the last process."""
+    entry = Registry(PATH, SCHEMA, {"m": entry}).entry("m")
+    Frames.build(rows).save(folder / "frames.h5")
+    scripts, environment = ROOT / "workflow/scripts", {"PYTHONPATH": str(ROOT / "workflow")}
+    common = {"model": "m", "entry": json.dumps({k: entry[k] for k in CAPABILITY})}
+    checked = {**common, "train": "frames.h5", "test": "frames.h5", "level": "PBE"}
+    predicted = {**common, "entry": json.dumps({k: entry[k] for k in OPERATIVE}), "frames": "frames.h5", "set": "test"}
+    predicted |= {"excluded": "excluded.csv", "output": "p.h5", "embedding": "e.h5", "failures": "f.csv"}
+    predicted |= {"timing": "t.json", **({"checkpoint": checkpoint} if checkpoint else {})}
+    for script, options in (
+        ("check_model", checked | {"output": "excluded.csv", "lines": "lines.txt"}),
+        ("predict_model", predicted),
+    ):
+        command = [sys.executable, str(scripts / f"{script}.py")]
+        command += [x for key, value in options.items() for x in (f"--{key}", str(value))]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            return done
+    return done
+
+
+def test_any_ase_calculator_predicts_and_failures_have_reasons(tmp_path):
+    entry = EMT | {"elements": ["H", "O", "Fe"], "cutoff_A": 7.0}
+    done = predict(tmp_path, entry, [row("a"), row("b", (6, 1, 1)), row("c", (26, 1, 1)), row("d")])
+    assert done.returncode == 0, done.stderr
+    from ase import Atoms
+    from ase.calculators.emt import EMT as Emt
+
+    atoms = Atoms("OH2", WATER, calculator=Emt())
+    frames = Frames.load(tmp_path / "frames.h5")
+    made = Predictions.load(tmp_path / "p.h5", frames)
+    assert made.method == "m" and made.cutoff.tolist() == [7.0] * 4 and made.ok.tolist() == [True, False, False, True]
+    assert made.energy[0, 3] == pytest.approx(atoms.get_potential_energy(), abs=1e-12)
+    np.testing.assert_allclose(made.forces[0, 9:], atoms.get_forces(), atol=1e-12)
+    table = read_table(tmp_path / "f.csv").set_index("id")["reason"]
+    assert table["b"] == "element C unknown to the model" and "Fe" in table["c"] and len(table) == 2
+    assert families.Embedding.load(tmp_path / "e.h5", frames).embedding.shape == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"calculator": "ase.calculators.emt:EMTT"}, ["ase.calculators.emt has no EMTT", "correct the entry"]),
+        ({"calculator": "ase.calculators.emtt:EMT"}, ["No module named 'ase.calculators.emtt'", "make models"]),
+    ],
+)
+def test_a_wrong_calculator_is_one_line(tmp_path, change, parts):
+    done = predict(tmp_path, EMT | change, [row("a")])
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 1 and len(lines) == 1 and all(p in lines[0] for p in parts), done.stderr
+
+
+def test_a_model_that_fails_everywhere_is_an_error(tmp_path):
+    done = predict(tmp_path, EMT, [row("c", (26, 1, 1))])
+    assert done.returncode == 1 and "error: m: failed on every structure" in done.stderr
+    assert not (tmp_path / "p.h5").exists()
+
+
+def test_weights_with_another_hash_are_not_loaded(tmp_path):
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"right")
+    entry = EMT | {"checkpoint": str(weights), "sha256": hashlib.sha256(b"right").hexdigest()}
+    assert predict(tmp_path, entry, [row("a")], weights).returncode == 0
+    weights.write_bytes(b"wrong")
+    done = predict(tmp_path, entry, [row("a")], weights)
+    assert done.returncode == 1 and "the registry expects" in done.stderr

@@ -1,0 +1,163 @@
+"""Structures of one's own go through the diagnosis: any format, with and without labels, and as a module."""
+
+import json
+import textwrap
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from ase import Atoms
+from ase.build import molecule
+from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+
+from clone import ROOT, copy_repository, snakemake
+
+EXAMPLE = ROOT / "config" / "own_data.yaml"
+TRAIN, TEST, NEW = ("CH4", "C2H6", "H2O", "CH3OH"), ("CH4", "CH3OH"), ("NH3", "HCN", "C2H4", "CH3NO2")
+
+
+def structures(names, seed, labelled=True, copies=3):
+    """Rattled molecules of the G2 set, with energies and forces of a Lennard-Jones potential if labelled."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for name in names:
+        for _ in range(copies):
+            atoms = molecule(name)
+            atoms = Atoms(atoms.numbers, atoms.positions + rng.normal(0, 0.03, atoms.positions.shape))
+            if labelled:
+                atoms.calc = LennardJones(sigma=1.0, epsilon=0.1)
+                energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+                atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+            found.append(atoms)
+    return found
+
+
+def put(directory, labelled=True, new_labelled=True):
+    """The files that the example names."""
+    write(directory / "my_train.extxyz", structures(TRAIN, 0, labelled))
+    write(directory / "my_test.traj", structures(TEST, 1, labelled))
+    write(directory / "my_new_molecules.extxyz", structures(NEW, 2, labelled and new_labelled))
+
+
+def table(directory, name):
+    return pd.read_csv(directory / "results/mine" / name)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Directory of a finished run of the example as it stands in config/."""
+    directory = copy_repository(tmp_path_factory.mktemp("own") / "clone")
+    put(directory)
+    snakemake(directory, "diagnose", "--configfile", "config/own_data.yaml")
+    return directory
+
+
+def test_the_example_of_the_documentation_runs(labelled):
+    """Tables, figures and report of a user's files and an ASE calculator, errors included."""
+    folder = labelled / "results/mine/diagnosis/emt"
+    summary = json.loads((folder / "diagnosis.json").read_text())
+    assert (summary["n_train"], summary["n_test"], summary["n_errors"]) == (12, 18, 18)
+    assert summary["missing"] == [
+        "The model gives no representation: there is no embedding map and no distance in it.",
+        "There are no prior labels: the force norm axis has no measure of the prior.",
+    ]
+    drawn = {path.name for path in (folder / "figures").glob("[!.]*")}
+    assert drawn == {f"fig_{n}.{s}" for n in ("error_axes", "rank_correlations") for s in ("svg", "png", "txt")}
+
+    shifts = table(labelled, "tables/shifts.csv").set_index("id")
+    assert set(shifts.group) == {"train", "id_test", "ood_new"}
+    assert "prior_force_norm_eV_per_A" not in shifts
+    # N occurs in three of the four new molecules and nowhere in training
+    unseen = shifts.unseen_element_fraction[shifts.group == "ood_new"]
+    assert (unseen > 0).mean() == 0.75 and (shifts.unseen_element_fraction[shifts.group != "ood_new"] == 0).all()
+
+    errors = table(labelled, "diagnosis/emt/errors.csv")
+    assert errors.force_mae_meV_per_A.gt(0).all() and len(errors) == 30
+    groups = table(labelled, "diagnosis/emt/groups.csv").set_index("group")
+    mean = errors.groupby("group").force_mae_meV_per_A.mean()
+    assert np.allclose(groups.mean_meV_per_A, mean[groups.index], rtol=1e-6)
+    page = (labelled / "results/mine/diagnosis.html").read_text(encoding="utf-8")
+    assert page.count("data:image/svg+xml") == 3 and "Effective medium theory" in page
+
+
+def test_a_run_without_any_label_says_what_is_missing(labelled, tmp_path):
+    """Also of the training structures; the measures of shift are those of the labelled run."""
+    directory = copy_repository(tmp_path / "clone")
+    put(directory, labelled=False)
+    done = snakemake(directory, "diagnose", "--configfile", "config/own_data.yaml")
+    assert "The diagnosis is results/mine/diagnosis.html" in done.stderr
+    summary = json.loads((directory / "results/mine/diagnosis/emt/diagnosis.json").read_text())
+    assert summary["n_errors"] == 0 and summary["missing"][0].startswith("No test structure has a reference label")
+    page = (directory / "results/mine/diagnosis.html").read_text(encoding="utf-8")
+    assert summary["missing"][0] in page and "rank correlation" not in page.split("No test structure")[0]
+    for name in ("n_atoms", "window_fraction", "composition_distance", "spectrum_wasserstein_nearest"):
+        both = [table(d, "tables/shifts.csv")[name] for d in (directory, labelled)]
+        assert np.allclose(*both, equal_nan=True), name
+    assert table(directory, "diagnosis/emt/groups.csv").mean_meV_per_A.isna().all()
+
+
+def test_training_needs_labels_where_a_diagnosis_does_not(tmp_path):
+    directory = copy_repository(tmp_path / "clone")
+    put(directory, labelled=False)
+    target = "results/mine/models/supervised/seed0/weights.pt"
+    done = snakemake(directory, target, "--configfile", "config/own_data.yaml", check=False)
+    assert done.returncode != 0
+    assert "no training structure has a reference label, and training needs them" in done.stderr
+    assert "Traceback" not in done.stderr
+
+    required = ["--config", "data={'labels': 'required'}"]
+    done = snakemake(directory, "diagnose", "--configfile", "config/own_data.yaml", *required, check=False)
+    assert done.returncode != 0 and "has no label energy and forces" in done.stderr
+
+
+def test_the_workflow_is_a_module_of_another_one(labelled, tmp_path):
+    """Used from another folder under a prefix of its rules, it finds its own files and gives the same tables."""
+    directory = tmp_path / "outer"
+    directory.mkdir()
+    put(directory)
+    settings = {"mlipshift": yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")), "another": "setting"}
+    (directory / "config.yaml").write_text(yaml.safe_dump(settings))
+    (directory / "Snakefile").write_text(
+        textwrap.dedent(
+            f"""
+            configfile: "config.yaml"
+
+
+            rule all:
+                input:
+                    "largest.txt",
+
+
+            module mlipshift:
+                snakefile:
+                    "{labelled}/Snakefile"
+                config:
+                    config["mlipshift"]
+
+
+            use rule * from mlipshift as mlipshift_*
+
+
+            rule largest:
+                input:
+                    rules.mlipshift_diagnose.input,
+                    shifts=rules.mlipshift_diagnose_shifts.output.shifts,
+                output:
+                    "largest.txt",
+                shell:
+                    "cut -d, -f6 {{input.shifts}} | sort -n | tail -1 > {{output}}"
+            """
+        )
+    )
+    snakemake(directory)
+    assert (directory / "largest.txt").read_text().strip()
+    assert not (directory / "workflow").exists(), "nothing of the module is copied"
+    names = ["tables/shifts.csv", "tables/shift_summary.csv", "diagnosis/emt/errors.csv", "diagnosis/emt/ranks.csv"]
+    for name in names:
+        one, other = ((d / "results/mine" / name).read_bytes() for d in (directory, labelled))
+        assert one == other, name
+    again = snakemake(directory, "-n")
+    assert "Nothing to be done" in again.stdout + again.stderr

@@ -1,0 +1,35 @@
+"""CHGNet (Deng et al., Nat. Mach. Intell. 2023, 5, 1031), weights in the wheel; periodic structures only.
+
+Embedding: the crystal feature, which CHGNet itself makes as the mean of the atom features.
+"""
+
+from pathlib import Path
+
+import chgnet
+import torch
+from chgnet.model import CHGNet
+from pymatgen.core import Structure as Crystal
+from pymatgen.core.periodic_table import Element
+
+
+class Model:
+    def __init__(self, entry, checkpoint):
+        torch.set_num_threads(1)
+        self.padding = entry["box_padding_A"]
+        if checkpoint:
+            self.model = CHGNet.from_file(str(checkpoint), **entry["arguments"])
+        else:
+            self.model = CHGNet.load(use_device="cpu", verbose=False, **entry["arguments"])
+        self.cutoff = float(self.model.graph_converter.atom_graph_cutoff)
+
+    @staticmethod
+    def weights(entry, checkpoint):
+        version = entry["arguments"].get("model_name", "0.3.0")
+        return checkpoint or next(Path(chgnet.__file__).parent.joinpath("pretrained", version).glob("*.pth.tar"), None)
+
+    def __call__(self, structure):
+        boxed = structure.in_box(self.padding)
+        elements = [Element.from_Z(int(z)) for z in boxed.numbers]
+        crystal = Crystal(boxed.cell, elements, boxed.positions, coords_are_cartesian=True)
+        out = self.model.predict_structure(crystal, task="ef", return_crystal_feas=True)
+        return float(out["e"]) * len(elements), out["f"].astype(float), out["crystal_fea"].ravel().astype(float)

@@ -1,0 +1,39 @@
+"""Write the report of a diagnosis: one HTML file that needs nothing else."""
+
+from pathlib import Path
+
+from mlipshift import cli, reporting_shift
+from mlipshift.files import replacing
+from mlipshift.tables import read_table
+
+
+def main(args):
+    models = [
+        reporting_shift.model(title, tables, figures)
+        for title, tables, figures in zip(args.titles, args.models, args.model_figures)
+    ]
+    missing = [] if models else ["No model is named in the setting models: there are no errors and no embedding map."]
+    info = {"sigma": f"{args.sigma:g}", "cutoff": f"{args.cutoff:g}", "run": args.run, "missing": missing}
+    page = reporting_shift.render(args.template, read_table(args.shift_summary), args.criteria, models, info)
+    with replacing(args.output) as part:
+        part.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    several = {"nargs": "*", "required": False, "default": []}
+    cli.run(
+        main,
+        __doc__,
+        {
+            "shift_summary": {"type": Path, "help": "CSV of the share of structures outside by criterion and group"},
+            "criteria": {"type": Path, "help": "folder of the figure of the measures"},
+            "models": {**several, "type": Path, "help": "folders of the tables of every model"},
+            "model_figures": {**several, "type": Path, "help": "folders of the figures of every model"},
+            "titles": {**several, "help": "display names of the models"},
+            "sigma": {"type": float, "help": "outside beyond this many training standard deviations"},
+            "cutoff": {"type": float, "help": "radius of the graphs (Å)"},
+            "run": {"required": False, "default": "", "help": "name of the run"},
+            "template": {"type": Path, "help": "Jinja template of the page"},
+            "output": {"type": Path, "help": "HTML file to write"},
+        },
+    )

@@ -1,0 +1,93 @@
+"""Train a small MACE on the reference labels with mace-torch's own command, for a real checkpoint without a network."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import write
+
+from mlipshift import cli
+from mlipshift.errors import UserError
+from mlipshift.files import replacing
+from mlipshift.frames import Frames, Labels
+
+NAME = "mace"
+LAST_RATE = 0.01  # of the first learning rate
+
+
+def structures(frames, labels):
+    """ASE Atoms of the structures that have labels, under the keys that are given to mace_run_train below."""
+    for k in np.flatnonzero(labels.ok):
+        numbers, positions, *_ = frames[k]
+        atoms = Atoms(numbers, positions, cell=frames.cell[k], pbc=frames.pbc[k])
+        atoms.info["REF_energy"] = float(labels.energy[k])
+        atoms.arrays["REF_forces"] = labels.forces_of(k)
+        yield atoms
+
+
+def main(args):
+    settings = args.settings
+    frames = Frames.load(args.frames)
+    data = list(structures(frames, Labels.load(args.reference, frames)))
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        write(folder / "train.xyz", data, format="extxyz")
+        options = {
+            "name": NAME,
+            "seed": settings["seed"],
+            "work_dir": folder,
+            "train_file": folder / "train.xyz",
+            "valid_fraction": settings["valid_fraction"],
+            "energy_key": "REF_energy",
+            "forces_key": "REF_forces",
+            "E0s": "average",
+            "model": "MACE",
+            "hidden_irreps": settings["hidden_irreps"],
+            "num_interactions": settings["layers"],
+            "r_max": settings["cutoff_A"],
+            "correlation": settings["correlation"],
+            "max_ell": settings["max_ell"],
+            "batch_size": settings["batch"],
+            "valid_batch_size": settings["batch"],
+            "lr": settings["learning_rate"],
+            "scheduler": "ExponentialLR",
+            "lr_scheduler_gamma": LAST_RATE ** (1 / settings["epochs"]),
+            "max_num_epochs": settings["epochs"],
+            "eval_interval": max(1, settings["epochs"] // 10),
+            "energy_weight": settings["energy_weight"],
+            "forces_weight": settings["forces_weight"],
+            "ema_decay": settings["average"],
+            "default_dtype": "float32",
+            "device": "cpu",
+        }
+        command = [sys.executable, "-m", "mace.cli.run_train", "--ema"]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        process = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        cli.log.info("%s", process.stdout)
+        made = folder / f"{NAME}.model"
+        if process.returncode or not made.exists():
+            last = (process.stdout.strip().splitlines() or ["nothing"])[-1]
+            raise UserError(f"mace_run_train ended with {process.returncode}: {last}; the log has all it said")
+        with replacing(args.output) as part:
+            part.write_bytes(made.read_bytes())
+    args.timing.write_text(json.dumps({"seconds": time.perf_counter() - start, "structures": len(data)}))
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        __doc__,
+        {
+            "frames": {"type": Path, "help": "training frames"},
+            "reference": {"type": Path, "help": "their reference labels"},
+            "settings": {"type": cli.settings, "help": "section mace of the configuration as JSON"},
+            "output": {"type": Path, "help": "checkpoint to write"},
+            "timing": {"type": Path},
+        },
+    )
