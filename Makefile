@@ -71,9 +71,13 @@ check-python:
 	@command -v "$(PYTHON)" > /dev/null || { echo "error: $(PYTHON) is not there; install Python 3.11 or newer, or name one with PYTHON=..." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, name one with PYTHON=..." % v[:2])'
 
-# an environment is as its lock says when the copy of the lock in it, made last, is equal to the lock
+# an environment is as its lock says when the copy of the lock in it, made last, is equal to the lock; a larger lock
+# holds the smaller ones
+SATISFIED_run := run reference test
+SATISFIED_reference := reference test
+SATISFIED_test := test
 venv-run venv-test venv-reference: venv-%: check-python envs/lock/%.txt
-	@if ! cmp -s envs/lock/$*.txt "$(VENV)/$*.lock"; then \
+	@if ! { $(foreach lock,$(SATISFIED_$*),cmp -s envs/lock/$(lock).txt "$(VENV)/$(lock).lock" ||) false; }; then \
 		echo "Installing envs/lock/$*.txt into .venv (once, a few minutes)"; \
 		test -x "$(VENV)/bin/pip" || "$(PYTHON)" -m venv "$(VENV)" > /dev/null || { rm -rf "$(VENV)"; \
 			echo "error: $(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
