@@ -63,8 +63,8 @@ check-cores:
 
 # before Snakemake, which answers a missing or damaged file with a traceback
 check-config: venv-run
-	@test -z "$(CONFIG)" || $(RUN) PYTHONPATH=workflow python workflow/scripts/check_config.py \
-		--config "$(CONFIG)" --schema workflow/schemas/config.schema.yaml 2>&1 | grep "^error:" >&2 && exit 1 || true
+	@if [ -n "$(CONFIG)" ]; then $(RUN) PYTHONPATH=workflow python workflow/scripts/check_config.py \
+		--config "$(CONFIG)" --schema workflow/schemas/config.schema.yaml 2>&1 | { ! grep "^error:" >&2; }; fi
 
 check-python:
 	@command -v which > /dev/null || { echo "error: the program which is not there; Snakemake's plugin for Slurm needs it, install it" >&2; exit 1; }
