@@ -186,7 +186,7 @@ def test_missing_configuration_of_make():
     assert "none.yaml: cannot be read (No such file or directory)" in line and "name of the file" in line
 
 
-@pytest.mark.parametrize("config", ["", "config/smoke.yaml", "config/acac.yaml", "config/rmd17.yaml", "config/spice.yaml"])
+@pytest.mark.parametrize("config", ["", *(f"config/{n}.yaml" for n in ("smoke", "acac", "rmd17", "spice"))])
 def test_sound_configurations_of_make(config):
     done = run(["make", "check-config", f"CONFIG={config}"], cwd=ROOT)
     assert done.returncode == 0 and done.stderr == ""
