@@ -65,8 +65,8 @@ check-cores:
 
 # before Snakemake, which answers a missing or damaged file with a traceback
 check-config: venv-run
-	@test -z "$(CONFIG)" || $(RUN) PYTHONPATH=workflow python workflow/scripts/check_config.py \
-		--config "$(CONFIG)" --schema workflow/schemas/config.schema.yaml 2>&1 | grep "^error:" >&2 && exit 1 || true
+	@if [ -n "$(CONFIG)" ]; then $(RUN) PYTHONPATH=workflow python workflow/scripts/check_config.py \
+		--config "$(CONFIG)" --schema workflow/schemas/config.schema.yaml 2>&1 | { ! grep "^error:" >&2; }; fi
 
 check-python:
 	@command -v which > /dev/null || { echo "error: the program which is not there; Snakemake's plugin for Slurm needs it, install it" >&2; exit 1; }
@@ -76,9 +76,13 @@ check-python:
 # each in a folder of its own, .venv-mace for one: MACE and SevenNet need different versions of e3nn
 venv-mace venv-chgnet venv-sevennet: VENV = $(CURDIR)/.$@
 
-# an environment is as its lock says when the copy of the lock in it, made last, is equal to the lock
+# an environment is as its lock says when the copy of the lock in it, made last, is equal to the lock; a larger lock
+# holds the smaller ones
+SATISFIED_run := run reference test
+SATISFIED_reference := reference test
+$(foreach lock,test mace chgnet sevennet,$(eval SATISFIED_$(lock) := $(lock)))
 venv-run venv-test venv-reference venv-mace venv-chgnet venv-sevennet: venv-%: check-python envs/lock/%.txt
-	@if ! cmp -s envs/lock/$*.txt "$(VENV)/$*.lock"; then \
+	@if ! { $(foreach lock,$(SATISFIED_$*),cmp -s envs/lock/$(lock).txt "$(VENV)/$(lock).lock" ||) false; }; then \
 		echo "Installing envs/lock/$*.txt into $(notdir $(VENV)) (once, a few minutes)"; \
 		test -x "$(VENV)/bin/pip" || "$(PYTHON)" -m venv "$(VENV)" > /dev/null || { rm -rf "$(VENV)"; \
 			echo "error: $(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \

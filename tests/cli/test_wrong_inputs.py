@@ -186,6 +186,12 @@ def test_missing_configuration_of_make():
     assert "none.yaml: cannot be read (No such file or directory)" in line and "name of the file" in line
 
 
+@pytest.mark.parametrize("config", ["", *(f"config/{n}.yaml" for n in ("smoke", "acac", "rmd17", "spice"))])
+def test_sound_configurations_of_make(config):
+    done = run(["make", "check-config", f"CONFIG={config}"], cwd=ROOT)
+    assert done.returncode == 0 and done.stderr == ""
+
+
 def test_make_without_a_usable_python(tmp_path):
     line = one_line(run(["make", "reproduce", f"PYTHON={tmp_path}/python3"], cwd=ROOT))
     assert "PYTHON=..." in line

@@ -63,7 +63,8 @@ def test_links_and_files_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
-    named = [n for t in code(page) for n in re.findall(r"(?<![\w/.<-])((?:config|envs|resources|workflow)/[\w/.-]*\w)", t)]
+    file = r"(?<![\w/.<-])((?:config|envs|resources|workflow)/[\w/.-]*\w)"
+    named = [name for text in code(page) for name in re.findall(file, text)]
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

@@ -124,7 +124,7 @@ def test_adaptation_rules_get_no_reference_label_of_a_test_structure(smoke_run):
     for path in text:
         for block in re.split(r"\n(?=rule )", path.read_text()):
             name = re.match(r"rule (\w+):", block)
-            if name and ("curate.output.test_reference" in block or "results/reference/test.h5" in block):
+            if name and ("curate.output.test_reference" in block or "<results>/reference/test.h5" in block):
                 users.append(name.group(1))
     assert sorted(users) == ["curate", "evaluate"]
 
