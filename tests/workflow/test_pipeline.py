@@ -117,16 +117,22 @@ def test_reference_labels_of_test_structures_change_no_prediction(smoke_run, tmp
     assert compared >= 8
 
 
-def test_adaptation_rules_get_no_reference_label_of_a_test_structure(smoke_run):
-    """Only `evaluate` may name the store with the reference labels of the test structures."""
-    text = (ROOT / "workflow/rules").glob("*.smk")
-    users = []
-    for path in text:
-        for block in re.split(r"\n(?=rule )", path.read_text()):
-            name = re.match(r"rule (\w+):", block)
-            if name and ("curate.output.test_reference" in block or "<results>/reference/test.h5" in block):
-                users.append(name.group(1))
-    assert sorted(users) == ["curate", "evaluate"]
+def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
+    """Only what compares may name the store with the reference labels of the test structures; nothing predicts from it."""
+    blocks = {}
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        for block in re.split(r"\n(?=\S)", path.read_text()):
+            name = re.match(r"rule (\w+):|(\w+) = ", block)
+            if name:
+                blocks[name[1] or name[2]] = block
+    names = ["curate.output.test_reference", "<results>/reference/test.h5"]
+    users = {name for name, block in blocks.items() if any(text in block for text in names)}
+    # variables that hold it
+    users |= {n for n, b in blocks.items() for user in users if user.isupper() and re.search(rf"\b{user}\b", b)}
+    assert {n for n in users if not n.isupper()} == {"curate", "evaluate", "diagnose_shifts", "diagnose_model"}
+    compares = ["diagnose_shifts.output", "diagnose_model.output", "evaluate.output"]
+    predicts = ["train_model", "predict", "refine_radius", "adapt_model", "label_prior", "predict_model", "train_mace"]
+    assert not [name for name in predicts for text in compares if text in blocks[name]]
 
 
 def test_lint_and_format():
