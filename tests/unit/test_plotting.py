@@ -408,7 +408,7 @@ def test_report_states_the_numbers_of_the_tables(page):
     assert (
         "Joint + TTT is less accurate than Δ-learning (paired difference +15.0 meV/Å [+7.0, +23.0])" in text
     )
-    assert "Prior (GFN-xTB) gives 160.0 meV/Å [152.0, 168.0]" in text
+    assert "Prior gives 160.0 meV/Å [152.0, 168.0]" in text
     assert "The gain of TTT therefore needs the prior labels of the structure itself" in text
     assert "The lowest mean force MAE on the held-out shift groups has Δ-learning (55.0 meV/Å" in text
     assert "spends 0.25 prior calls per predicted structure" in text

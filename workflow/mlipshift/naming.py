@@ -2,7 +2,7 @@
 
 METHODS = {
     "zero": "Zero forces",
-    "prior": "Prior (GFN-xTB)",
+    "prior": "Prior",
     "supervised": "Supervised",
     "supervised_rr": "Supervised + RR",
     "supervised_rr_fallback": "Supervised + RR, fallback",
@@ -46,8 +46,11 @@ CRITERIA = {
     "composition_distance": "Distance of the composition",
     "n_atoms": "Number of atoms",
     "prior_force_norm_eV_per_A": "Mean norm of the prior forces",
+    "reference_force_norm_eV_per_A": "Mean norm of the reference forces",
+    "predicted_force_norm_eV_per_A": "Mean norm of the predicted forces",
     "window_fraction": "Eigenvalues in [0.9, 1.1]",
     "spectrum_padded_distance": "Spectral distance, zero-padded",
+    "spectrum_padded_nearest": "Zero-padded distance to the nearest spectrum",
     "spectrum_wasserstein": "Spectral distance, Wasserstein",
     "spectrum_wasserstein_nearest": "Spectral distance to the nearest training structure",
 }

@@ -1,6 +1,6 @@
 """CHGNet (Deng et al., Nat. Mach. Intell. 2023, 5, 1031), weights in the wheel; periodic structures only.
 
-Embedding: the crystal feature, which CHGNet itself makes as the mean of the atom features.
+Embedding: the crystal feature, the sum of the atom features in the published model, over the number of atoms.
 """
 
 from pathlib import Path
@@ -32,4 +32,4 @@ class Model:
         elements = [Element.from_Z(int(z)) for z in boxed.numbers]
         crystal = Crystal(boxed.cell, elements, boxed.positions, coords_are_cartesian=True)
         out = self.model.predict_structure(crystal, task="ef", return_crystal_feas=True)
-        return float(out["e"]) * len(elements), out["f"].astype(float), out["crystal_fea"].ravel().astype(float)
+        return float(out["e"]) * len(elements), out["f"].astype(float), out["crystal_fea"].ravel().astype(float) / len(elements)
