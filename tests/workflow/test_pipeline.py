@@ -118,7 +118,7 @@ def test_reference_labels_of_test_structures_change_no_prediction(smoke_run, tmp
 
 
 def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
-    """Only what compares may name the store with the reference labels of the test structures; nothing predicts from it."""
+    """Only what compares may name the store with the reference labels of the test structures."""
     blocks = {}
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         for block in re.split(r"\n(?=\S)", path.read_text()):

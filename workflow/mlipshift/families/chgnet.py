@@ -32,4 +32,5 @@ class Model:
         elements = [Element.from_Z(int(z)) for z in boxed.numbers]
         crystal = Crystal(boxed.cell, elements, boxed.positions, coords_are_cartesian=True)
         out = self.model.predict_structure(crystal, task="ef", return_crystal_feas=True)
-        return float(out["e"]) * len(elements), out["f"].astype(float), out["crystal_fea"].ravel().astype(float) / len(elements)
+        embedding = out["crystal_fea"].ravel().astype(float) / len(elements)
+        return float(out["e"]) * len(elements), out["f"].astype(float), embedding
