@@ -43,7 +43,7 @@ def test_the_error_is_the_mean_over_components_and_missing_where_either_side_is(
     predictions = Predictions.build(some, rows, [0], 5.0, "m", 0)
     errors = diagnosis.errors_of(predictions, Labels.build(some, reference, "reference"))
     assert errors[0] == pytest.approx(100.0) and np.isnan(errors[1:]).all()
-    norms = diagnosis.mean_norm(predictions.forces[-1], predictions.offsets)
+    norms = shifts.mean_norm(predictions.forces[-1], predictions.offsets)
     assert norms[:2] == pytest.approx(1.1 * 3**0.5) and np.isnan(norms[2])
 
 
@@ -142,9 +142,9 @@ def test_the_map_keeps_distances_of_a_plane_and_the_nearest_is_of_another_molecu
     again = diagnosis.embedding_map(train, test)
     assert np.array_equal(first, again[0]) and np.array_equal(second, again[1], equal_nan=True)
 
-    assert np.allclose(diagnosis.nearest(test, train), apart.min(axis=0), equal_nan=True)
+    assert np.allclose(shifts.nearest(test, train), apart.min(axis=0), equal_nan=True)
     rows, names = np.array([[0.0], [0.1], [5.0]]), np.array(["a", "a", "b"])
-    assert diagnosis.nearest(rows, rows, names) == pytest.approx([5.0, 4.9, 4.9])
+    assert shifts.nearest(rows, rows, names=names, known_names=names) == pytest.approx([5.0, 4.9, 4.9])
 
 
 @pytest.fixture(params=["labelled", "unlabelled", "one axis"])

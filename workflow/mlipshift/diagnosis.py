@@ -6,7 +6,6 @@ bootstrap intervals over molecules.
 """
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from mlipshift.shifts import CRITERIA, outside
@@ -14,7 +13,6 @@ from mlipshift.statistics import Bootstrap, force_mae
 
 BINS = 10  # per criterion
 TAIL = 0.99  # quantile at which the last bin starts to take what is beyond
-BLOCK = 256  # structures
 # criteria that come from the model itself, as in shifts.CRITERIA: axis, and which side is a shift
 OWN = {
     "predicted_force_norm_eV_per_A": ("force_norm", "both"),
@@ -34,11 +32,6 @@ def errors_of(predictions, reference):
     predictions: Predictions; reference: Labels, both in the order of the frames.
     """
     return force_mae(predictions.forces[-1], reference.forces, reference.offsets)
-
-
-def mean_norm(forces, offsets):
-    """Mean over atoms of the force norm per structure [S] (eV/Å); forces [N, 3], offsets [S + 1]."""
-    return np.add.reduceat(np.linalg.norm(forces, axis=1), offsets[:-1]) / np.diff(offsets)
 
 
 def deviation(known, values, side):
@@ -226,20 +219,3 @@ def embedding_map(train, test):
         out[finite, :count] = reduction.fit_transform(both[finite])
         explained[:count] = np.nan_to_num(reduction.explained_variance_ratio_)
     return out[: len(train)], out[len(train) :], explained
-
-
-def nearest(rows, known, names=None):
-    """Euclidean distance [S] of every row [S, d] to the nearest known one [T, d]; NaN where there is none.
-
-    names [S]: for training structures, whose nearest one has to have another name. In blocks of rows, so that memory
-    grows with T alone.
-    """
-    out = np.full(len(rows), np.nan)
-    for start in range(0, len(rows), BLOCK):
-        block = slice(start, start + BLOCK)
-        distance = cdist(rows[block], known)
-        if names is not None:
-            distance[names[block, None] == names[None, :]] = np.inf
-        distance[~np.isfinite(distance)] = np.inf
-        out[block] = distance.min(axis=1, initial=np.inf)
-    return np.where(np.isfinite(out), out, np.nan)

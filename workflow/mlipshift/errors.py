@@ -1,4 +1,6 @@
-"""The one exception that is meant for the user."""
+"""The one exception that is meant for the user, and what its messages share."""
+
+import difflib
 
 
 class UserError(Exception):
@@ -12,3 +14,9 @@ def shortened(error, limit=200):
     """What another library's exception says, as one line of at most `limit` characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def nearest(word, known):
+    """The mend for a wrong name: the closest known one, or all of them."""
+    near = difflib.get_close_matches(str(word), list(known), 1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(str, known))}"

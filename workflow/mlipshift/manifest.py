@@ -9,7 +9,7 @@ from urllib.parse import quote
 import yaml
 from jsonschema import Draft202012Validator
 
-from mlipshift.errors import UserError
+from mlipshift.errors import UserError, nearest
 
 UNPACKED = "unpacked"  # data/NAME/VERSION/unpacked/ARCHIVE: a folder with everything an archive holds
 MEMBERS = "members"  # data/NAME/VERSION/members/ARCHIVE/MEMBER: one file out of an archive
@@ -73,12 +73,6 @@ class Place:
     entry: Entry
     file: File
     archive: File | None = None
-
-
-def nearest(word, known):
-    """The mend for a wrong name: the closest known one, or all of them."""
-    near = difflib.get_close_matches(str(word), list(known), 1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(str, known))}"
 
 
 class Manifest:

@@ -1,12 +1,11 @@
 """The model registry: what can be diagnosed, what loads it, and what may be loaded."""
 
-import difflib
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
 
-from mlipshift.errors import UserError, shortened
+from mlipshift.errors import UserError, nearest, shortened
 
 # what decides predictions; other keys of an entry are for the reader, and editing them re-runs nothing
 OPERATIVE = ("family", "checkpoint", "sha256", "calculator", "arguments", "cutoff_A", "periodic", "box_padding_A")
@@ -28,8 +27,7 @@ class Registry:
         schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
         for name, keys in own.items():
             if name not in shipped and "family" not in keys:
-                near = difflib.get_close_matches(name, shipped, 1, cutoff=0.5)
-                mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(shipped)}"
+                mend = nearest(name, shipped)
                 raise UserError(f"models.{name}: no such model in {path}; {mend} A model of your own needs a family")
         # what the settings leave open is the entry's
         own = {name: {k: v for k, v in keys.items() if (k, v) != ("trust", None)} for name, keys in own.items()}
@@ -49,9 +47,7 @@ class Registry:
     def entry(self, name):
         """Entry of a model; UserError with the nearest name if there is none."""
         if name not in self.entries:
-            near = difflib.get_close_matches(name, self.entries, 1, cutoff=0.5)
-            mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.entries)}"
-            raise UserError(f"models: {name!r} is not in {self.path}; {mend}")
+            raise UserError(f"models: {name!r} is not in {self.path}; {nearest(name, self.entries)}")
         return self.entries[name]
 
     def loadable(self, name):

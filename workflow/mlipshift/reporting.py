@@ -603,15 +603,19 @@ def figures(folder):
         for path in (drawing, caption):
             if not path.exists():
                 raise UserError(f"{path}: the report needs this figure; run `snakemake {name}`")
-        text = caption.read_text(encoding="utf-8").strip()
-        code = base64.b64encode(drawing.read_bytes()).decode()
-        out[name] = {
-            "number": k,
-            "source": f"data:image/svg+xml;base64,{code}",
-            "caption": text,
-            "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0],
-        }
+        out[name] = {"number": k, **embedded(drawing)}
     return out
+
+
+def embedded(drawing):
+    """{source, caption, alt} of an SVG file and the text file beside it; the SVG as data URI."""
+    text = drawing.with_suffix(".txt").read_text(encoding="utf-8").strip()
+    code = base64.b64encode(drawing.read_bytes()).decode()
+    return {
+        "source": f"data:image/svg+xml;base64,{code}",
+        "caption": text,
+        "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0],
+    }
 
 
 def unbroken(text):
@@ -621,13 +625,8 @@ def unbroken(text):
     )
 
 
-def render(template, tables, drawn, info):
-    """HTML of the report.
-
-    template: path of the Jinja template; tables: {name: DataFrame} of NEEDED, and of OPTIONAL if there;
-    drawn: from `figures`; info: the dictionary of run_info.json.
-    """
-    results = Results(tables)
+def page(template):
+    """Jinja template of a report, from its path."""
     environment = Environment(
         loader=FileSystemLoader(template.parent),
         autoescape=True,
@@ -636,7 +635,17 @@ def render(template, tables, drawn, info):
         lstrip_blocks=True,
     )
     environment.filters["units"] = unbroken
-    return environment.get_template(template.name).render(
+    return environment.get_template(template.name)
+
+
+def render(template, tables, drawn, info):
+    """HTML of the report.
+
+    template: path of the Jinja template; tables: {name: DataFrame} of NEEDED, and of OPTIONAL if there;
+    drawn: from `figures`; info: the dictionary of run_info.json.
+    """
+    results = Results(tables)
+    return page(template).render(
         info=info,
         interval=INTERVAL,
         accuracy=CHEMICAL_ACCURACY,

@@ -1,16 +1,13 @@
 """The report of a diagnosis: one self-contained HTML page from the shift measures and the tables of every model."""
 
-import base64
 import json
-import re
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mlipshift.naming import CRITERIA, GROUPS, count, group, ordered
 from mlipshift.plotting import INTERVAL
 from mlipshift.plotting_shift import AXIS_NAMES, label, short
-from mlipshift.reporting import bracket, cell, number, share, unbroken
+from mlipshift.reporting import bracket, cell, embedded, number, page, share
 from mlipshift.statistics import CHEMICAL_ACCURACY
 from mlipshift.tables import read_table
 
@@ -20,13 +17,7 @@ TABLES = ("axes", "ranks", "groups")
 
 def drawn(folder):
     """[{source, caption, alt}] of the figures that a folder holds, the SVG as data URI."""
-    found = []
-    for path in (folder / f"{name}.svg" for name in FIGURES):
-        if path.exists():
-            text = path.with_suffix(".txt").read_text(encoding="utf-8").strip()
-            source = f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
-            found.append({"source": source, "caption": text, "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0]})
-    return found
+    return [embedded(path) for path in (folder / f"{name}.svg" for name in FIGURES) if path.exists()]
 
 
 def model(title, tables, figures):
@@ -150,15 +141,7 @@ def render(template, shift_summary, criteria, models, info):
     template: path of the Jinja template; shift_summary: DataFrame; criteria: folder of the figure of the measures;
     models: list from `model`; info: {"sigma", "cutoff", "missing", "run"}.
     """
-    environment = Environment(
-        loader=FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["units"] = unbroken
-    return environment.get_template(template.name).render(
+    return page(template).render(
         outside=outside_table(shift_summary),
         criteria=drawn(criteria),
         models=models,

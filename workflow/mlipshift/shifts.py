@@ -44,10 +44,14 @@ CRITERIA = {
 }
 
 
+def mean_norm(forces, offsets):
+    """Mean over atoms of the Euclidean force norm per structure [S] (eV/Å); forces [N, 3], offsets [S + 1]."""
+    return np.add.reduceat(np.linalg.norm(forces, axis=1), offsets[:-1]) / np.diff(offsets)
+
+
 def force_norm(labels):
-    """Mean over atoms of the Euclidean force norm per structure [S] (eV/Å), NaN without labels."""
-    norm = np.linalg.norm(labels.forces, axis=1)
-    return np.add.reduceat(norm, labels.offsets[:-1]) / np.diff(labels.offsets)
+    """Mean over atoms of the force norm of Labels [S] (eV/Å), NaN without labels."""
+    return mean_norm(labels.forces, labels.offsets)
 
 
 def composition(frames):
@@ -142,29 +146,29 @@ def measure(training, frames, norms=None, own=False):
     if own:
         labels = frames.ids if training.by_id else frames.molecule
         names = np.array([training.names.get(text, -1) for text in labels])
-    nearest = lambda rows, known, metric="cityblock": _nearest(rows, known, metric, names, training.name)
+    closest = lambda rows, known, metric="cityblock": nearest(rows, known, metric, names, training.name)
     # elements that do not occur in training are as good as one
     merged = lambda table: np.c_[table[:, training.seen], table[:, ~training.seen].sum(1)]
     known, _ = padded(training.known, max(map(len, values)))
     measures = {
         "unseen_element_fraction": fractions[:, ~training.seen].sum(1),
-        "composition_distance": nearest(merged(fractions), merged(training.fractions)),
+        "composition_distance": closest(merged(fractions), merged(training.fractions)),
         "n_atoms": frames.sizes.astype(float),
         **{f"{kind}_force_norm_eV_per_A": found for kind, found in (norms or {}).items()},
         "window_fraction": window_fraction(values),
         "spectrum_padded_distance": padded_distance(values, training.mean),
-        "spectrum_padded_nearest": nearest(padded(values, known.shape[1])[0], known, "sqeuclidean"),
+        "spectrum_padded_nearest": closest(padded(values, known.shape[1])[0], known, "sqeuclidean"),
         "spectrum_wasserstein": wasserstein(shape, training.centre),
         # the 1-Wasserstein distance is the mean difference of quantiles
-        "spectrum_wasserstein_nearest": nearest(shape, training.shape) / shape.shape[1],
+        "spectrum_wasserstein_nearest": closest(shape, training.shape) / shape.shape[1],
     }
     return {name: measures[name] for name in CRITERIA if name in measures}
 
 
-def _nearest(rows, known, metric, names, known_names):
+def nearest(rows, known, metric="euclidean", names=None, known_names=None):
     """Distance [S] of every row [S, k] to the nearest known one [T, k], with names of another name; NaN if none is.
 
-    In blocks of rows, so that memory grows with T alone.
+    metric: of scipy's cdist. In blocks of rows, so that memory grows with T alone.
     """
     out = np.full(len(rows), np.nan)
     for start in range(0, len(rows), BLOCK):
@@ -172,7 +176,8 @@ def _nearest(rows, known, metric, names, known_names):
         distance = cdist(rows[block], known, metric)
         if names is not None:
             distance[names[block, None] == known_names] = np.inf
-        out[block] = distance.min(1)
+        distance[~np.isfinite(distance)] = np.inf
+        out[block] = distance.min(axis=1, initial=np.inf)
     return np.where(np.isfinite(out), out, np.nan)
 
 

@@ -72,7 +72,7 @@ def main(args):
     predictions = [Predictions.load(args.predictions_train, train), Predictions.load(args.predictions_test, test)]
     errors = [diagnosis.errors_of(p, known) for p, known in zip(predictions, labels)]
     measures = columns_of(read_table(args.shifts), train, test, args.shifts)
-    norms = [diagnosis.mean_norm(p.forces[-1], p.offsets) for p in predictions]
+    norms = [shifts.mean_norm(p.forces[-1], p.offsets) for p in predictions]
     measures["predicted_force_norm_eV_per_A"] = tuple(norms)
 
     frames = (train, test)
@@ -81,7 +81,10 @@ def main(args):
     if all(e is not None for e in inner):
         names = train.molecule if len(set(train.molecule)) > 1 else train.ids
         known = inner[0][np.isfinite(inner[0]).all(axis=1)]
-        distances = (diagnosis.nearest(inner[0], inner[0], names), diagnosis.nearest(inner[1], known))
+        distances = (
+            shifts.nearest(inner[0], inner[0], names=names, known_names=names),
+            shifts.nearest(inner[1], known),
+        )
         measures["embedding_distance"] = distances
         *maps, explained = diagnosis.embedding_map(*inner)
 
