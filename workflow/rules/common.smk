@@ -262,6 +262,11 @@ def strategy_options(wildcards, input):
     return " ".join(options)
 
 
+def known_labels(folder):
+    """Command-line option: the benchmark whose labels are taken over, if one is configured."""
+    return f"--known {folder}" if folder else ""
+
+
 def model_entry(name):
     """Registry entry of a model that may be loaded; one line for an unknown or an untrusted one."""
     try:

@@ -50,12 +50,13 @@ rule label_reference:
     params:
         settings=as_json(config["labelling"]["level"]),
         shards=config["labelling"]["shards"],
+        known=known_labels(config["labelling"]["known"]),
     message:
         "Label shard {wildcards.shard} of the benchmark with PySCF."
     shell:
         "python {input.script} --geometries {input.geometries} --output {output.frames}"
         " --failures {output.failures} --shard {wildcards.shard} --shards {params.shards}"
-        " --settings {params.settings:q} --log {log}"
+        " --settings {params.settings:q} {params.known} --log {log}"
 
 
 rule assemble_benchmark:

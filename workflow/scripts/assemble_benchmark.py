@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def main(args):
         rows.append(
             f"| `{group}` | {len(chosen)} | {count} | {symbols} | {min(sizes)}-{max(sizes)} | {norm:.2f} | {purpose} |"
         )
+    (args.output / "level.json").write_text(json.dumps(args.settings["level"], sort_keys=True) + "\n")
     (args.output / "SHA256SUMS").write_text("\n".join(sums) + "\n")
     listed = "".join(f"\n- `{r['id']}`: {r['reason']}" for r in failures)
     sheet = SHEET.format(
