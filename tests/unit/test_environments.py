@@ -23,7 +23,7 @@ def canonical(name):
 
 def lock(name):
     lines = (ROOT / "envs" / "lock" / f"{name}.txt").read_text().splitlines()
-    pins = [line for line in lines if line and not line.startswith("#")]
+    pins = [line.split(";")[0] for line in lines if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins), "exact pins without a local version"
     return {canonical(pin.split("==")[0]): pin.split("==")[1] for pin in pins}
 
