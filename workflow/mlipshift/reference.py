@@ -7,16 +7,12 @@ import numpy as np
 
 EV = 27.211386245988  # eV per hartree, CODATA 2018
 BOHR = 0.529177210903  # Å per bohr, CODATA 2018
+STEP = 2e-3  # Å, of finite differences
 MAX_NET_FORCE = 0.02  # eV/Å; the integration grid breaks translation invariance, more than this is a failure
 
 
-def label(numbers, positions, charge, multiplicity, settings):
-    """Energy (eV) and forces [n, 3] (eV/Å) of one structure.
-
-    settings: {"xc", "basis", "grid_level", "conv_tol"}; the Kohn-Sham determinant is unrestricted for
-    multiplicity > 1. Raises ValueError with the reason when the self-consistent field does not
-    converge (DIIS, then second order), a basis is missing, or the forces do not add up to zero.
-    """
+def _solved(numbers, positions, charge, multiplicity, settings):
+    """Converged Kohn-Sham calculation of PySCF; arguments and errors as in `label`."""
     from pyscf import dft, gto, lib
 
     lib.num_threads(1)
@@ -41,9 +37,53 @@ def label(numbers, positions, charge, multiplicity, settings):
         field.kernel()
     if not field.converged:
         raise ValueError("the self-consistent field did not converge")
-    energy = float(field.e_tot) * EV
-    forces = -np.asarray(field.nuc_grad_method().kernel()) * EV / BOHR
+    return field
+
+
+def _forces(field):
+    """Forces [n, 3] (eV/Å) of a converged calculation, with the net force that the grid leaves."""
+    return -np.asarray(field.nuc_grad_method().kernel()) * EV / BOHR
+
+
+def label(numbers, positions, charge, multiplicity, settings):
+    """Energy (eV) and forces [n, 3] (eV/Å) of one structure.
+
+    settings: {"xc", "basis", "grid_level", "conv_tol"}; the Kohn-Sham determinant is unrestricted for
+    multiplicity > 1. Raises ValueError with the reason when the self-consistent field does not
+    converge (DIIS, then second order), a basis is missing, or the forces do not add up to zero.
+    """
+    field = _solved(numbers, positions, charge, multiplicity, settings)
+    forces = _forces(field)
     net = np.abs(forces.sum(0)).max()
     if not np.isfinite(forces).all() or net > MAX_NET_FORCE:
         raise ValueError(f"net force of {net:.3f} eV/Å")
-    return energy, forces - forces.mean(0)
+    return float(field.e_tot) * EV, forces - forces.mean(0)
+
+
+def quality(numbers, positions, charge, multiplicity, settings, components):
+    """How far the labels of one structure can be trusted: largest errors of its force components (meV/Å).
+
+    finite_differences: of the energy, at the `components` [(atom, axis)], by central differences of STEP;
+    net_force: what `label` subtracts; finer_grid: change of the forces at a grid level higher by 2;
+    tighter_convergence: change at a hundredth of conv_tol. Errors as in `label`.
+    """
+    structure = (charge, multiplicity)
+    raw = _forces(_solved(numbers, positions, *structure, settings))
+    forces = raw - raw.mean(0)
+    finer = settings | {"grid_level": settings["grid_level"] + 2}
+    tighter = settings | {"conv_tol": settings["conv_tol"] / 100}
+    differences = []
+    for atom, axis in components:
+        moved = [positions.copy(), positions.copy()]
+        moved[0][atom, axis] -= STEP
+        moved[1][atom, axis] += STEP
+        below, above = (float(_solved(numbers, x, *structure, settings).e_tot) * EV for x in moved)
+        differences.append((below - above) / (2 * STEP) - forces[atom, axis])
+    change = lambda other: np.abs(label(numbers, positions, *structure, other)[1] - forces).max()
+    largest = {
+        "finite_differences": np.abs(differences).max(),
+        "net_force": np.abs(raw.sum(0)).max(),
+        "finer_grid": change(finer),
+        "tighter_convergence": change(tighter),
+    }
+    return {f"{name}_meV_per_A": 1e3 * float(value) for name, value in largest.items()}

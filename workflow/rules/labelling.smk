@@ -1,5 +1,10 @@
 # How the embedded benchmark was made. Not part of the default run: `snakemake relabel`.
 
+SHARDS = expand(
+    "<results>/labelling/shards/{shard}.extxyz",
+    shard=range(config["labelling"]["shards"]),
+)
+
 
 rule relabel:
     input:
@@ -59,14 +64,37 @@ rule label_reference:
         " --settings {params.settings:q} {params.known} --log {log}"
 
 
+rule check_reference:
+    input:
+        **code("check_reference"),
+        shards=SHARDS,
+    output:
+        "<results>/labelling/quality.csv",
+    log:
+        "<logs>/labelling/check_reference.log",
+    conda:
+        "../../envs/reference.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("1h"),
+    params:
+        settings=as_json(config["labelling"]["level"]),
+        structures=config["labelling"]["checked"],
+        seed=config["labelling"]["seed"],
+    message:
+        "Check {params.structures} reference labels by finite differences, a finer grid and tighter convergence."
+    shell:
+        "python {input.script} --shards {input.shards} --structures {params.structures}"
+        " --seed {params.seed} --settings {params.settings:q} --output {output} --log {log}"
+
+
 rule assemble_benchmark:
     input:
         **code("assemble_benchmark"),
         molecules=own("resources/benchmark/molecules.csv"),
-        shards=expand(
-            "<results>/labelling/shards/{shard}.extxyz",
-            shard=range(config["labelling"]["shards"]),
-        ),
+        quality=rules.check_reference.output[0],
+        shards=SHARDS,
         failures=expand(
             "<results>/labelling/shards/{shard}.failures.csv",
             shard=range(config["labelling"]["shards"]),
@@ -89,5 +117,5 @@ rule assemble_benchmark:
         "Write the labelled benchmark, one file per group, with data sheet and checksums."
     shell:
         "python {input.script} --molecules {input.molecules} --shards {input.shards}"
-        " --shard-failures {input.failures} --settings {params.settings:q}"
+        " --shard-failures {input.failures} --quality {input.quality} --settings {params.settings:q}"
         " --output {params.directory} --log {log}"

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ase.io import read, write
 
 from mlipshift import cli
 from mlipshift.errors import UserError
+from mlipshift.tables import read_table
 
 PURPOSE = {
     "train": "training",
@@ -37,6 +39,9 @@ Made by this repository (`make labels`): `workflow/scripts/sample_geometries.py`
 - **Geometries:** SMILES of `molecules.csv` embedded with RDKit {rdkit}, relaxed with GFN2-xTB (tblite {tblite}), then
   Langevin dynamics (`md<T>`: T in K, 0.5 fs steps, 100 fs apart) or thermal displacement along GFN2-xTB normal modes
   (`modes<T>`). Geometries whose covalent bonds differ from the relaxed molecule were rejected. Seed {seed}.
+- **Quality** of the forces, largest errors in meV/Å over {checked} structures drawn at random (`quality.csv`):
+  {finite_differences} against finite differences of the energy, {finer_grid} against a grid two levels finer,
+  {tighter_convergence} against a hundred times tighter convergence; net force before its removal {net_force}.
 - **Units:** eV, Å, eV/Å. Keys: `REF_energy` (total energy), `REF_forces`. All molecules are neutral.
 - **Frames:** {frames} structures of {molecules} molecules, 2 to {largest} atoms. {failed} structures failed.
 - **Licence:** CC-BY-4.0 (data), as stated in `README.md`.
@@ -84,7 +89,12 @@ def main(args):
     (args.output / "level.json").write_text(json.dumps(args.settings["level"], sort_keys=True) + "\n")
     (args.output / "SHA256SUMS").write_text("\n".join(sums) + "\n")
     listed = "".join(f"\n- `{r['id']}`: {r['reason']}" for r in failures)
+    shutil.copyfile(args.quality, args.output / "quality.csv")
+    checks = read_table(args.quality)
+    largest = checks.filter(like="_meV_per_A").max()
     sheet = SHEET.format(
+        checked=len(checks),
+        **{name.removesuffix("_meV_per_A"): f"{value:.2g}" for name, value in largest.items()},
         **args.settings["level"],
         seed=args.settings["seed"],
         pyscf=version("pyscf"),
@@ -110,6 +120,7 @@ if __name__ == "__main__":
             "molecules": {"type": Path, "help": "CSV of the molecule list"},
             "shards": {"type": Path, "nargs": "+"},
             "shard_failures": {"type": Path, "nargs": "+"},
+            "quality": {"type": Path, "help": "CSV of the checks of some labels, by check_reference"},
             "settings": {"type": cli.settings, "help": "JSON: level, seed"},
             "output": {"type": Path, "help": "directory to write"},
         },
