@@ -254,22 +254,22 @@ def _diagonal(n, d, e, sweeps):
 def _solve(triangles, begin, sizes, order, sweeps, values, place):
     """Set the eigenvalues of the matrices `order` in `values`; returns whether each matrix [M] failed to converge.
 
-    begin, place [M]: where the triangle and the eigenvalues of each begin. A smaller matrix is filled up by zeros
-    before its first row, which change no bit of the rest.
+    order: largest first; begin, place [M]: where the triangle and the eigenvalues of each begin. A smaller matrix is
+    filled up by zeros before its first row, which change no bit of the rest.
     """
-    failed = np.zeros(len(sizes), dtype=np.bool_)
-    most = 0
-    for m in order:
-        most = max(most, sizes[m])
-    a = np.empty((most * (most + 1) // 2, LANES))
-    work = np.empty((6, most, LANES))
+    failed = np.zeros(len(sizes), np.bool_)
+    if not len(order):
+        return failed
+    most = sizes[order[0]]
+    a, work = np.empty((most * (most + 1) // 2, LANES)), np.empty((6, most, LANES))
     d, e = work[0], work[1]
     for first in range(0, len(order), LANES):
         group = order[first : first + LANES]
-        n = 0
-        for m in group:
-            n = max(n, sizes[m])
-        a[: n * (n + 1) // 2] = 0.0
+        n = sizes[group[0]]
+        for entry in range(n * (n + 1) // 2):
+            store(a, entry, everywhere(0.0))
+        for i in range(n):
+            store(e, i, everywhere(0.0))
         for lane, m in enumerate(group):
             shift, entry = n - sizes[m], begin[m]
             for i in range(shift, n):
@@ -277,14 +277,13 @@ def _solve(triangles, begin, sizes, order, sweeps, values, place):
                 for j in range(shift, i + 1):
                     a[row + j, lane] = triangles[entry]
                     entry += 1
-        e[:n] = 0.0
         _tridiagonal(n, a, d, e, work[2], work[3], work[4], work[5])
         _diagonal(n, d, e, sweeps)
         for lane, m in enumerate(group):
             shift = n - sizes[m]
-            for i in range(sizes[m]):
-                values[place[m] + i] = d[shift + i, lane]
-                failed[m] |= e[i + shift, lane] > 0.0
+            for i in range(shift, n):
+                values[place[m] + i - shift] = d[i, lane]
+                failed[m] |= e[i, lane] > 0.0
     return failed
 
 
@@ -299,8 +298,7 @@ def eigenvalues(triangles, sizes, sweeps=SWEEPS):
     entries = sizes * (sizes + 1) // 2
     begin, place = np.cumsum(entries) - entries, np.cumsum(sizes) - sizes
     values = np.empty(sizes.sum())
-    # those of similar size side by side
-    order = np.argsort(-sizes, kind="stable")
+    order = np.argsort(-sizes, kind="stable")  # those of similar size side by side
     order = order[sizes[order] <= LARGEST]
     failed = _solve(triangles, begin, sizes, order, sweeps, values, place)
     for m in np.flatnonzero(failed | (sizes > LARGEST)):

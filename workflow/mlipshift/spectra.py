@@ -157,20 +157,23 @@ def _laplacians(atoms, begin, size, squared, published, cap):
     none is needed; and the lower triangles of the matrices, flat.
     """
     graphs = len(begin)
-    values = np.empty(size.sum())
-    triangles = np.empty((size * (size + 1) // 2).sum())
-    integers = np.zeros((4, graphs), np.intp)
+    room = entries = most = 0
+    for n in size:
+        room, entries, most = room + n, entries + n * (n + 1) // 2, max(most, n)
+    values, triangles = np.empty(room), np.empty(entries)
+    integers, directed = np.zeros((4, graphs), np.intp), np.zeros(graphs, np.bool_)
     count, earlier, rows, edges = integers[0], integers[1], integers[2], integers[3]
-    directed = np.zeros(graphs, np.bool_)
+    closed = np.empty((most, (most + 63) // 64), np.uint64)
+    per_atom, scale = np.empty((3, most), np.intp), np.empty(most)
+    degree, representative, members = per_atom[0], per_atom[1], per_atom[2]
     place = used = 0
     for g in range(graphs):
         n, first, here = size[g], begin[g], place
         place += n
         # closed neighbourhoods as bits
         words = (n + 63) // 64
-        closed = np.zeros((n, words), np.uint64)
-        degree = np.zeros(n, np.intp)
         for i in range(n):
+            degree[i] = 0
             x, y, z = atoms[0, first + i], atoms[1, first + i], atoms[2, first + i]
             for word in range(words):
                 bits, near = np.uint64(0), 0
@@ -197,7 +200,6 @@ def _laplacians(atoms, begin, size, squared, published, cap):
         if earlier[g] < g or directed[g]:
             continue
         # classes of twins
-        representative, members = np.empty(n, np.intp), np.zeros(n, np.intp)
         classes = 0
         for i in range(count[g]):
             c = 0
@@ -209,16 +211,16 @@ def _laplacians(atoms, begin, size, squared, published, cap):
                     break
                 c += 1
             if c == classes:
-                representative[c] = i
+                representative[c], members[c] = i, 0
                 classes += 1
             members[c] += 1
         # the matrix, and the eigenvalues that it lacks
-        scale = np.empty(n)
         slot = here + classes
         for c in range(classes):
             a, d, m = representative[c], degree[representative[c]], members[c]
-            values[slot : slot + m - 1] = 1.0 + 1.0 / max(d, 1)
-            slot += m - 1
+            for _ in range(m - 1):
+                values[slot] = 1.0 + 1.0 / d
+                slot += 1
             scale[c] = math.sqrt(m / max(d, 1))
             for other in range(c):
                 b = representative[other]
