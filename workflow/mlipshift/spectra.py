@@ -20,11 +20,11 @@ With more than CAP neighbours, the released code keeps those that its neighbour 
 differs between versions and devices of that library; the nearest ones are the defined choice here.
 """
 
-from collections import defaultdict
-from functools import lru_cache
+import math
 
 import numpy as np
 
+from mlipshift.eigenvalues import compiled, eigenvalues
 from mlipshift.errors import UserError
 
 VARIANTS = ("published", "robust")
@@ -32,7 +32,7 @@ CAP = 50  # neighbours per atom in the released code
 WINDOW = 0.1  # half width of the interval [0.9, 1.1], strict inequality as in the released code
 ROUNDING = 1e-9  # eigenvalues this close to an end of the interval lie on it
 POINTS = 64  # quantiles that stand for a spectrum
-CELLS = 2**19  # entries of the adjacency matrices that are in memory at a time
+ENTRIES = 2**21  # entries of the matrices that are in memory at a time
 
 
 def squared_distances(positions):
@@ -64,139 +64,176 @@ def spectra_of_many(structures, cutoffs, variant="published", cap=CAP):
     Each array has n eigenvalues, fewer in the published variant when the last atoms are isolated.
     cap: neighbours per atom in the published variant, None for no limit. Raises UserError for an unknown variant.
 
-    Exact, and faster than one diagonalisation per graph: equal graphs share one, of several radii and of several
-    structures, and atoms that have the same neighbours and each other are merged, see `_undirected`.
+    Exact, and faster than one diagonalisation per graph: atoms that have the same neighbours and each other are merged,
+    see `_laplacians`, equal graphs of a structure share one matrix, and many matrices are diagonalised at once.
     """
     if variant not in VARIANTS:
         raise UserError(f"spectrum variant {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
     cutoffs = np.asarray(cutoffs, dtype=float)
-    of_size = defaultdict(list)
-    for k, positions in enumerate(structures):
-        of_size[len(positions)].append(k)
-    found = [None] * len(structures)
-    for n, members in of_size.items():
-        step = max(1, CELLS // (n * n * len(cutoffs)))
-        for start in range(0, len(members), step):
-            block = members[start : start + step]
-            positions = np.array([structures[k] for k in block])
-            for k, values in zip(block, _equal_sizes(positions, cutoffs, variant, cap)):
-                found[k] = values
+    structures = [np.asarray(positions, dtype=float).reshape(-1, 3) for positions in structures]
+    published = variant == "published"
+    if cap is None or not published:
+        cap = max(map(len, structures), default=0)
+    found = []
+    for block in _blocks([len(positions) for positions in structures], len(cutoffs)):
+        found += _spectra_of_graphs(structures, cutoffs, block, published, cap)
+    return [found[k * len(cutoffs) : (k + 1) * len(cutoffs)] for k in range(len(structures))]
+
+
+def _blocks(sizes, radii):
+    """Yield lists of graphs (structure, radius), numbers of both, whose matrices are in memory at a time."""
+    block, entries = [], 0
+    for structure, n in enumerate(sizes):
+        for radius in range(radii):
+            entries += n * n
+            if block and entries > ENTRIES:
+                yield block
+                block, entries = [], n * n
+            block.append((structure, radius))
+    if block:
+        yield block
+
+
+def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
+    """List of the spectra of graphs (structure, radius), structure after structure."""
+    structure, radius = np.array(graphs, dtype=np.intp).T
+    members = structures[structure[0] : structure[-1] + 1]
+    sizes = np.array([len(positions) for positions in members], dtype=np.intp)
+    atoms = np.ascontiguousarray(np.concatenate(members).T)
+    begin, size = (a[structure - structure[0]] for a in (np.cumsum(sizes) - sizes, sizes))
+    squared = np.square(cutoffs)[radius]
+    values, count, earlier, directed, rows, triangles = _laplacians(atoms, begin, size, squared, published, cap)
+    solved = eigenvalues(triangles, rows)
+    found, place, done = [], 0, 0
+    for k, (n, length, same, merged) in enumerate(zip(*(a.tolist() for a in (size, count, earlier, rows)))):
+        own = values[place : place + length]
+        place += n
+        if same < k:
+            own[:] = found[same]
+        elif directed[k]:
+            own[:] = _directed(structures[structure[k]], cutoffs[radius[k]], cap)
+        else:
+            own[:merged] = solved[done : done + merged]
+            done += merged
+            own.sort()
+            np.clip(own, 0.0, 2.0, out=own)
+        found.append(own)
     return found
 
 
-def _equal_sizes(positions, cutoffs, variant, cap):
-    """Yield the list of k spectra of every structure of positions [S, n, 3]."""
+def _directed(positions, cutoff, cap):
+    """Real parts of the eigenvalues, ascending, of the graph in which every atom hears its `cap` nearest neighbours.
+
+    Ties are resolved by index. Rows of the matrices are sources, and degrees are those of sources, as in PyG. Isolated
+    atoms behind the last connected one have no eigenvalue.
+    """
     d2 = squared_distances(positions)
-    n = d2.shape[-1]
-    graphs = (d2[:, None] < np.square(cutoffs)[:, None, None]).reshape(-1, n, n)
-    rows = _packed(graphs)
-    directed = ()
-    if variant == "published" and cap is not None and n - 1 > cap:
-        directed = np.flatnonzero(np.bitwise_count(rows).sum(-1, dtype=np.intp).max(1) > cap)
-        for k in directed:
-            graphs[k] = _nearest_only(graphs[k], d2[k // len(cutoffs)], cap)
-        rows[directed] = _packed(graphs[directed])
-    keys = [row.tobytes() for row in rows]
-    place = {key: k for k, key in enumerate(keys)}  # equal graphs are one entry
-    spectrum_of = {keys[k]: _directed(graphs[k]) for k in directed}
-    plain = [k for key, k in place.items() if key not in spectrum_of]
-    if plain:
-        spectrum_of |= zip((keys[k] for k in plain), _undirected(graphs[plain], rows[plain], variant))
-    if variant == "published":
-        for key, k in place.items():
-            if not (graphs[k, -1].any() or graphs[k, :, -1].any()):
-                spectrum_of[key] = _drop_trailing(spectrum_of[key], graphs[k])
-    for start in range(0, len(keys), len(cutoffs)):
-        yield [spectrum_of[key].copy() for key in keys[start : start + len(cutoffs)]]
-
-
-def _packed(graphs):
-    """Rows [G, n, n] of boolean matrices as bits in words [G, n, ceil(n / 64)]."""
-    n = graphs.shape[-1]
-    if not n % 64:
-        return np.packbits(graphs, axis=-1).view(np.uint64)
-    rows = np.zeros((len(graphs), n, -(-n // 64) * 8), dtype=np.uint8)
-    rows[..., : -(-n // 8)] = np.packbits(graphs, axis=-1)
-    return rows.view(np.uint64)
-
-
-def _nearest_only(graph, d2, cap):
-    """Adjacency [n, n], source by centre, in which every centre keeps its `cap` nearest neighbours; ties by index."""
+    graph = d2 < cutoff**2
     rank = np.argsort(np.argsort(np.where(graph, d2, np.inf), axis=0, kind="stable"), axis=0)
-    return graph & (rank < cap)
-
-
-def _directed(graph):
-    """Real parts of the eigenvalues [n], ascending, of a directed graph [n, n], degrees by source as in PyG."""
+    length = np.flatnonzero(graph.any(0))[-1] + 1
+    graph = (graph & (rank < cap))[:length, :length]
     degree = graph.sum(-1)
     scale = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1)), 0.0)
-    laplacian = np.eye(len(graph)) - scale[:, None] * graph * scale
+    laplacian = np.eye(length) - scale[:, None] * graph * scale
     return np.sort(np.linalg.eigvals(laplacian).real).clip(0.0, 2.0)
 
 
-def _undirected(graphs, rows, variant):
-    """Eigenvalues [G, n], ascending, of undirected graphs [G, n, n]; rows: the same, packed.
+@compiled
+def _laplacians(atoms, begin, size, squared, published, cap):
+    """Matrices that have the eigenvalues of G undirected graphs, with twins merged.
 
-    Atoms with the same closed neighbourhood (twins: neighbours of each other and of the same others) are merged.
-    A class of m twins of degree d has m - 1 eigenvectors that vanish elsewhere and sum to zero, with the eigenvalue
-    1 + 1/d. All others are constant on every class, and their eigenvalues are those of a matrix with one row per
-    class: 1 - (m - 1)/d on the diagonal and -sqrt(m m' / (d d')) between neighbouring classes. The larger the radius,
-    the more twins; a complete graph is a single class.
+    Twins are atoms with the same closed neighbourhood: neighbours of each other and of the same others. A class of m
+    twins of degree d has m - 1 eigenvectors that vanish elsewhere and sum to zero, with the eigenvalue 1 + 1/d. All
+    others are constant on every class, and their eigenvalues are those of a matrix with one row per class:
+    1 - (m - 1)/d on the diagonal and -sqrt(m m' / (d d')) between neighbouring classes. The larger the radius, the more
+    twins; a complete graph is a single class.
+
+    atoms [3, N] positions (Å) of all; begin, size [G] the atoms of each graph, graphs of one structure side by side;
+    squared [G] cutoffs squared (Å²); published: whether an isolated atom has the eigenvalue 1, and none behind the last
+    connected atom.
+    Returns values (flat), where each graph has room for `size` eigenvalues, those of the matrix first, and those that
+    need no diagonalisation are set; and for each graph [G] the number of eigenvalues; the first graph of the structure
+    that is equal, which may be itself; whether an atom has more than `cap` neighbours; the rows of the matrix, 0 where
+    none is needed; and the lower triangles of the matrices, flat.
     """
-    count, n = graphs.shape[:2]
-    order, first = _twins(rows)
-    degree = np.bitwise_count(rows).sum(-1, dtype=np.intp)[np.arange(count)[:, None], order]
-    values = 1.0 + 1.0 / np.maximum(degree, 1)
-    # one entry per class, graph after graph
-    starts = np.flatnonzero(first)
-    members = np.diff(starts, append=count * n)
-    atoms, degree = order.reshape(-1)[starts], degree.reshape(-1)[starts]
-    scale = np.sqrt(members / np.maximum(degree, 1))
-    diagonal = 1.0 - (members - 1.0) / np.maximum(degree, 1)
-    if variant == "robust":
-        diagonal[degree == 0] = 0.0
-    classes = first.sum(1)
-    begin = np.cumsum(classes) - classes
-    solved = diagonal.copy()
-    for size in set(classes.tolist()) - {1}:
-        which = np.flatnonzero(classes == size)
-        mine = begin[which, None] + np.arange(size)
-        here, factor = atoms[mine], scale[mine]
-        adjacent = graphs.reshape(-1).take(((which[:, None] * n + here) * n)[:, :, None] + here[:, None, :])
-        laplacian = adjacent * -factor[:, :, None]
-        laplacian *= factor[:, None, :]
-        laplacian.reshape(len(which), -1)[:, :: size + 1] = diagonal[mine]
-        solved[mine] = np.linalg.eigvalsh(laplacian)
-    values.reshape(-1)[starts] = solved
-    values.sort(axis=1)
-    return values.clip(0.0, 2.0)
-
-
-@lru_cache(maxsize=256)
-def _identity(n):
-    return _packed(np.eye(n, dtype=bool)[None])
-
-
-def _twins(rows):
-    """(order, first), both [G, n], of packed graphs: atoms with twins side by side, and where a new class begins."""
-    closed = rows | _identity(rows.shape[1])
-    # a sum of the words of a row brings twins together; others that share it are told apart by the comparison
-    mixed = closed[..., 0]
-    for k in range(1, closed.shape[-1]):
-        mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + closed[..., k]
-    order = mixed.argsort(axis=1)
-    ranked = closed[np.arange(len(rows))[:, None], order]
-    first = np.ones(order.shape, dtype=bool)
-    first[:, 1:] = (ranked[:, 1:] != ranked[:, :-1]).any(-1)
-    return order, first
-
-
-def _drop_trailing(values, graph):
-    """Remove one eigenvalue 1 per isolated atom behind the last connected one."""
-    connected = np.flatnonzero(graph.any(-1) | graph.any(-2))
-    missing = len(graph) - (connected[-1] + 1 if len(connected) else 0)
-    drop = np.argsort(np.abs(values - 1.0), kind="stable")[:missing]
-    return np.delete(values, drop)
+    graphs = len(begin)
+    room = entries = most = 0
+    for n in size:
+        room, entries, most = room + n, entries + n * (n + 1) // 2, max(most, n)
+    values, triangles = np.empty(room), np.empty(entries)
+    integers, directed = np.zeros((4, graphs), np.intp), np.zeros(graphs, np.bool_)
+    count, earlier, rows, edges = integers[0], integers[1], integers[2], integers[3]
+    closed = np.empty((most, (most + 63) // 64), np.uint64)
+    per_atom, scale = np.empty((3, most), np.intp), np.empty(most)
+    degree, representative, members = per_atom[0], per_atom[1], per_atom[2]
+    place = used = 0
+    for g in range(graphs):
+        n, first, here = size[g], begin[g], place
+        place += n
+        # closed neighbourhoods as bits
+        words = (n + 63) // 64
+        for i in range(n):
+            degree[i] = 0
+            x, y, z = atoms[0, first + i], atoms[1, first + i], atoms[2, first + i]
+            for word in range(words):
+                bits, near = np.uint64(0), 0
+                for j in range(64 * word, min(n, 64 * word + 64)):
+                    dx, dy, dz = x - atoms[0, first + j], y - atoms[1, first + j], z - atoms[2, first + j]
+                    neighbour = (dx * dx + dy * dy + dz * dz < squared[g]) & (i != j)
+                    bits |= np.uint64(neighbour) << np.uint64(j & 63)
+                    near += neighbour
+                closed[i, word] = bits
+                degree[i] += near
+            closed[i, i >> 6] |= np.uint64(1) << np.uint64(i & 63)
+            edges[g] += degree[i]
+            if degree[i] > 0 or not published:
+                count[g] = i + 1
+            directed[g] |= degree[i] > cap
+        # of two graphs of a structure one contains the other
+        earlier[g] = g
+        other = g - 1
+        while other >= 0 and begin[other] == first and size[other] == n:
+            if edges[other] == edges[g]:
+                earlier[g] = earlier[other]
+                break
+            other -= 1
+        if earlier[g] < g or directed[g]:
+            continue
+        # classes of twins
+        classes = 0
+        for i in range(count[g]):
+            c = 0
+            while c < classes:
+                word = 0
+                while word < words and closed[i, word] == closed[representative[c], word]:
+                    word += 1
+                if word == words:
+                    break
+                c += 1
+            if c == classes:
+                representative[c], members[c] = i, 0
+                classes += 1
+            members[c] += 1
+        # the matrix, and the eigenvalues that it lacks
+        slot = here + classes
+        for c in range(classes):
+            a, d, m = representative[c], degree[representative[c]], members[c]
+            for _ in range(m - 1):
+                values[slot] = 1.0 + 1.0 / d
+                slot += 1
+            scale[c] = math.sqrt(m / max(d, 1))
+            for other in range(c):
+                b = representative[other]
+                near = (closed[a, b >> 6] >> np.uint64(b & 63)) & np.uint64(1)
+                triangles[used + other] = -scale[c] * scale[other] if near else 0.0
+            triangles[used + c] = 0.0 if d == 0 and not published else 1.0 - (m - 1.0) / max(d, 1)
+            used += c + 1
+        if classes == 1:
+            used -= 1
+            values[here] = triangles[used]
+        else:
+            rows[g] = classes
+    return values, count, earlier, directed, rows, triangles[:used]
 
 
 def padded(many, length=0):
