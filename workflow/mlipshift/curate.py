@@ -104,8 +104,8 @@ def curate(settings, failures):
     """Yield (row for Frames.build, (energy, forces) or None) of all groups of the configuration section `data`.
 
     The row says the group. failures: list that gets a row for every structure that cannot be used. One structure is
-    in memory at a time, beside SAMPLE ones of a file for its units; files beyond max_structures_per_group are not
-    opened. Raises UserError for what the user must mend.
+    in memory at a time, beside SAMPLE ones of a file for its units; of a file no more is read than its limit, and files
+    beyond max_structures_per_group are not opened. Raises UserError for what the user must mend.
     """
     for group, paths in settings["files"].items():
         for path in paths:
@@ -120,8 +120,9 @@ def curate(settings, failures):
         for path in paths:
             if left == 0:
                 break
-            read = 0
-            for record in checked(path, islice(iterate(path, group, settings), left), settings):
+            read, limits = 0, (left, settings.get("max_structures_per_file"))
+            limit = min((n for n in limits if n is not None), default=None)
+            for record in checked(path, islice(iterate(path, group, settings), limit), settings):
                 read += 1
                 try:
                     row, label = convert(record, group, group in needed)

@@ -14,7 +14,6 @@ from mlipshift.naming import CRITERIA, GROUPS, count, group, ordered
 from mlipshift.plotting import (
     ACCURACY,
     INK,
-    INTERVAL,
     MEAN,
     MUTED,
     PALE,
@@ -74,7 +73,13 @@ SHOWN = {
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
 MOST = 5000  # points of a map per set; beyond it every n-th structure is drawn
-ENOUGH = 5  # molecules of a bin, below which an interval of resampled molecules is not drawn
+ENOUGH = 5  # molecules of a bin (structures, where all are of one), below which no interval of resampled ones is drawn
+
+
+def interval_of(resampled):
+    """What the intervals of a diagnosis are; resampled: "molecules", or "structures" of one molecule alone."""
+    text = f"95 % bootstrap interval over {resampled}"
+    return text if resampled == "molecules" else f"{text}, too narrow since all are geometries of one molecule"
 
 
 def short(criterion):
@@ -130,7 +135,7 @@ def error_axes(tables, summary, title):
         centre = (points.bin_left + points.bin_right) / 2
         panel.plot(centre, points[MEAN], color=colour, lw=0.9, alpha=0.55)
         for at, row in zip(centre, points.to_dict("records")):
-            if row["n_molecules"] < ENOUGH:
+            if row["n_resampled"] < ENOUGH:
                 panel.plot(at, row[MEAN], "o", ms=4.3, mfc="white", mec=colour, mew=1.1)
                 continue
             style = {"fmt": "o", "color": colour, "elinewidth": 1.1, "mec": "white", "mew": 0.5, "ms": 5.6}
@@ -145,7 +150,7 @@ def error_axes(tables, summary, title):
         if np.isfinite(row.ratio):
             _note(panel, f"outside / inside: {row.ratio:.1f} times")
         _accuracy(panel)
-    intervals = _extent(used[used.n_molecules >= ENOUGH])
+    intervals = _extent(used[used.n_resampled >= ENOUGH])
     drawn = np.concatenate([used[MEAN].to_numpy(dtype=float), intervals.ravel()])
     panels[0, 0].set_ylabel(_scale(panels[0, 0], "y", drawn, "Force MAE (meV/Å)"))
     _head(
@@ -157,7 +162,7 @@ def error_axes(tables, summary, title):
     dot = {"color": MUTED, "marker": "o", "lw": 0.9}
     handles = [
         Line2D([], [], mec="white", ms=5.6, label="Mean of a bin, 95 % interval", **dot),
-        Line2D([], [], mfc="white", ms=4.3, label=f"Fewer than {ENOUGH} molecules", **dot),
+        Line2D([], [], mfc="white", ms=4.3, label=f"Fewer than {ENOUGH} {summary['resampled']}", **dot),
         Patch(color=PALE, label="Training structures"),
         _accuracy_handle(),
     ]
@@ -170,9 +175,9 @@ def error_axes(tables, summary, title):
     caption = (
         f"Force MAE of the model “{title}” on {count(summary['n_errors'])} test structures, binned along"
         " one criterion per axis of the shift. Points: mean over the structures of a bin; bars:"
-        f" {INTERVAL}; open: fewer than {ENOUGH} molecules. {sizes}. Grey: density of the"
-        f" {count(summary['n_train'])} training structures. Ratio: mean error of the structures outside over"
-        f" that of those inside the training distribution by this criterion. {ACCURACY}"
+        f" {interval_of(summary['resampled'])}; open: fewer than {ENOUGH} {summary['resampled']}. {sizes}."
+        f" Grey: density of the {count(summary['n_train'])} training structures. Ratio: mean error of the structures"
+        f" outside over that of those inside the training distribution by this criterion. {ACCURACY}"
     )
     return figure, caption
 
@@ -218,7 +223,8 @@ def rank_correlations(tables, summary, title):
     caption = (
         f"Spearman rank correlation between the force MAE of the model “{title}” and every measure of shift"
         " (distance from the training mean where both sides are a shift), best first."
-        f" n = {_span(table.n_structures)} test structures of {_span(table.n_molecules)} molecules; bars: {INTERVAL}."
+        f" n = {_span(table.n_structures)} test structures of {_span(table.n_molecules)}"
+        f" {'molecule' if table.n_molecules.max() == 1 else 'molecules'}; bars: {interval_of(summary['resampled'])}."
     )
     if constant:
         caption += f" Not shown: {constant} that are the same for all structures."
