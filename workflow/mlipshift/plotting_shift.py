@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mlipshift import shifts
-from mlipshift.naming import CRITERIA, GROUPS, count, group, ordered
+from mlipshift.naming import CRITERIA, GROUPS, count, group, listed, ordered
 from mlipshift.plotting import (
     ACCURACY,
     INK,
@@ -60,7 +60,7 @@ SHORT = NAMES | {
     "spectrum_wasserstein_nearest": "Nearest spectrum, Wasserstein",
     "embedding_distance": "Nearest training structure, representation",
 }
-# the criterion that stands for an axis: the first one that the tables have
+# the criterion that stands for an axis: the first one in which the test structures differ
 SHOWN = {
     "features": ("composition_distance", "unseen_element_fraction", "n_atoms"),
     "force_norm": (
@@ -94,8 +94,9 @@ def label(criterion):
 
 
 def chosen(table):
-    """{axis: criterion} that stands for each axis in a table with a column `criterion`."""
-    known = set(table.criterion)
+    """{axis: criterion} that stands for each axis in a table of bins, without axes on which there is one bin alone."""
+    filled = table[table.n_structures > 0].groupby("criterion").size()
+    known = set(filled[filled > 1].index)
     found = {axis: next((c for c in names if c in known), None) for axis, names in SHOWN.items()}
     return {axis: c for axis, c in found.items() if c}
 
@@ -120,7 +121,7 @@ def looks(groups):
 def error_axes(tables, summary, title):
     """Force MAE binned along the three axes over the training density, and the mean inside and outside."""
     bins = tables["bins"]
-    shown = chosen(bins[bins.n_structures > 0])
+    shown = chosen(bins)
     figure, panels = _canvas(
         3.1, 1, len(shown), left=0.62, right=0.3, top=0.78, bottom=0.85, wspace=0.42, sharey=True
     )
@@ -179,6 +180,9 @@ def error_axes(tables, summary, title):
         f" Grey: density of the {count(summary['n_train'])} training structures. Ratio: mean error of the structures"
         f" outside over that of those inside the training distribution by this criterion. {ACCURACY}"
     )
+    same = [AXIS_NAMES[axis] for axis in SHOWN if axis not in shown]
+    if same:
+        caption += f" Not drawn, since all these structures are the same there: {listed(same).lower()}."
     return figure, caption
 
 
@@ -368,10 +372,10 @@ def criteria(tables, sigma):
 def of_model(tables, summary, title):
     """{name: (Figure, caption)} of what the tables of a model allow: without labels, no figure of errors."""
     found = {}
-    if (tables["bins"].n_structures > 0).any():
+    if chosen(tables["bins"]):
         found["fig_error_axes"] = error_axes(tables, summary, title)
-        if tables["ranks"].spearman.notna().any():
-            found["fig_rank_correlations"] = rank_correlations(tables, summary, title)
+    if tables["ranks"].spearman.notna().any():
+        found["fig_rank_correlations"] = rank_correlations(tables, summary, title)
     if len(tables["embedding"]):
         found["fig_embedding"] = embedding_map(tables, summary, title)
     return found
