@@ -252,6 +252,20 @@ def test_the_sweep_has_a_share_for_every_limit():
     assert [c["text"] for c in found["rows"][0]] == ["Number of atoms", "62 / 5.5 / 0 %"]
 
 
+def test_measures_that_are_the_same_for_all_structures_are_named_and_not_drawn():
+    rng = np.random.default_rng(9)
+    table = pd.DataFrame({"id": [f"s{k}" for k in range(60)], "group": ["train"] * 20 + ["ood_new"] * 40})
+    table = table.assign(n_atoms=15.0, window_fraction=rng.uniform(0, 1, 60), composition_distance=0.0)
+    figure, caption = plotting_shift.criteria({"shifts": table}, 1.0)
+    assert [a.get_title(loc="left") for a in figure.axes if a.get_visible()] == ["Eigenvalues in [0.9, 1.1]"]
+    assert "same for all structures: distance of the composition and number of atoms." in caption
+
+    known, values = np.full(20, 15.0), np.full(40, 15.0)
+    measures = {"n_atoms": (known, values), "window_fraction": (rng.uniform(0, 1, 20), rng.uniform(0, 1, 40))}
+    rows = diagnosis.binned(measures, rng.uniform(1, 2, 40), molecules_of(10, 4), **BOOTSTRAP)
+    assert plotting_shift.chosen(pd.DataFrame(rows)) == {"connectivity": "window_fraction"}
+
+
 def test_a_correlation_that_may_be_zero_is_not_called_a_predictor():
     rows = pd.DataFrame([{"criterion": "n_atoms", "spearman": 0.3, "ci_low": -0.1, "ci_high": 0.6}])
     assert reporting_shift.best(rows).startswith("No measure of shift is shown to rise with the error")

@@ -254,6 +254,7 @@ def embedding_map(tables, summary, title):
     labelled = test[test.force_mae_meV_per_A > 0]
     drawn = 2 if len(labelled) else 1
     style = looks(test.group)
+    size = 15 * min(1, max(0.3, 400 / max(len(train), len(test), 1)))
     rows = -(-(len(style) + 1) // 5)
     height = 3.55 + 0.16 * rows
     right = 0.95 if drawn == 2 else 3.2
@@ -261,17 +262,18 @@ def embedding_map(tables, summary, title):
     figure, panels = _canvas(height, 1, drawn, **margins, sharex=True, sharey=True)
     for panel in panels[0]:
         some = _thinned(train)
-        panel.scatter(some.component_1, some.component_2, s=9, color="#C4C4C4", lw=0, zorder=1)
+        panel.scatter(some.component_1, some.component_2, s=0.6 * size, color="#C4C4C4", lw=0, zorder=1)
         panel.set_xlim(_shared(table, "component_1"))
         panel.set_ylim(_shared(table, "component_2"))
         panel.set_xlabel(f"Component 1 ({100 * summary['explained_variance'][0]:.0f} % of the variance)")
     panels[0, 0].set_ylabel(f"Component 2 ({100 * summary['explained_variance'][1]:.0f} %)")
     for key, marks in style.items():
         part = _thinned(test[test.group == key])
-        panels[0, 0].scatter(part.component_1, part.component_2, s=15, zorder=2, **marks)
+        panels[0, 0].scatter(part.component_1, part.component_2, s=size, zorder=2, **marks)
     panels[0, 0].set_title("a  By group" if drawn == 2 else "By group", pad=4)
     if drawn == 2:
-        part = _thinned(labelled).sort_values("force_mae_meV_per_A")
+        # in no order, so that neither large nor small errors lie on top
+        part = _thinned(labelled).sample(frac=1, random_state=0)
         low, high = np.quantile(labelled.force_mae_meV_per_A, [0.02, 0.98])
         points = panels[0, 1].scatter(
             part.component_1,
@@ -279,7 +281,7 @@ def embedding_map(tables, summary, title):
             c=part.force_mae_meV_per_A,
             norm=LogNorm(low, max(high, low * 1.01)),
             cmap="viridis_r",
-            s=15,
+            s=size,
             lw=0.3,
             ec="white",
             zorder=2,
@@ -318,13 +320,14 @@ def embedding_map(tables, summary, title):
 def criteria(tables, sigma):
     """Distribution of every criterion in the training set and in each group."""
     table = tables["shifts"]
-    names = [c for c in shifts.CRITERIA if c in table.columns and table[c].notna().any()]
+    measured = [c for c in shifts.CRITERIA if c in table.columns and table[c].notna().any()]
+    names = [c for c in measured if table[c].nunique() > 1] or measured
     groups = ["train", *(g for g in ordered(table.group, GROUPS) if g != "train")]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     each = 0.3 + 0.145 * len(groups)
     height = 0.75 + rows * each + (rows - 1) * 0.5 + 0.65
-    margins = {"left": 1.5, "right": 0.15, "top": 0.75, "bottom": 0.65, "wspace": 0.22, "hspace": 0.5}
+    margins = {"left": 1.5, "right": 0.15, "top": 0.75, "bottom": 0.65, "wspace": 0.3, "hspace": 0.5}
     figure, panels = _canvas(height, rows, columns, **margins, sharey=True)
     for panel, name in zip(panels.flat, names):
         known = table[table.group == "train"][name].dropna()
@@ -340,7 +343,7 @@ def criteria(tables, sigma):
             panel.plot([first, third], [y, y], color=colour, lw=4, alpha=0.55, solid_capstyle="butt")
             panel.plot(median, y, "o", ms=3.6, color=colour, mec="white", mew=0.4)
         panel.set_title(short(name), pad=4, size=7.2)
-        panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.xaxis.set_major_locator(MaxNLocator(3))
         panel.set_yticks(range(len(groups)), [group(g) for g in reversed(groups)])
         panel.set_ylim(-0.6, len(groups) - 0.4)
         panel.tick_params(axis="y", length=0)
@@ -366,6 +369,9 @@ def criteria(tables, sigma):
         f" (point), middle half (bar), 5 % to 95 % (line). Band: training mean ± {sigma:g} standard deviations."
         f" Colours: axes of the shift. Structures: {numbers}."
     )
+    if len(names) < len(measured):
+        same = listed(short(c).lower() for c in measured if c not in names)
+        caption += f" Not drawn, since they are the same for all structures: {same}."
     return figure, caption
 
 
