@@ -142,8 +142,10 @@ def test_crystals_and_slabs_are_diagnosed(crystals):
     assert len(errors) == 11 and np.allclose(errors.force_mae_meV_per_A, 100, atol=1e-3), "the model got the cell"
     shift = pd.read_csv(folder / "tables/shifts.csv").set_index("group")
     assert shift.unseen_element_fraction["ood_new"].tolist() == [0.25, 1.0]
-    nearest = shift.spectrum_wasserstein_nearest
-    assert nearest["id_test"].max() < 0.05 < nearest["ood_new"].max(), "the slab has another graph"
+    copper, doubled, aluminium = shift.spectrum_wasserstein_nearest["id_test"]
+    alloy, slab = shift.spectrum_wasserstein_nearest["ood_new"]
+    assert max(copper, doubled, alloy) < 1e-9, "the same graph, in any cell and of any elements"
+    assert aluminium < 0.01 < 0.015 < slab, "rattled past the radius here and there; atoms at a surface"
     page = (folder / "diagnosis.html").read_text(encoding="utf-8")
     assert "EMT" in page and page.count("data:image/svg+xml") >= 2
 
