@@ -4,11 +4,15 @@ PYTHON ?= python3
 CORES ?= all
 CONFIG ?=
 MIRROR ?=
+MODELS ?=
 KILLS ?= 50
 VENV := $(CURDIR)/.venv
 RUN := PATH="$(VENV)/bin:$$PATH"
 # the options of profiles/default, without the line that Snakemake prints about a profile
 SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --cores $(CORES)
+
+# settings that have a variable here
+SETTINGS = $(strip $(if $(MIRROR),'retrieve={"mirror":"$(MIRROR)"}') $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce diagnose smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet
@@ -20,8 +24,8 @@ reproduce: check-cores venv-run check-config ## run the whole pipeline and write
 	@$(SNAKEMAKE) $(if $(CONFIG),--configfile "$(CONFIG)")
 	@echo "The report: results/report.html"
 
-diagnose: check-cores venv-run check-config ## measure the shifts alone, for example of config/acac.yaml (CONFIG=, MIRROR=folder or address)
-	@$(SNAKEMAKE) diagnose $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(MIRROR),--config 'retrieve={"mirror":"$(MIRROR)"}')
+diagnose: check-cores venv-run check-config ## measure the shifts, and errors of MODELS="supervised chgnet" (CONFIG=, MIRROR=folder or address)
+	@$(SNAKEMAKE) diagnose $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(SETTINGS),--config $(SETTINGS))
 
 smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/, under a minute
 	@mkdir -p .smoke

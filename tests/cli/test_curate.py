@@ -230,6 +230,17 @@ def test_the_limit_takes_the_first_structures_of_a_group(tmp_path):
     assert list(train.ids) == [a.info["id"] for a in frames[:4]]
 
 
+def test_the_limit_per_file_takes_the_first_structures_of_each(tmp_path):
+    frames = sample("train", 5)
+    store(tmp_path / "id_test.extxyz", [water()])
+    data = settings(tmp_path, max_structures_per_file=2)
+    data["files"]["train"] = [store(tmp_path / f"{k}.extxyz", part) for k, part in enumerate((frames[:3], frames[3:]))]
+    (train, _), _, _ = collect(data)
+    assert list(train.ids) == [frames[k].info["id"] for k in (0, 1, 3, 4)]
+    (train, _), _, _ = collect({**data, "max_structures_per_group": 3})
+    assert list(train.ids) == [frames[k].info["id"] for k in (0, 1, 3)]
+
+
 def test_the_limit_reads_no_more_than_it_needs(tmp_path):
     frames = sample("train", 6)
     first = store(tmp_path / "first.extxyz", frames)

@@ -230,7 +230,7 @@ def test_periodic_structures_can_be_imported_but_not_curated(tmp_path):
     from mlipshift.curate import curate
 
     data = {**DATA, "files": {"train": [str(tmp_path / "x.h5")]}, "checksums": None, "max_structures_per_group": None}
-    with pytest.raises(UserError, match="is periodic, but only isolated molecules are supported"):
+    with pytest.raises(UserError, match="is periodic; set data.periodic to true"):
         list(curate(data, []))
 
 

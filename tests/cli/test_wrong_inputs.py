@@ -1,6 +1,7 @@
 """Wrong inputs where a user meets them: one clear line with what, where and the mend, and no traceback."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -211,3 +212,11 @@ def test_a_crash_shows_one_line_and_leaves_the_traceback_in_the_log(workdir):
     line = curate(workdir)
     assert "KeyError" in line and "the traceback is in logs/curate.log" in line
     assert "Traceback" in Path(workdir / "logs/curate.log").read_text()
+
+
+def test_make_hands_models_and_mirror_to_snakemake_as_settings():
+    words = ["make", "-n", "diagnose", "MODELS=supervised mace_trained", "MIRROR=/a b", "CONFIG=config/acac.yaml"]
+    line = next(line for line in run(words, cwd=ROOT).stdout.splitlines() if "snakemake" in line)
+    given = dict(word.split("=", 1) for word in shlex.split(line)[-2:])
+    assert yaml.safe_load(given["models"]) == {"supervised": {}, "mace_trained": {}}
+    assert yaml.safe_load(given["retrieve"]) == {"mirror": "/a b"}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import molecule
+from ase.build import bulk, graphene, molecule
 from scipy.spatial.transform import Rotation
 
 from mlipshift import adaptation
@@ -55,6 +55,37 @@ def run(python, script, folder, **options):
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")} | limits
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def entry_of(name):
+    entry = Registry(ROOT / "config/models.yaml", ROOT / "workflow/schemas/models.schema.yaml").entry(name)
+    return {key: entry[key] for key in OPERATIVE}
+
+
+def predictions(name, folder, frames, entry, checkpoint):
+    """{id: (energy, forces, embedding)} of frames by a model in its environment."""
+    frames.save(folder / "frames.h5")
+    (folder / "excluded.csv").write_text("set,id,reason\n")
+    run(
+        PLACES[name],
+        "predict_model",
+        folder,
+        model=name,
+        entry=json.dumps(entry),
+        frames="frames.h5",
+        set="test",
+        excluded="excluded.csv",
+        output="p.h5",
+        embedding="e.h5",
+        failures="f.csv",
+        timing="t.json",
+        **checkpoint,
+    )
+    made = Predictions.load(folder / "p.h5", frames)
+    vectors = Embedding.load(folder / "e.h5", frames).embedding
+    assert made.ok.all()
+    forces = np.split(made.forces[0], frames.offsets[1:-1])
+    return dict(zip(frames.ids, zip(made.energy[0], forces, vectors)))
 
 
 @pytest.fixture(scope="module")
@@ -120,34 +151,9 @@ def predicted(request, tmp_path_factory, ethanol):
             positions = ethanol.positions.copy()
             positions[k, k % 3] += sign * STEP
             rows.append(row(f"{k} {sign}", ethanol, positions))
-    frames = Frames.build(rows)
-    frames.save(folder / "frames.h5")
-    (folder / "excluded.csv").write_text("set,id,reason\n")
-    out = {}
-    entry = Registry(ROOT / "config/models.yaml", ROOT / "workflow/schemas/models.schema.yaml").entry(name)
-    entry = {key: entry[key] for key in OPERATIVE}
+    frames, entry = Frames.build(rows), entry_of(name)
     boxes = [entry["box_padding_A"], 15][: 2 if entry["periodic"] == "needed" else 1]
-    for box in boxes:
-        run(
-            python,
-            "predict_model",
-            folder,
-            model=name,
-            entry=json.dumps(entry | {"box_padding_A": box}),
-            frames="frames.h5",
-            set="test",
-            excluded="excluded.csv",
-            output=f"{box}.h5",
-            embedding=f"{box}_e.h5",
-            failures="f.csv",
-            timing="t.json",
-            **checkpoint,
-        )
-        made = Predictions.load(folder / f"{box}.h5", frames)
-        vectors = Embedding.load(folder / f"{box}_e.h5", frames).embedding
-        assert made.ok.all()
-        rows = zip(made.energy[0], made.forces[0].reshape(-1, 9, 3), vectors)
-        out[box] = dict(zip(frames.ids, rows))
+    out = {box: predictions(name, folder, frames, entry | {"box_padding_A": box}, checkpoint) for box in boxes}
     return name, out[boxes[0]], out.get(15), turn, order
 
 
@@ -188,6 +194,25 @@ def test_the_embedding_tells_geometries_apart(predicted):
     vectors = np.array([out[f"{k} 1"][2] for k in STEPPED])
     assert np.isfinite(vectors).all() and vectors.shape[1] >= 16
     assert np.linalg.norm(vectors - out["as it is"][2], axis=1).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_crystals_and_slabs_are_predicted_whatever_their_cell(name, request, tmp_path):
+    if not PLACES[name].exists():
+        pytest.skip(f"{PLACES[name].parents[1].name} is not there; make models")
+    checkpoint = {"checkpoint": request.getfixturevalue("mace_checkpoint")} if name == "mace_trained" else {}
+    # elements of the small MACE
+    diamond, layer = bulk("C", "diamond", a=3.57), graphene(vacuum=None)
+    for atoms in (diamond, layer):
+        atoms.positions[1] += [0.05, -0.03, 0.0]
+    cells = {"one": diamond, "two": diamond * (2, 1, 1), "layer": layer, "two layers": layer * (1, 2, 1)}
+    rows = [row(key, atoms) | {"cell": atoms.cell[:], "pbc": atoms.pbc} for key, atoms in cells.items()]
+    out = predictions(name, tmp_path, Frames.build(rows), entry_of(name), checkpoint)
+    for one, two in (("one", "two"), ("layer", "two layers")):
+        assert out[two][0] == pytest.approx(2 * out[one][0], abs=5e-3), one
+        np.testing.assert_allclose(out[two][1], np.tile(out[one][1], (2, 1)), atol=2e-3, err_msg=one)
+        np.testing.assert_allclose(out[two][2], out[one][2], atol=2e-3, err_msg=one)
+        assert np.abs(out[one][1]).max() > 0.1, "the displaced atom is pulled back"
 
 
 def test_own_models_predict_as_the_prediction_rule_does(own_checkpoint, ethanol, predicted):

@@ -53,8 +53,11 @@ def test_crystals_are_read_and_refused_as_periodic(name, tmp_path):
     atoms.pbc = True
     write(tmp_path / name, atoms)
     (record,) = iterate(tmp_path / name, "train", SETTINGS)
-    with pytest.raises(ValueError, match="is periodic, but only isolated molecules are supported"):
+    with pytest.raises(ValueError, match="is periodic; set data.periodic to true"):
         convert(record, "train", False)
+    row, label = convert(record, "train", False, crystals=True)
+    assert label is None and row["pbc"].all()
+    np.testing.assert_allclose(row["cell"], atoms.cell[:], atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.cif", b"data_x\nloop_\n_atom"), ("POSCAR", b"x\n1.0\n1 0 0\n")])

@@ -179,6 +179,7 @@ def folder(request, tmp_path):
         "model": "m",
         "n_train": 40,
         "n_test": 60,
+        "resampled": "molecules",
         "n_errors": int(np.isfinite(errors).sum()),
         "explained_variance": [0.6, 0.3],
         "missing": ["Something."],
@@ -204,11 +205,65 @@ def test_figures_and_report_say_what_the_tables_allow(folder, tmp_path):
     found = reporting_shift.model("A model", place, place / "none")
     assert found["missing"] == ["Something."]
     if kind == "unlabelled":
-        assert found["sentence"] == "" and found["axes"] is None and found["ranks"] is None
+        assert found["best"] == "" and found["axes"] is None and found["ranks"] is None
     else:
-        assert found["sentence"].startswith("The error rises most clearly with “Distance to the nearest training")
+        assert found["best"].startswith("The error rises most clearly with “Distance to the nearest training")
         assert len(found["ranks"]["rows"]) == len(tables["ranks"])
     assert [row[0]["text"] for row in found["groups"]["rows"]] == ["Training", "In distribution", "Larger molecules"]
+
+
+def test_structures_are_resampled_where_there_is_one_molecule_alone():
+    ids = np.array([f"s{k}" for k in range(40)], dtype=object)
+    several, one = molecules_of(8, 5), np.full(40, "m", dtype=object)
+    assert diagnosis.resampled(several, ids) == ("molecules", several)
+    what, units = diagnosis.resampled(one, ids)
+    assert what == "structures" and "geometries of one molecule" in plotting_shift.interval_of(what)
+    values = np.arange(40.0)
+    errors = values + np.random.default_rng(8).normal(0, 5, 40)
+    side = ({"n_atoms": (values, values)}, errors, one)
+    (alone,), (row,) = (diagnosis.ranks(*side, **BOOTSTRAP, clusters=c) for c in (None, units))
+    assert np.isnan(alone["ci_low"]) and row["ci_low"] < row["spearman"] < row["ci_high"]
+    assert row["n_molecules"] == 1 and row["spearman"] == alone["spearman"]
+    table = pd.DataFrame(diagnosis.binned(*side, **BOOTSTRAP, clusters=units))
+    assert (table.n_molecules == 1).all() and (table.n_resampled == table.n_structures).all()
+    assert table.ci_low_meV_per_A.notna().all()
+
+
+def test_models_stand_side_by_side_with_the_structures_that_each_could_take(folder):
+    kind, place = folder
+    one = reporting_shift.model("One", place, place / "none", ["m: 100 structures, none excluded"])
+    assert one["notes"] == ["100 structures, none excluded"]
+    other = one | {"title": "Other", "errors": one["errors"].drop(index="ood_larger")}
+    found = reporting_shift.side_by_side([one, other])
+    if kind == "unlabelled":
+        assert found is None
+        return
+    assert found["head"] == ["Model", "In distribution", "Larger molecules"], "no column for what has no error"
+    (_, first, second), (_, again, absent) = [[c["text"] for c in row] for row in found["rows"]]
+    assert first == again and first.endswith("(30)") and second.endswith("(30)") and absent == "–"
+
+
+def test_the_sweep_has_a_share_for_every_limit():
+    rows = [("ood_new", "n_atoms", s, f) for s, f in ((0.5, 0.62), (1.0, 0.055), (2.0, 0.0))]
+    columns = ["group", "criterion", "sigma", "fraction_outside"]
+    table = pd.DataFrame([("train", *row[1:]) for row in rows] + rows, columns=columns)
+    found = reporting_shift.sweep_table(table)
+    assert found["head"] == ["Measure", "Held out: new"] and found["sigmas"] == "0.5, 1 and 2"
+    assert [c["text"] for c in found["rows"][0]] == ["Number of atoms", "62 / 5.5 / 0 %"]
+
+
+def test_measures_that_are_the_same_for_all_structures_are_named_and_not_drawn():
+    rng = np.random.default_rng(9)
+    table = pd.DataFrame({"id": [f"s{k}" for k in range(60)], "group": ["train"] * 20 + ["ood_new"] * 40})
+    table = table.assign(n_atoms=15.0, window_fraction=rng.uniform(0, 1, 60), composition_distance=0.0)
+    figure, caption = plotting_shift.criteria({"shifts": table}, 1.0)
+    assert [a.get_title(loc="left") for a in figure.axes if a.get_visible()] == ["Eigenvalues in [0.9, 1.1]"]
+    assert "same for all structures: distance of the composition and number of atoms." in caption
+
+    known, values = np.full(20, 15.0), np.full(40, 15.0)
+    measures = {"n_atoms": (known, values), "window_fraction": (rng.uniform(0, 1, 20), rng.uniform(0, 1, 40))}
+    rows = diagnosis.binned(measures, rng.uniform(1, 2, 40), molecules_of(10, 4), **BOOTSTRAP)
+    assert plotting_shift.chosen(pd.DataFrame(rows)) == {"connectivity": "window_fraction"}
 
 
 def test_a_correlation_that_may_be_zero_is_not_called_a_predictor():

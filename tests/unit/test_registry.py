@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from ase.build import fcc111
 from jsonschema import Draft202012Validator
 
 from mlipshift import families, sources
@@ -173,7 +174,8 @@ def test_the_lines_count_the_excluded_and_warn_of_another_level():
     entry = TAKES | {"periodic": "needed", "level": "PBE"}
     lines = summary("m", entry, ["", "charged", "element S", "charged"], "wB97M-D3(BJ)/def2-SVP")
     assert lines == [
-        "m: 4 structures, 3 excluded (2 charged; 1 element S); molecules are put into a box with 10 Å of vacuum",
+        "m: 4 structures, 3 excluded (2 charged; 1 element S); molecules and slabs get 10 Å of vacuum along open"
+        " directions",
         "m: warning: it learned PBE, the labels are wB97M-D3(BJ)/def2-SVP; errors contain the difference",
     ]
     assert summary("m", TAKES, [""], "PBE") == ["m: 1 structures, none excluded"]
@@ -189,6 +191,18 @@ def test_a_molecule_in_a_box_keeps_its_shape_and_its_distance_to_its_images():
     assert inside.pbc.all()
     crystal = families.Structure.of(Frames.build([row("a", cell=9 * np.eye(3), pbc=[1, 1, 1])]), 0)
     assert crystal.in_box(10.0) is crystal
+
+
+@pytest.mark.parametrize("vacuum", [0.0, 3.0])
+def test_a_slab_gets_its_vacuum_along_its_normal_alone(vacuum):
+    atoms = fcc111("Cu", (2, 2, 3), vacuum=vacuum or None)
+    slab = families.Structure(atoms.numbers, atoms.positions, 0, 1, atoms.cell[:], atoms.pbc)
+    inside = slab.in_box(10.0)
+    np.testing.assert_allclose(inside.positions - inside.positions[0], slab.positions - slab.positions[0], atol=1e-12)
+    np.testing.assert_array_equal(inside.cell[:2], slab.cell[:2])
+    height = np.ptp(atoms.positions[:, 2])
+    np.testing.assert_allclose(inside.cell[2], [0, 0, height + 10.0], atol=1e-9)
+    assert inside.positions[:, 2].min() == pytest.approx(5.0) and inside.pbc.all()
 
 
 # embeddings

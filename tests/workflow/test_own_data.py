@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 from ase import Atoms
-from ase.build import molecule
+from ase.build import bulk, fcc111, molecule
+from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
@@ -97,6 +98,72 @@ def test_a_run_without_any_label_says_what_is_missing(labelled, tmp_path):
         both = [table(d, "tables/shifts.csv")[name] for d in (directory, labelled)]
         assert np.allclose(*both, equal_nan=True), name
     assert table(directory, "diagnosis/emt/groups.csv").mean_meV_per_A.isna().all()
+
+
+@pytest.fixture(scope="module")
+def crystals(tmp_path_factory):
+    """(directory, configuration) of metals: training on fcc cells, test on rattled ones, an alloy and a slab."""
+    directory = copy_repository(tmp_path_factory.mktemp("crystals") / "clone")
+    rng = np.random.default_rng(3)
+
+    def labelled_by_emt(made):
+        for atoms in made:
+            atoms.positions += rng.normal(0, 0.05, atoms.positions.shape)
+            atoms.calc = EMT()
+            energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+            # forces that EMT misses by a known amount
+            atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces + 0.1)
+        return made
+
+    cubic = lambda name: [bulk(name, cubic=True) * (1, 1, k) for k in (1, 2)]
+    alloy = bulk("Cu", cubic=True)
+    alloy.symbols[0] = "Au"
+    write(directory / "train.traj", labelled_by_emt([*cubic("Cu"), *cubic("Al"), *cubic("Ni")]))
+    write(directory / "test.traj", labelled_by_emt([*cubic("Cu"), bulk("Al") * (2, 2, 2)]))
+    write(directory / "new.traj", labelled_by_emt([alloy, fcc111("Pt", (1, 1, 3), vacuum=5.0)]))
+    files = {"train": ["train.traj"], "id_test": ["test.traj"], "ood_new": ["new.traj"]}
+    emt = {"title": "EMT", "family": "ase", "calculator": "ase.calculators.emt:EMT", "environment": "xtb"}
+    settings = {
+        "run": "metals",
+        "data": {"files": files, "periodic": True},
+        "shifts": {"labels": ["reference"]},
+        "spectra": {"variant": "robust"},
+        "models": {"emt": emt},
+    }
+    (directory / "metals.yaml").write_text(yaml.safe_dump(settings))
+    return directory, settings
+
+
+def test_crystals_and_slabs_are_diagnosed(crystals):
+    directory, _ = crystals
+    snakemake(directory, "diagnose", "--configfile", "metals.yaml")
+    folder = directory / "results/metals"
+    errors = pd.read_csv(folder / "diagnosis/emt/errors.csv")
+    assert len(errors) == 11 and np.allclose(errors.force_mae_meV_per_A, 100, atol=1e-3), "the model got the cell"
+    shift = pd.read_csv(folder / "tables/shifts.csv").set_index("group")
+    assert shift.unseen_element_fraction["ood_new"].tolist() == [0.25, 1.0]
+    copper, doubled, aluminium = shift.spectrum_wasserstein_nearest["id_test"]
+    alloy, slab = shift.spectrum_wasserstein_nearest["ood_new"]
+    assert max(copper, doubled, alloy) < 1e-9, "the same graph, in any cell and of any elements"
+    assert aluminium < 0.01 < 0.015 < slab, "rattled past the radius here and there; atoms at a surface"
+    page = (folder / "diagnosis.html").read_text(encoding="utf-8")
+    assert "EMT" in page and page.count("data:image/svg+xml") >= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "target", "part"),
+    [
+        ({"data": {"periodic": False}}, "diagnose", "is periodic; set data.periodic to true"),
+        ({"shifts": {"labels": ["prior", "reference"]}}, "diagnose", "leave `prior` out of shifts.labels"),
+        ({}, "results/metals/models/supervised/seed0/weights.pt", "takes molecules only; name other models"),
+    ],
+)
+def test_what_cannot_take_crystals_says_so_in_one_line(crystals, change, target, part):
+    directory, settings = crystals
+    merged = {k: {**v, **change.get(k, {})} if isinstance(v, dict) else v for k, v in settings.items()}
+    (directory / "changed.yaml").write_text(yaml.safe_dump(merged))
+    done = snakemake(directory, target, "--configfile", "changed.yaml", check=False)
+    assert done.returncode != 0 and part in done.stderr and "Traceback" not in done.stderr
 
 
 def test_training_needs_labels_where_a_diagnosis_does_not(tmp_path):

@@ -3,14 +3,15 @@
 import functools
 import http.server
 import json
-import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from clone import ROOT, copy_repository, snakemake
+from mlipshift.frames import Frames
 
 MIRROR = ROOT.parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(not MIRROR.is_dir(), reason="no copies of the public files beside the repository")
@@ -52,6 +53,11 @@ def test_acetylacetone_from_a_server(address, tmp_path):
     assert outside["ood_600k"] > 0.7 and outside["id_test"] < 0.45
     assert table["fraction_outside"]["unseen_element_fraction"].max() == 0
 
+    # the level of theory of the labels, against which that of a model is judged
+    lines = "results/acac/models/external/chgnet/capability.txt"
+    snakemake(directory, lines, "--configfile", "config/acac.yaml", *with_mirror(address))
+    assert "it learned PBE(+U), VASP, periodic, the labels are PBE/def2-SVP;" in (directory / lines).read_text()
+
     # another mirror is no reason to download again
     again = snakemake(directory, "-n", "retrieve", "--configfile", "config/acac.yaml", *with_mirror(MIRROR))
     assert "Nothing to be done" in again.stdout + again.stderr
@@ -64,7 +70,9 @@ def test_revised_md17_from_a_folder(tmp_path):
     assert len(downloaded(directory, "rmd17-npz")) == 8
     for path in (directory / "data/rmd17-npz").rglob("*.npz"):
         assert path.read_bytes() == (MIRROR / "rmd17-npz" / path.name).read_bytes()
-    assert os.path.getsize(directory / store) > 1_000_000
+    frames = Frames.load(directory / store)
+    # 200 of each file, and so of each molecule
+    assert sorted(np.unique(frames.molecule, return_counts=True)[1]) == [200] * 3
 
 
 def test_a_damaged_mirror_is_refused(tmp_path):

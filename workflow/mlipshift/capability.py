@@ -59,7 +59,7 @@ def summary(name, entry, found, level):
     else:
         line += "none excluded"
     if entry["periodic"] == "needed":
-        line += f"; molecules are put into a box with {entry['box_padding_A']:g} Å of vacuum"
+        line += f"; molecules and slabs get {entry['box_padding_A']:g} Å of vacuum along open directions"
     if entry["level"] is None or _plain(entry["level"]) == _plain(level):
         return [line]
     warning = f"{name}: warning: it learned {entry['level']}, the labels are {level}; errors contain the difference"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import covalent_radii
 
+from mlipshift import periodic
 from mlipshift.cli import log
 from mlipshift.errors import UserError
 from mlipshift.priors import MAX_ELEMENT, MIN_DISTANCE, check_spin
@@ -70,21 +71,22 @@ class Ids:
             raise UserError(f"{place}: id {name!r} was already used in {first}; give unique ids") from None
 
 
-def convert(record, group, needs_labels):
+def convert(record, group, needs_labels, crystals=False):
     """(row for Frames.build, (energy eV, forces [n, 3] eV/Å) or None) of a record.
 
-    Raises ValueError with the reason when the structure cannot be used. A structure without labels is an
-    error only where they are needed; half a label always is.
+    crystals: whether periodic structures are taken. Raises ValueError with the reason when the structure cannot be
+    used. A structure without labels is an error only where they are needed; half a label always is.
     """
     row = row_of(record, group)
     numbers = record.numbers
+    if np.any(record.pbc):
+        _check_periodic(record, crystals)
+        return row, label_of(record, needs_labels)
     outside = [z for z in numbers if not 1 <= z <= MAX_ELEMENT]
     if outside:
         raise ValueError(
             f"element {symbol(outside[0])} (Z = {outside[0]}) is outside GFN-xTB, which covers Z = 1 to {MAX_ELEMENT}"
         )
-    if np.any(record.pbc):
-        raise ValueError('is periodic, but only isolated molecules are supported (pbc="F F F")')
     _check_overlap(numbers, record.positions)
     check_spin(numbers, row["charge"], row["multiplicity"])
     return row, label_of(record, needs_labels)
@@ -96,16 +98,42 @@ def _check_overlap(numbers, positions):
     close = np.argwhere((scaled < MIN_SCALED_DISTANCE) | (distance < MIN_DISTANCE))
     if len(close):
         i, j = close[0]
-        pair = f"{i} ({symbol(numbers[i])}) and {j} ({symbol(numbers[j])})"
-        raise ValueError(f"atoms {pair} lie on top of each other, {distance[i, j]:.3f} Å apart")
+        _overlap(numbers, i, j, distance[i, j])
+
+
+def _overlap(numbers, i, j, distance):
+    """Raise ValueError for atoms i and j, or an image of j, that lie on top of each other."""
+    pair = f"{i} ({symbol(numbers[i])}) and {j} ({symbol(numbers[j])})"
+    raise ValueError(f"atoms {pair} lie on top of each other, {distance:.3f} Å apart")
+
+
+def _check_periodic(record, wanted):
+    """What holds for crystals and slabs: they were asked for, have a cell, and no atom lies on an image of another."""
+    numbers, pbc = record.numbers, np.asarray(record.pbc)
+    if not wanted:
+        raise ValueError(
+            "is periodic; set data.periodic to true for a diagnosis of crystals and slabs, or give it as a molecule"
+            ' (pbc="F F F")'
+        )
+    if (numbers < 1).any():
+        raise ValueError("has an atom without an element")
+    if np.linalg.matrix_rank(record.cell[pbc], tol=0.1) < pbc.sum():
+        raise ValueError("is periodic along cell vectors that are shorter than 0.1 Å or in one plane")
+    radii = covalent_radii[numbers]
+    reach = max(2 * MIN_SCALED_DISTANCE * radii.max(), MIN_DISTANCE)
+    i, j, _, distance = periodic.edges(record.positions, record.cell, pbc, reach)
+    close = (distance < MIN_SCALED_DISTANCE * (radii[i] + radii[j])) | (distance < MIN_DISTANCE)
+    if close.any():
+        k = np.flatnonzero(close)[0]
+        _overlap(numbers, i[k], j[k], distance[k])
 
 
 def curate(settings, failures):
     """Yield (row for Frames.build, (energy, forces) or None) of all groups of the configuration section `data`.
 
     The row says the group. failures: list that gets a row for every structure that cannot be used. One structure is
-    in memory at a time, beside SAMPLE ones of a file for its units; files beyond max_structures_per_group are not
-    opened. Raises UserError for what the user must mend.
+    in memory at a time, beside SAMPLE ones of a file for its units; of a file no more is read than its limit, and files
+    beyond max_structures_per_group are not opened. Raises UserError for what the user must mend.
     """
     for group, paths in settings["files"].items():
         for path in paths:
@@ -120,11 +148,12 @@ def curate(settings, failures):
         for path in paths:
             if left == 0:
                 break
-            read = 0
-            for record in checked(path, islice(iterate(path, group, settings), left), settings):
+            read, limits = 0, (left, settings.get("max_structures_per_file"))
+            limit = min((n for n in limits if n is not None), default=None)
+            for record in checked(path, islice(iterate(path, group, settings), limit), settings):
                 read += 1
                 try:
-                    row, label = convert(record, group, group in needed)
+                    row, label = convert(record, group, group in needed, settings.get("periodic", False))
                 except ValueError as error:
                     record_failure(record, error, settings, failures, "curate")
                     continue

@@ -2,7 +2,7 @@
 
 Pure functions from arrays to the rows of tables. A structure without a reference label or without a prediction has
 an error of NaN and counts where none is needed. Errors are force MAEs per structure in meV/Å; intervals are 95 %
-bootstrap intervals over molecules.
+bootstrap intervals over molecules, over structures where there is one molecule alone (`resampled`).
 """
 
 import numpy as np
@@ -26,6 +26,15 @@ def kind_of(criterion):
     return (CRITERIA | OWN)[criterion][:2]
 
 
+def resampled(molecules, ids):
+    """(what the intervals resample, "molecules" or "structures"; names of that [S]) for S structures.
+
+    Geometries of one molecule are not independent, and an interval over them is too narrow; but the only one there is
+    where all are of one molecule.
+    """
+    return ("molecules", molecules) if len(set(molecules)) > 1 else ("structures", ids)
+
+
 def errors_of(predictions, reference):
     """Force MAE [S] (meV/Å) at the last recorded step, NaN without a label or a prediction.
 
@@ -42,15 +51,15 @@ def deviation(known, values, side):
     return values if side == "upper" else np.abs(values - np.nanmean(known))
 
 
-def spearman(values, errors, molecules, resamples, seed, level=0.95):
+def spearman(values, errors, clusters, resamples, seed, level=0.95):
     """(coefficient, low, high) of Spearman's rank correlation of values [S] and errors [S], all finite.
 
-    Ties have the mean of their ranks. The interval resamples molecules [S]; it is NaN for a single molecule, and all
-    is NaN where either side is constant.
+    Ties have the mean of their ranks. The interval resamples clusters [S]; it is NaN for a single one, and all is NaN
+    where either side is constant.
     """
     codes = [np.unique(v, return_inverse=True)[1] for v in (values, errors)]
     whole = np.ones(len(values))
-    bootstrap = Bootstrap(molecules, resamples, seed)
+    bootstrap = Bootstrap(clusters, resamples, seed)
     if bootstrap.clusters < 2:
         return _rank_correlation(*codes, whole), np.nan, np.nan
     found = np.array([_rank_correlation(*codes, counts[bootstrap.owner]) for counts in bootstrap.weights])
@@ -77,11 +86,13 @@ def _ranks(codes, weights):
     return (np.cumsum(mass) - mass / 2)[codes]
 
 
-def ranks(measures, errors, molecules, resamples, seed):
+def ranks(measures, errors, molecules, resamples, seed, clusters=None):
     """Rows of the rank correlation of the error with every criterion, the best predictor of it first.
 
-    measures: {criterion: (training values [T], test values [S])}; errors, molecules [S].
+    measures: {criterion: (training values [T], test values [S])}; errors, molecules [S]; clusters [S]: what the
+    intervals resample, the molecules if not given.
     """
+    clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
         axis, side = kind_of(name)
@@ -91,25 +102,26 @@ def ranks(measures, errors, molecules, resamples, seed):
         row |= {"n_structures": int(use.sum()), "n_molecules": len(set(molecules[use]))}
         found = (np.nan,) * 3
         if use.sum() > 1:
-            found = spearman(distance[use], errors[use], molecules[use], resamples, seed)
+            found = spearman(distance[use], errors[use], clusters[use], resamples, seed)
         rows.append(row | dict(zip(("spearman", "ci_low", "ci_high"), found)))
     # constant criteria last
     return sorted(rows, key=lambda row: -np.nan_to_num(row["spearman"], nan=-2))
 
 
-def _error_cells(errors, molecules, resamples, seed):
+def _error_cells(errors, clusters, resamples, seed):
     """Mean and interval of errors [S] that are all finite."""
     if not len(errors):
         return dict.fromkeys(("mean_meV_per_A", *INTERVAL), np.nan)
-    interval = Bootstrap(molecules, resamples, seed).mean_interval(errors)
+    interval = Bootstrap(clusters, resamples, seed).mean_interval(errors)
     return {"mean_meV_per_A": errors.mean(), **dict(zip(INTERVAL, interval))}
 
 
-def in_and_out(measures, errors, molecules, sigma, resamples, seed):
+def in_and_out(measures, errors, molecules, sigma, resamples, seed, clusters=None):
     """Rows of the error inside and outside the training distribution, judged by every criterion in turn.
 
     Arguments as in `ranks`; outside is beyond `sigma` training standard deviations (shifts.outside).
     """
+    clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
         axis, side = kind_of(name)
@@ -118,7 +130,7 @@ def in_and_out(measures, errors, molecules, sigma, resamples, seed):
         row = {"axis": axis, "criterion": name}
         for part, chosen in (("inside", use & ~away), ("outside", use & away)):
             row[f"n_{part}"] = int(chosen.sum())
-            cells = _error_cells(errors[chosen], molecules[chosen], resamples, seed)
+            cells = _error_cells(errors[chosen], clusters[chosen], resamples, seed)
             row |= {f"{part}_{key}": value for key, value in cells.items()}
         rows.append(row | {"ratio": row["outside_mean_meV_per_A"] / row["inside_mean_meV_per_A"]})
     return rows
@@ -143,11 +155,12 @@ def edges_of(values):
     return edges
 
 
-def binned(measures, errors, molecules, resamples, seed):
+def binned(measures, errors, molecules, resamples, seed, clusters=None):
     """Rows of the error binned along every criterion, with the density of the training structures.
 
     Arguments as in `ranks`. training_density integrates to one over the training structures with a finite value.
     """
+    clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
         axis, _ = kind_of(name)
@@ -171,18 +184,20 @@ def binned(measures, errors, molecules, resamples, seed):
                     "n_test": int(here.sum()),
                     "n_structures": int(use.sum()),
                     "n_molecules": len(set(molecules[use])),
-                    **_error_cells(errors[use], molecules[use], resamples, seed),
+                    "n_resampled": len(set(clusters[use])),
+                    **_error_cells(errors[use], clusters[use], resamples, seed),
                 }
             )
     return rows
 
 
-def by_group(groups, molecules, fraction, known, errors, sigma, resamples, seed):
+def by_group(groups, molecules, fraction, known, errors, sigma, resamples, seed, clusters=None):
     """Rows per dataset: eigenvalues in [0.9, 1.1], and the error where there is one.
 
     groups, molecules, fraction (of the eigenvalues), errors [S] of training and test structures together; known [T]
-    fraction of the training structures.
+    fraction of the training structures; clusters as in `ranks`.
     """
+    clusters = molecules if clusters is None else clusters
     rows = []
     for group in dict.fromkeys(groups):
         chosen = groups == group
@@ -196,7 +211,7 @@ def by_group(groups, molecules, fraction, known, errors, sigma, resamples, seed)
                 "window_fraction_standard_deviation": fraction[chosen].std(),
                 "window_fraction_outside": outside(known, fraction[chosen], "both", sigma).mean(),
                 "n_errors": int(use.sum()),
-                **_error_cells(errors[use], molecules[use], resamples, seed),
+                **_error_cells(errors[use], clusters[use], resamples, seed),
                 "median_meV_per_A": np.median(errors[use]) if use.any() else np.nan,
             }
         )

@@ -74,6 +74,14 @@ class Frames:
             offsets=offsets_of(self.sizes[index]),
         )
 
+    def molecules_only(self, what):
+        """These frames; UserError if one is periodic, with `what`: words on what cannot take it and how to mend it."""
+        count = int(self.pbc.any(axis=1).sum())
+        if count:
+            first = self.ids[np.flatnonzero(self.pbc.any(axis=1))[0]]
+            raise UserError(f"{count} structures are periodic, {first} for one, and {what}")
+        return self
+
     def of_kind(self, prefix):
         """Boolean [S]: structures of the groups whose name starts with `prefix`, such as "ood_"."""
         return np.char.startswith(self.group.astype(str), prefix)

@@ -63,6 +63,9 @@ GROUPS = {
     "ood_all": "All held-out shifts",
 }
 
+# groups of the user's own, by the beginning of their key
+KINDS = {"id": "In distribution", "val": "Validation", "ood": "Held out"}
+
 
 def method(key):
     """Display name of a method; an unknown key is its own name."""
@@ -70,8 +73,9 @@ def method(key):
 
 
 def group(key):
-    """Display name of a group of structures; an unknown key is its own name."""
-    return GROUPS.get(key, key)
+    """Display name of a group of structures; that of a group of the user's own comes from its key."""
+    kind, _, name = key.partition("_")
+    return GROUPS.get(key) or (f"{KINDS[kind]}: {name.replace('_', ' ')}" if name and kind in KINDS else key)
 
 
 def ordered(keys, names):

@@ -10,11 +10,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mlipshift import shifts
-from mlipshift.naming import CRITERIA, GROUPS, count, group, ordered
+from mlipshift.naming import CRITERIA, GROUPS, count, group, listed, ordered
 from mlipshift.plotting import (
     ACCURACY,
     INK,
-    INTERVAL,
     MEAN,
     MUTED,
     PALE,
@@ -61,7 +60,7 @@ SHORT = NAMES | {
     "spectrum_wasserstein_nearest": "Nearest spectrum, Wasserstein",
     "embedding_distance": "Nearest training structure, representation",
 }
-# the criterion that stands for an axis: the first one that the tables have
+# the criterion that stands for an axis: the first one in which the test structures differ
 SHOWN = {
     "features": ("composition_distance", "unseen_element_fraction", "n_atoms"),
     "force_norm": (
@@ -74,7 +73,13 @@ SHOWN = {
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
 MOST = 5000  # points of a map per set; beyond it every n-th structure is drawn
-ENOUGH = 5  # molecules of a bin, below which an interval of resampled molecules is not drawn
+ENOUGH = 5  # molecules of a bin (structures, where all are of one), below which no interval of resampled ones is drawn
+
+
+def interval_of(resampled):
+    """What the intervals of a diagnosis are; resampled: "molecules", or "structures" of one molecule alone."""
+    text = f"95 % bootstrap interval over {resampled}"
+    return text if resampled == "molecules" else f"{text}, too narrow since all are geometries of one molecule"
 
 
 def short(criterion):
@@ -89,8 +94,9 @@ def label(criterion):
 
 
 def chosen(table):
-    """{axis: criterion} that stands for each axis in a table with a column `criterion`."""
-    known = set(table.criterion)
+    """{axis: criterion} that stands for each axis in a table of bins, without axes on which there is one bin alone."""
+    filled = table[table.n_structures > 0].groupby("criterion").size()
+    known = set(filled[filled > 1].index)
     found = {axis: next((c for c in names if c in known), None) for axis, names in SHOWN.items()}
     return {axis: c for axis, c in found.items() if c}
 
@@ -115,7 +121,7 @@ def looks(groups):
 def error_axes(tables, summary, title):
     """Force MAE binned along the three axes over the training density, and the mean inside and outside."""
     bins = tables["bins"]
-    shown = chosen(bins[bins.n_structures > 0])
+    shown = chosen(bins)
     figure, panels = _canvas(
         3.1, 1, len(shown), left=0.62, right=0.3, top=0.78, bottom=0.85, wspace=0.42, sharey=True
     )
@@ -130,7 +136,7 @@ def error_axes(tables, summary, title):
         centre = (points.bin_left + points.bin_right) / 2
         panel.plot(centre, points[MEAN], color=colour, lw=0.9, alpha=0.55)
         for at, row in zip(centre, points.to_dict("records")):
-            if row["n_molecules"] < ENOUGH:
+            if row["n_resampled"] < ENOUGH:
                 panel.plot(at, row[MEAN], "o", ms=4.3, mfc="white", mec=colour, mew=1.1)
                 continue
             style = {"fmt": "o", "color": colour, "elinewidth": 1.1, "mec": "white", "mew": 0.5, "ms": 5.6}
@@ -145,7 +151,7 @@ def error_axes(tables, summary, title):
         if np.isfinite(row.ratio):
             _note(panel, f"outside / inside: {row.ratio:.1f} times")
         _accuracy(panel)
-    intervals = _extent(used[used.n_molecules >= ENOUGH])
+    intervals = _extent(used[used.n_resampled >= ENOUGH])
     drawn = np.concatenate([used[MEAN].to_numpy(dtype=float), intervals.ravel()])
     panels[0, 0].set_ylabel(_scale(panels[0, 0], "y", drawn, "Force MAE (meV/Å)"))
     _head(
@@ -157,7 +163,7 @@ def error_axes(tables, summary, title):
     dot = {"color": MUTED, "marker": "o", "lw": 0.9}
     handles = [
         Line2D([], [], mec="white", ms=5.6, label="Mean of a bin, 95 % interval", **dot),
-        Line2D([], [], mfc="white", ms=4.3, label=f"Fewer than {ENOUGH} molecules", **dot),
+        Line2D([], [], mfc="white", ms=4.3, label=f"Fewer than {ENOUGH} {summary['resampled']}", **dot),
         Patch(color=PALE, label="Training structures"),
         _accuracy_handle(),
     ]
@@ -170,10 +176,13 @@ def error_axes(tables, summary, title):
     caption = (
         f"Force MAE of the model “{title}” on {count(summary['n_errors'])} test structures, binned along"
         " one criterion per axis of the shift. Points: mean over the structures of a bin; bars:"
-        f" {INTERVAL}; open: fewer than {ENOUGH} molecules. {sizes}. Grey: density of the"
-        f" {count(summary['n_train'])} training structures. Ratio: mean error of the structures outside over"
-        f" that of those inside the training distribution by this criterion. {ACCURACY}"
+        f" {interval_of(summary['resampled'])}; open: fewer than {ENOUGH} {summary['resampled']}. {sizes}."
+        f" Grey: density of the {count(summary['n_train'])} training structures. Ratio: mean error of the structures"
+        f" outside over that of those inside the training distribution by this criterion. {ACCURACY}"
     )
+    same = [AXIS_NAMES[axis] for axis in SHOWN if axis not in shown]
+    if same:
+        caption += f" Not drawn, since all these structures are the same there: {listed(same).lower()}."
     return figure, caption
 
 
@@ -218,7 +227,8 @@ def rank_correlations(tables, summary, title):
     caption = (
         f"Spearman rank correlation between the force MAE of the model “{title}” and every measure of shift"
         " (distance from the training mean where both sides are a shift), best first."
-        f" n = {_span(table.n_structures)} test structures of {_span(table.n_molecules)} molecules; bars: {INTERVAL}."
+        f" n = {_span(table.n_structures)} test structures of {_span(table.n_molecules)}"
+        f" {'molecule' if table.n_molecules.max() == 1 else 'molecules'}; bars: {interval_of(summary['resampled'])}."
     )
     if constant:
         caption += f" Not shown: {constant} that are the same for all structures."
@@ -244,6 +254,7 @@ def embedding_map(tables, summary, title):
     labelled = test[test.force_mae_meV_per_A > 0]
     drawn = 2 if len(labelled) else 1
     style = looks(test.group)
+    size = 15 * min(1, max(0.3, 400 / max(len(train), len(test), 1)))
     rows = -(-(len(style) + 1) // 5)
     height = 3.55 + 0.16 * rows
     right = 0.95 if drawn == 2 else 3.2
@@ -251,17 +262,18 @@ def embedding_map(tables, summary, title):
     figure, panels = _canvas(height, 1, drawn, **margins, sharex=True, sharey=True)
     for panel in panels[0]:
         some = _thinned(train)
-        panel.scatter(some.component_1, some.component_2, s=9, color="#C4C4C4", lw=0, zorder=1)
+        panel.scatter(some.component_1, some.component_2, s=0.6 * size, color="#C4C4C4", lw=0, zorder=1)
         panel.set_xlim(_shared(table, "component_1"))
         panel.set_ylim(_shared(table, "component_2"))
         panel.set_xlabel(f"Component 1 ({100 * summary['explained_variance'][0]:.0f} % of the variance)")
     panels[0, 0].set_ylabel(f"Component 2 ({100 * summary['explained_variance'][1]:.0f} %)")
     for key, marks in style.items():
         part = _thinned(test[test.group == key])
-        panels[0, 0].scatter(part.component_1, part.component_2, s=15, zorder=2, **marks)
+        panels[0, 0].scatter(part.component_1, part.component_2, s=size, zorder=2, **marks)
     panels[0, 0].set_title("a  By group" if drawn == 2 else "By group", pad=4)
     if drawn == 2:
-        part = _thinned(labelled).sort_values("force_mae_meV_per_A")
+        # in no order, so that neither large nor small errors lie on top
+        part = _thinned(labelled).sample(frac=1, random_state=0)
         low, high = np.quantile(labelled.force_mae_meV_per_A, [0.02, 0.98])
         points = panels[0, 1].scatter(
             part.component_1,
@@ -269,7 +281,7 @@ def embedding_map(tables, summary, title):
             c=part.force_mae_meV_per_A,
             norm=LogNorm(low, max(high, low * 1.01)),
             cmap="viridis_r",
-            s=15,
+            s=size,
             lw=0.3,
             ec="white",
             zorder=2,
@@ -308,13 +320,14 @@ def embedding_map(tables, summary, title):
 def criteria(tables, sigma):
     """Distribution of every criterion in the training set and in each group."""
     table = tables["shifts"]
-    names = [c for c in shifts.CRITERIA if c in table.columns and table[c].notna().any()]
+    measured = [c for c in shifts.CRITERIA if c in table.columns and table[c].notna().any()]
+    names = [c for c in measured if table[c].nunique() > 1] or measured
     groups = ["train", *(g for g in ordered(table.group, GROUPS) if g != "train")]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     each = 0.3 + 0.145 * len(groups)
     height = 0.75 + rows * each + (rows - 1) * 0.5 + 0.65
-    margins = {"left": 1.5, "right": 0.15, "top": 0.75, "bottom": 0.65, "wspace": 0.22, "hspace": 0.5}
+    margins = {"left": 1.5, "right": 0.15, "top": 0.75, "bottom": 0.65, "wspace": 0.3, "hspace": 0.5}
     figure, panels = _canvas(height, rows, columns, **margins, sharey=True)
     for panel, name in zip(panels.flat, names):
         known = table[table.group == "train"][name].dropna()
@@ -330,7 +343,7 @@ def criteria(tables, sigma):
             panel.plot([first, third], [y, y], color=colour, lw=4, alpha=0.55, solid_capstyle="butt")
             panel.plot(median, y, "o", ms=3.6, color=colour, mec="white", mew=0.4)
         panel.set_title(short(name), pad=4, size=7.2)
-        panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.xaxis.set_major_locator(MaxNLocator(3))
         panel.set_yticks(range(len(groups)), [group(g) for g in reversed(groups)])
         panel.set_ylim(-0.6, len(groups) - 0.4)
         panel.tick_params(axis="y", length=0)
@@ -356,16 +369,19 @@ def criteria(tables, sigma):
         f" (point), middle half (bar), 5 % to 95 % (line). Band: training mean ± {sigma:g} standard deviations."
         f" Colours: axes of the shift. Structures: {numbers}."
     )
+    if len(names) < len(measured):
+        same = listed(short(c).lower() for c in measured if c not in names)
+        caption += f" Not drawn, since they are the same for all structures: {same}."
     return figure, caption
 
 
 def of_model(tables, summary, title):
     """{name: (Figure, caption)} of what the tables of a model allow: without labels, no figure of errors."""
     found = {}
-    if (tables["bins"].n_structures > 0).any():
+    if chosen(tables["bins"]):
         found["fig_error_axes"] = error_axes(tables, summary, title)
-        if tables["ranks"].spearman.notna().any():
-            found["fig_rank_correlations"] = rank_correlations(tables, summary, title)
+    if tables["ranks"].spearman.notna().any():
+        found["fig_rank_correlations"] = rank_correlations(tables, summary, title)
     if len(tables["embedding"]):
         found["fig_embedding"] = embedding_map(tables, summary, title)
     return found

@@ -25,6 +25,12 @@ MIN_DISTANCE = 0.3  # Å; below it tblite returns an energy of millions of eV wi
 MAX_FORCE = 1e3  # eV/Å
 MAX_NET_FORCE = 1e-3  # eV/Å
 
+# why periodic structures get no labels, and what to do
+MOLECULES_ONLY = (
+    "prior labels are for molecules; leave `prior` out of shifts.labels for a diagnosis without, or take them out of"
+    " data.files"
+)
+
 STRIPE = 32, 256  # structures that are labelled between two checkpoints: a checkpoint costs as much as five of them
 STRIPES = 12  # per shard, where there are enough structures, so that shards take equally long
 

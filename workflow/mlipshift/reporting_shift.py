@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 
-from mlipshift.naming import CRITERIA, GROUPS, count, group, ordered
-from mlipshift.plotting import INTERVAL
-from mlipshift.plotting_shift import AXIS_NAMES, label, short
+from mlipshift.naming import CRITERIA, GROUPS, count, group, listed, ordered
+from mlipshift.plotting_shift import AXIS_NAMES, interval_of, label, short
 from mlipshift.reporting import bracket, cell, embedded, number, page, share
 from mlipshift.statistics import CHEMICAL_ACCURACY
 from mlipshift.tables import read_table
@@ -20,8 +19,8 @@ def drawn(folder):
     return [embedded(path) for path in (folder / f"{name}.svg" for name in FIGURES) if path.exists()]
 
 
-def model(title, tables, figures):
-    """What the page says of one model, from the folders of its tables and figures."""
+def model(title, tables, figures, lines=()):
+    """What the page says of one model, from the folders of its tables and figures and the lines of its capability."""
     read = {name: read_table(tables / f"{name}.csv") for name in TABLES}
     summary = json.loads((tables / "diagnosis.json").read_text(encoding="utf-8"))
     labelled = bool(summary["n_errors"])
@@ -29,7 +28,10 @@ def model(title, tables, figures):
         "name": summary["model"],
         "title": title,
         "missing": summary["missing"],
-        "sentence": best(read["ranks"]) if labelled else "",
+        "notes": [line.removeprefix(f"{summary['model']}: ") for line in lines],
+        "errors": read["groups"].set_index("group"),
+        "interval": interval_of(summary["resampled"]),
+        "best": best(read["ranks"]) if labelled else "",
         "figures": drawn(figures),
         "axes": axes_table(read["axes"]) if labelled else None,
         "ranks": ranks_table(read["ranks"]) if labelled else None,
@@ -124,6 +126,38 @@ def groups_table(table):
     return {"head": [*head, "Force MAE (meV/Å)"], "rows": rows}
 
 
+def side_by_side(models):
+    """Force MAE of every model in every group; None where no model has an error."""
+    groups = ordered({g for m in models for g in m["errors"].index}, GROUPS)
+    groups = [g for g in groups if any(np.isfinite(m["errors"].mean_meV_per_A.get(g, np.nan)) for m in models)]
+    if not groups:
+        return None
+    rows = []
+    for m in models:
+        known = m["errors"].reindex(groups)
+        cells = [
+            cell(f"{number(row['mean_meV_per_A'])} ({row['n_errors']:.0f})", row["mean_meV_per_A"])
+            if np.isfinite(row["mean_meV_per_A"])
+            else cell("–", np.nan)
+            for row in known.to_dict("records")
+        ]
+        rows.append([cell(m["title"]), *cells])
+    return {"head": ["Model", *map(group, groups)], "rows": rows}
+
+
+def sweep_table(table):
+    """Share of structures outside by criterion and group, at every number of standard deviations of the sweep."""
+    groups = [g for g in ordered(table.group, GROUPS) if g != "train"]
+    sigmas = sorted(set(table.sigma))
+    share_of = table.set_index(["criterion", "group", "sigma"]).fraction_outside
+    rows = []
+    for criterion in ordered(table.criterion, CRITERIA):
+        values = [[share_of.get((criterion, g, s), np.nan) for s in sigmas] for g in groups]
+        cells = [cell(" / ".join(share(v).removesuffix(" %") for v in row) + " %", row[0]) for row in values]
+        rows.append([criterion_cell({"criterion": criterion}), *cells])
+    return {"head": ["Measure", *map(group, groups)], "rows": rows, "sigmas": listed(f"{s:g}" for s in sigmas)}
+
+
 def outside_table(table):
     """Share of structures outside the training distribution by criterion and group."""
     groups = [g for g in ordered(table.group, GROUPS) if g != "train"]
@@ -135,17 +169,19 @@ def outside_table(table):
     return {"head": ["Measure", *map(group, groups)], "rows": rows}
 
 
-def render(template, shift_summary, criteria, models, info):
+def render(template, shares, criteria, models, info):
     """HTML of the report.
 
-    template: path of the Jinja template; shift_summary: DataFrame; criteria: folder of the figure of the measures;
-    models: list from `model`; info: {"sigma", "cutoff", "missing", "run"}.
+    template: path of the Jinja template; shares: DataFrames "outside" and "sweep" of the share of structures outside;
+    criteria: folder of the figure of the measures; models: list from `model`; info: {"sigma", "cutoff", "missing",
+    "run"}.
     """
     return page(template).render(
-        outside=outside_table(shift_summary),
+        outside=outside_table(shares["outside"]),
+        sweep=sweep_table(shares["sweep"]),
+        side_by_side=side_by_side(models),
         criteria=drawn(criteria),
         models=models,
         info=info,
-        interval=INTERVAL,
         accuracy=CHEMICAL_ACCURACY,
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from mlipshift import periodic
 from mlipshift.spectra import (
     mean_spectrum,
     padded,
@@ -62,7 +63,11 @@ def composition(frames):
 
 
 def _spectra(frames, cutoff, variant):
-    return [s[0] for s in spectra_of_many([frames[k][1] for k in range(len(frames))], [cutoff], variant)]
+    """Spectra of all structures, molecules and periodic ones."""
+    crystals = frames.pbc.any(axis=1)
+    molecules = iter(spectra_of_many([frames[k][1] for k in np.flatnonzero(~crystals)], [cutoff], variant))
+    crystal = lambda k: periodic.spectrum(frames[k][1], frames.cell[k], frames.pbc[k], cutoff, variant)
+    return [crystal(k) if crystals[k] else next(molecules)[0] for k in range(len(frames))]
 
 
 @dataclass(frozen=True)

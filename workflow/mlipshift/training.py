@@ -17,6 +17,11 @@ from mlipshift.cli import log
 from mlipshift.models import HEADS, MAX_ELEMENT, Architecture, Potential, representation
 
 STRATEGIES = ("pretrain", "supervised", "delta", "freeze", "joint")
+# why it learns and predicts no periodic structures, and what to do
+MOLECULES_ONLY = (
+    "the two-head potential of this workflow takes molecules only; name other models in the setting models, or take"
+    " them out of data.files"
+)
 PRETRAINED = ("freeze", "joint")
 CLIP = 10.0  # gradient norm
 

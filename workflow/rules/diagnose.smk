@@ -107,9 +107,11 @@ rule report_diagnosis:
     input:
         **code("report_diagnosis"),
         shift_summary=rules.diagnose_shifts.output.summary,
+        sweep=rules.diagnose_shifts.output.sweep,
         criteria=rules.plot_criteria.output[0],
         summaries=expand("<results>/diagnosis/{model}/diagnosis.json", model=DIAGNOSED),
         figures=expand("<results>/diagnosis/{model}/figures", model=DIAGNOSED),
+        capability=expand(rules.check_model.output.lines, model=DIAGNOSED),
         template=own("workflow/report/diagnosis.html.j2"),
     output:
         "<results>/diagnosis.html",
@@ -131,7 +133,8 @@ rule report_diagnosis:
     message:
         "Write the diagnosis, one HTML file."
     shell:
-        "python {input.script} --shift-summary {input.shift_summary} --criteria {input.criteria}"
+        "python {input.script} --shift-summary {input.shift_summary} --sweep {input.sweep} --criteria {input.criteria}"
         " --models {params.models} --model-figures {input.figures} --titles {params.titles:q}"
+        " --capability {input.capability}"
         " --sigma {params.sigma} --cutoff {params.cutoff} {params.run}"
         " --template {input.template} --output {output} --log {log}"

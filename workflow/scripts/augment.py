@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import cli
+from mlipshift import cli, priors
 from mlipshift.frames import Frames
 
 
@@ -19,7 +19,7 @@ def first_geometries(frames, count):
 
 
 def main(args):
-    frames = Frames.load(args.frames)
+    frames = Frames.load(args.frames).molecules_only(priors.MOLECULES_ONLY)
     if args.first:
         frames = frames.take(first_geometries(frames, args.first))
     rows = []

@@ -90,23 +90,27 @@ def main(args):
 
     bootstrap = {"resamples": args.resamples, "seed": args.seed}
     joined = [np.concatenate([getattr(f, name) for f in frames]) for name in ("ids", "group", "molecule")]
-    _, group, molecule = joined
+    ids, group, molecule = joined
+    what, units = diagnosis.resampled(molecule, ids)
     structures = [dict(zip(("id", "group", "molecule"), row)) for row in zip(*joined)]
     all_errors = np.concatenate(errors)
     own = {name: np.concatenate(measures[name]) for name in diagnosis.OWN if name in measures}
     points = np.concatenate(maps) if maps else []
     fraction = np.concatenate(measures["window_fraction"])
     test_side = (measures, errors[1], test.molecule)
+    of_test = bootstrap | {"clusters": units[len(train) :]}
     tables = {
         "errors": [
             about | {"force_mae_meV_per_A": e} | {name: values[k] for name, values in own.items()}
             for k, (about, e) in enumerate(zip(structures, all_errors))
         ],
-        "axes": diagnosis.in_and_out(*test_side, args.sigma, **bootstrap),
-        "bins": diagnosis.binned(*test_side, **bootstrap),
-        "ranks": diagnosis.ranks(*test_side, **bootstrap),
+        "axes": diagnosis.in_and_out(*test_side, args.sigma, **of_test),
+        "bins": diagnosis.binned(*test_side, **of_test),
+        "ranks": diagnosis.ranks(*test_side, **of_test),
         "groups": diagnosis.by_group(
-            group, molecule, fraction, measures["window_fraction"][0], all_errors, args.sigma, **bootstrap
+            *(group, molecule, fraction, measures["window_fraction"][0], all_errors, args.sigma),
+            **bootstrap,
+            clusters=units,
         ),
         "embedding": [about | dict(zip(COMPONENTS, xy)) for about, xy in zip(structures, points)],
     }
@@ -117,6 +121,7 @@ def main(args):
         "model": args.model,
         "n_train": len(train),
         "n_test": len(test),
+        "resampled": what,
         "n_errors": int(np.isfinite(errors[1]).sum()),
         "explained_variance": [round(float(v), 6) for v in explained],
         "missing": absent(frames, labels, errors, maps, measures),

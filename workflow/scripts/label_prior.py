@@ -62,7 +62,7 @@ def main(args):
     with Labels.joiner(args.output, level) as append:
         start = time.perf_counter()
         for k, frames in enumerate(cli.progress(blocks, stripes, f"{args.method} shard {args.shard}, stripes")):
-            key = checkpoint_key(frames, settings)
+            key = checkpoint_key(frames.molecules_only(priors.MOLECULES_ONLY), settings)
             known = read_checkpoint(kept / f"{k}.npz", key, frames, level)
             if known is None:
                 labels, reasons = priors.label_frames(frames, singlepoint, args.method, level)

@@ -10,7 +10,7 @@ from mlipshift.frames import Frames, Labels, Predictions
 
 def main(args):
     training.configure()
-    frames = Frames.load(args.frames)
+    frames = Frames.load(args.frames).molecules_only(training.MOLECULES_ONLY)
     model, card = models.load(args.model)
     start = time.perf_counter()
     rows = adaptation.predict(model, [frames[k][:2] for k in range(len(frames))])

@@ -9,12 +9,13 @@ from mlipshift.tables import read_table
 
 def main(args):
     models = [
-        reporting_shift.model(title, tables, figures)
-        for title, tables, figures in zip(args.titles, args.models, args.model_figures)
+        reporting_shift.model(title, tables, figures, lines.read_text(encoding="utf-8").splitlines())
+        for title, tables, figures, lines in zip(args.titles, args.models, args.model_figures, args.capability)
     ]
     missing = [] if models else ["No model is named in the setting models: there are no errors and no embedding map."]
     info = {"sigma": f"{args.sigma:g}", "cutoff": f"{args.cutoff:g}", "run": args.run, "missing": missing}
-    page = reporting_shift.render(args.template, read_table(args.shift_summary), args.criteria, models, info)
+    shares = {"outside": read_table(args.shift_summary), "sweep": read_table(args.sweep)}
+    page = reporting_shift.render(args.template, shares, args.criteria, models, info)
     with replacing(args.output) as part:
         part.write_text(page, encoding="utf-8")
 
@@ -26,9 +27,11 @@ if __name__ == "__main__":
         __doc__,
         {
             "shift_summary": {"type": Path, "help": "CSV of the share of structures outside by criterion and group"},
+            "sweep": {"type": Path, "help": "CSV of that share at several numbers of standard deviations"},
             "criteria": {"type": Path, "help": "folder of the figure of the measures"},
             "models": {**several, "type": Path, "help": "folders of the tables of every model"},
             "model_figures": {**several, "type": Path, "help": "folders of the figures of every model"},
+            "capability": {**several, "type": Path, "help": "texts on what every model can take, and learned"},
             "titles": {**several, "help": "display names of the models"},
             "sigma": {"type": float, "help": "outside beyond this many training standard deviations"},
             "cutoff": {"type": float, "help": "radius of the graphs (Å)"},

@@ -25,7 +25,7 @@ def difference(reference, prior):
 def main(args):
     training.configure()
     reference = prior = base = None
-    frames = Frames.load(args.frames)
+    frames = Frames.load(args.frames).molecules_only(training.MOLECULES_ONLY)
     if args.reference:
         reference = (frames, Labels.load(args.reference, frames))
         if not reference[1].ok.any():

@@ -16,6 +16,7 @@ from importlib import import_module
 
 import h5py
 import numpy as np
+from ase.geometry import complete_cell
 
 from mlipshift.errors import UserError, shortened
 from mlipshift.files import Sink, replacing
@@ -40,13 +41,20 @@ class Structure:
         return cls(*frames[k], frames.cell[k], frames.pbc[k])
 
     def in_box(self, padding):
-        """A molecule in the middle of a box, `padding` Å away from its image; a periodic structure as it is."""
-        if self.pbc.any():
+        """A molecule in a box, a slab between vacuum, `padding` Å away from the next image; a crystal as it is.
+
+        What the cell has along directions that are not periodic does not count.
+        """
+        if self.pbc.all():
             return self
-        low, high = self.positions.min(axis=0), self.positions.max(axis=0)
-        box = np.diag(high - low + padding)
+        cell = complete_cell(np.where(self.pbc[:, None], self.cell, 0.0))
+        # the directions added are perpendicular to all others, and of unit length
+        along = self.positions @ np.linalg.inv(cell)
+        low, high = along.min(axis=0), along.max(axis=0)
+        stretch = np.where(self.pbc, 1.0, high - low + padding)
+        moved = self.positions + np.where(self.pbc, 0.0, padding / 2 - low) @ cell
         return Structure(
-            self.numbers, self.positions - low + padding / 2, self.charge, self.multiplicity, box, np.ones(3, bool)
+            self.numbers, moved, self.charge, self.multiplicity, cell * stretch[:, None], np.ones(3, bool)
         )
 
 
