@@ -208,11 +208,13 @@ def test_crystals_and_slabs_are_predicted_whatever_their_cell(name, request, tmp
     cells = {"one": diamond, "two": diamond * (2, 1, 1), "layer": layer, "two layers": layer * (1, 2, 1)}
     rows = [row(key, atoms) | {"cell": atoms.cell[:], "pbc": atoms.pbc} for key, atoms in cells.items()]
     out = predictions(name, tmp_path, Frames.build(rows), entry_of(name), checkpoint)
+    # MACE runs in double precision, and untrained as it is has small forces
+    tolerance = 1e-6 if name == "mace_trained" else 2e-3
     for one, two in (("one", "two"), ("layer", "two layers")):
-        assert out[two][0] == pytest.approx(2 * out[one][0], abs=5e-3), one
-        np.testing.assert_allclose(out[two][1], np.tile(out[one][1], (2, 1)), atol=2e-3, err_msg=one)
-        np.testing.assert_allclose(out[two][2], out[one][2], atol=2e-3, err_msg=one)
-        assert np.abs(out[one][1]).max() > 0.1, "the displaced atom is pulled back"
+        assert out[two][0] == pytest.approx(2 * out[one][0], abs=2 * tolerance), one
+        np.testing.assert_allclose(out[two][1], np.tile(out[one][1], (2, 1)), atol=tolerance, err_msg=one)
+        np.testing.assert_allclose(out[two][2], out[one][2], atol=tolerance, err_msg=one)
+        assert np.abs(out[one][1]).max() > 50 * tolerance, "the displaced atom feels a force"
 
 
 def test_own_models_predict_as_the_prediction_rule_does(own_checkpoint, ethanol, predicted):
