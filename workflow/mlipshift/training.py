@@ -7,6 +7,7 @@ freeze       from pretrain: representation and prior head frozen, reference head
 joint        from pretrain: both heads on both kinds of labels, all parameters
 """
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +15,26 @@ import torch
 
 from mlipshift import graphs
 from mlipshift.cli import log
+from mlipshift.errors import UserError
 from mlipshift.models import HEADS, MAX_ELEMENT, build, representation
 
 STRATEGIES = ("pretrain", "supervised", "delta", "freeze", "joint")
 PRETRAINED = ("freeze", "joint")
+DEVICES = ("cpu", "cuda")
 CLIP = 10.0  # gradient norm
 CALIBRATION = 64  # training structures that fixed scaling factors are fitted to
 
 
-def configure(threads=1):
-    """Deterministic, denormal-free torch on `threads` threads (denormals cost a factor of two here)."""
+def configure(threads=1, device="cpu"):
+    """Deterministic, denormal-free torch on `threads` threads (denormals cost a factor of two here).
+
+    Raises UserError where `device` is not there.
+    """
+    if device == "cuda":
+        # cuBLAS is deterministic with a workspace of fixed size alone
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        if not torch.cuda.is_available():
+            raise UserError("model.device is cuda, and torch finds no CUDA device here; set it to cpu")
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True)
@@ -135,8 +146,8 @@ def _epochs(total, size, rng):
 def train(strategy, architecture, settings, seed, reference=None, prior=None, base=None, device="cpu"):
     """Model trained by a strategy of STRATEGIES.
 
-    architecture: as for models.build; reference, prior: (Frames, Labels) pairs; for "delta" the labels of `reference` are differences.
-    base: pre-trained model for the strategies of PRETRAINED. Returns (model, history).
+    architecture: as for models.build. reference, prior: (Frames, Labels) pairs; for "delta" the labels of
+    `reference` are differences. base: pre-trained model for the strategies of PRETRAINED. Returns (model, history).
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, STRATEGIES.index(strategy)])

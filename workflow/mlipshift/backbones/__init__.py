@@ -15,5 +15,10 @@ def create(name, architecture, heads=HEADS):
     """
     if name not in BACKBONES:
         raise UserError(f"backbone {name!r} is unknown; use one of {', '.join(BACKBONES)}")
-    module = import_module(f"mlipshift.backbones.{name}")
+    try:
+        module = import_module(f"mlipshift.backbones.{name}")
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the backbone {name} needs {error.name}, which is not in this environment; run make venv-{name}"
+        ) from error
     return module.Potential(module.Architecture(**architecture), heads)

@@ -145,7 +145,7 @@ class Geometry:
 
 
 def _harmonics(cosine, count, dim):
-    """Y_l0 of angles, l = 0 ... count - 1, stacked along `dim`; polynomials in the cosine, smooth at 0 and 180 degrees."""
+    """Y_l0 of angles, l < count, stacked along `dim`; polynomials in the cosine, smooth at 0 and 180 degrees."""
     values = [torch.ones_like(cosine), cosine]
     for degree in range(1, count - 1):
         values.append(((2 * degree + 1) * cosine * values[-1] - degree * values[-2]) / (degree + 1))
