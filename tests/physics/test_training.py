@@ -8,7 +8,7 @@ import torch
 
 from mlipshift import training
 from mlipshift.frames import Frames, Labels
-from mlipshift.models import representation
+from mlipshift.models import build, representation
 
 ARCHITECTURE = {"features": 8, "blocks": 1, "radial": 6, "cutoff": 4.0}
 SETTINGS = {
@@ -65,7 +65,7 @@ def test_joint_trains_both_heads_and_the_representation(data, pretrained):
 
 def test_supervised_leaves_the_prior_head_alone(data):
     torch.manual_seed(0)
-    fresh = training.Potential(training.Architecture(**ARCHITECTURE))
+    fresh = build(ARCHITECTURE)
     model, _ = training.train("supervised", ARCHITECTURE, SETTINGS, 0, reference=data)
     assert not any(n.startswith("heads.prior.") for n in differing(model, fresh))
 

@@ -42,7 +42,9 @@ def rules():
             # a model names its own environment; test_registry.py looks after these
             if script and "model_environment" not in block:
                 environment = re.search(r"envs/(\w+)\.yaml", block)
-                yield pytest.param(script[1], environment and environment[1], id=script[1])
+                names = ("torch", "mace") if "NETWORK_ENVIRONMENT" in block else [environment and environment[1]]
+                for name in names:
+                    yield pytest.param(script[1], name, id=f"{script[1]}-{name}")
 
 
 def test_the_locks_agree_where_they_overlap():

@@ -77,7 +77,7 @@ def _optimiser(parameters, settings):
 
 def _clip(parameters):
     """Scale the gradients of every replica to a norm of at most CLIP."""
-    gradients = [p.grad for p in parameters]
+    gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]).norm(dim=0)
     if bool((norm > CLIP).any()):
         scale = (CLIP / norm).clamp_max(1.0)
@@ -85,17 +85,19 @@ def _clip(parameters):
             g.mul_(scale.view(-1, *[1] * (g.dim() - 1)))
 
 
-def adapt(model, units, settings, cutoff=None, device="cpu"):
+def adapt(model, units, settings, cutoff=None, device=None):
     """Adapt and predict all units.
 
     Returns (steps, predictions, losses): predictions[u][p] is (energy [T], forces [T, n, 3]) of structure p
     of unit u after each of the T recorded steps, energies above the atomic baseline; losses [U, T] is the
     prior loss (eV/Å), NaN where nothing was adapted. `model` is left as it was. Zero steps are the base model.
+    device: that of the model unless given.
     """
     cutoff = cutoff or model.architecture.cutoff
-    dtype = next(model.parameters()).dtype
+    dtype, device = next(model.parameters()).dtype, device or model.shift.device
     order = np.argsort([u.size for u in units], kind="stable")
-    chunks = [order[k : k + settings.batch] for k in range(0, len(order), settings.batch)]
+    size = settings.batch if model.stacks else 1
+    chunks = [order[k : k + size] for k in range(0, len(order), size)]
     predictions = [None] * len(units)
     losses = np.full((len(units), len(settings.checkpoints)), np.nan)
     for chunk in progress(chunks, len(chunks), "adapted batches"):
@@ -127,6 +129,7 @@ def _adapt_batch(model, units, settings, cutoff, dtype, device):
         if settings.energy_weight:
             energy = torch.as_tensor(np.concatenate([u.energy for u in units]), dtype=dtype, device=device)
             owner = torch.repeat_interleave(torch.arange(len(units)), torch.tensor([len(u.adapt) for u in units]))
+            owner = owner.to(device)
             weight = 1 / torch.bincount(owner)[owner]
 
     def prior_loss():
@@ -174,19 +177,26 @@ def _adapt_batch(model, units, settings, cutoff, dtype, device):
     return results, losses
 
 
-def predict(model, structures, cutoffs=None, batch=64, heads="reference"):
+ENVELOPES = ("trained", "rescaled")
+
+
+def predict(model, structures, cutoffs=None, batch=64, heads="reference", envelope="trained"):
     """Base predictions of a list of (numbers, positions): list of (energy, forces [n, 3]), energies above the baseline.
 
-    cutoffs: neighbour-list cutoff (Å) per structure, the model's own if absent; the envelope keeps the trained one.
+    cutoffs: neighbour-list cutoff (Å) per structure, the model's own if absent. envelope: the radius at which the
+    model's envelope reaches zero stays the trained one (as published), or is rescaled to the cutoff of the structure.
     """
+    if envelope not in ENVELOPES:
+        raise UserError(f"envelope {envelope!r} is unknown; use one of {', '.join(ENVELOPES)}")
     cutoffs = [model.architecture.cutoff] * len(structures) if cutoffs is None else cutoffs
-    dtype = next(model.parameters()).dtype
+    dtype, device = next(model.parameters()).dtype, model.shift.device
     out = []
     for start in range(0, len(structures), batch):
-        rows = [graphs.build(*s, c) for s, c in zip(structures[start : start + batch], cutoffs[start : start + batch])]
+        part = zip(structures[start : start + batch], cutoffs[start : start + batch])
+        rows = [graphs.build(*s, c, c if envelope == "rescaled" else None) for s, c in part]
         with torch.no_grad():
-            energy, forces = model(graphs.collate([rows], dtype), (heads,))[heads]
-        split = np.split(forces[0].double().numpy(), np.cumsum([len(g.numbers) for g in rows])[:-1])
+            energy, forces = model(graphs.collate([rows], dtype, device), (heads,))[heads]
+        split = np.split(forces[0].double().cpu().numpy(), np.cumsum([len(g.numbers) for g in rows])[:-1])
         out += list(zip(energy.double().tolist(), split))
     return out
 

@@ -6,6 +6,7 @@ Both are the same code, without scatter operations.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,11 +17,15 @@ DENSE_LIMIT = 64  # atoms; up to here all distances at once are faster than a tr
 
 @dataclass
 class Graph:
-    """One structure: numbers [n], neighbours [n, K] (index, -1 for none), vectors [n, K, 3] Å to the neighbour."""
+    """One structure: numbers [n], neighbours [n, K] (index, -1 for none), vectors [n, K, 3] Å to the neighbour.
+
+    envelope: radius (Å) at which the model's envelope reaches zero, its trained cutoff if None.
+    """
 
     numbers: np.ndarray
     neighbours: np.ndarray
     vectors: np.ndarray
+    envelope: float | None = None
 
 
 @dataclass
@@ -29,7 +34,7 @@ class Batch:
 
     z [R, n] (0 for padding); neighbours [R * n * K] flat atom index; vectors [R, n, K, 3] Å;
     edges [R, n, K] 1 for a real edge; structure [R, n] structure number, S for padding;
-    replica [S]; sizes [S] atoms per structure.
+    replica [S]; sizes [S] atoms per structure; envelope [R, n, 1, 1] Å, None for the trained cutoff everywhere.
     """
 
     z: torch.Tensor
@@ -38,6 +43,18 @@ class Batch:
     edges: torch.Tensor
     structure: torch.Tensor
     sizes: torch.Tensor
+    envelope: torch.Tensor | None = None
+
+    @cached_property
+    def reverse(self):
+        """Flat position of the reverse of every edge in [R * n * K]; of a padded edge its own."""
+        near = self.neighbours.view(self.edges.shape)
+        own = torch.arange(near[..., 0].numel(), device=near.device).view(*near.shape[:2], 1)
+        real = self.edges > 0
+        lists = torch.where(real, near, -1).flatten(0, 1)[self.neighbours].unflatten(0, near.shape)
+        slot = (lists == own[..., None]).int().argmax(-1)
+        flat = torch.arange(near.numel(), device=near.device).view(near.shape)
+        return torch.where(real, near * near.shape[2] + slot, flat).flatten()
 
     @property
     def atoms(self):
@@ -60,8 +77,8 @@ def pairs(positions, cutoff):
     return both[:, 0], both[:, 1]
 
 
-def build(numbers, positions, cutoff):
-    """Graph of one structure with all neighbours within `cutoff` (Å)."""
+def build(numbers, positions, cutoff, envelope=None):
+    """Graph of one structure with all neighbours within `cutoff` (Å); envelope (Å): see Graph."""
     i, j = pairs(positions, cutoff)
     n = len(numbers)
     degree = np.bincount(i, minlength=n)
@@ -71,11 +88,14 @@ def build(numbers, positions, cutoff):
     vectors = np.zeros((n, width, 3))
     neighbours[i, slot] = j
     vectors[i, slot] = positions[j] - positions[i]
-    return Graph(np.asarray(numbers, dtype=np.int64), neighbours, vectors)
+    return Graph(np.asarray(numbers, dtype=np.int64), neighbours, vectors, envelope)
 
 
 def collate(replicas, dtype=torch.float32, device="cpu"):
-    """Batch of a list of replicas, each a list of Graphs; structures are numbered in reading order."""
+    """Batch of a list of replicas, each a list of Graphs; structures are numbered in reading order.
+
+    Either all Graphs or none have an envelope.
+    """
     n = max(sum(len(g.numbers) for g in graphs) for graphs in replicas)
     width = max(g.neighbours.shape[1] for graphs in replicas for g in graphs)
     total = sum(len(graphs) for graphs in replicas)
@@ -84,6 +104,8 @@ def collate(replicas, dtype=torch.float32, device="cpu"):
     vectors = np.zeros((len(replicas), n, width, 3))
     edges = np.zeros((len(replicas), n, width))
     structure = np.full((len(replicas), n), total, dtype=np.int64)
+    rescaled = any(g.envelope is not None for graphs in replicas for g in graphs)
+    envelope = np.ones((len(replicas), n, 1, 1)) if rescaled else None
     sizes, s = [], 0
     for r, graphs in enumerate(replicas):
         start = 0
@@ -96,6 +118,8 @@ def collate(replicas, dtype=torch.float32, device="cpu"):
             vectors[r, rows, :k] = g.vectors
             edges[r, rows, :k] = real
             structure[r, rows] = s
+            if rescaled:
+                envelope[r, rows] = g.envelope
             sizes.append(m)
             start, s = start + m, s + 1
     tensor = lambda a, kind: torch.as_tensor(a, dtype=kind, device=device)
@@ -106,4 +130,5 @@ def collate(replicas, dtype=torch.float32, device="cpu"):
         edges=tensor(edges, dtype),
         structure=tensor(structure, torch.long),
         sizes=tensor(sizes, torch.long),
+        envelope=tensor(envelope, dtype) if rescaled else None,
     )

@@ -7,6 +7,7 @@ freeze       from pretrain: representation and prior head frozen, reference head
 joint        from pretrain: both heads on both kinds of labels, all parameters
 """
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 
 from mlipshift import graphs
 from mlipshift.cli import log
-from mlipshift.models import HEADS, MAX_ELEMENT, Architecture, Potential, representation
+from mlipshift.errors import UserError
+from mlipshift.models import HEADS, MAX_ELEMENT, build, representation
 
 STRATEGIES = ("pretrain", "supervised", "delta", "freeze", "joint")
 # why it learns and predicts no periodic structures, and what to do
@@ -23,11 +25,21 @@ MOLECULES_ONLY = (
     " them out of data.files"
 )
 PRETRAINED = ("freeze", "joint")
+DEVICES = ("cpu", "cuda")
 CLIP = 10.0  # gradient norm
+CALIBRATION = 64  # training structures that fixed scaling factors are fitted to
 
 
-def configure(threads=1):
-    """Deterministic, denormal-free torch on `threads` threads (denormals cost a factor of two here)."""
+def configure(threads=1, device="cpu"):
+    """Deterministic, denormal-free torch on `threads` threads (denormals cost a factor of two here).
+
+    Raises UserError where `device` is not there.
+    """
+    if device == "cuda":
+        # cuBLAS is deterministic with a workspace of fixed size alone
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        if not torch.cuda.is_available():
+            raise UserError("model.device is cuda, and torch finds no CUDA device here; set it to cpu")
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True)
@@ -41,11 +53,11 @@ class Dataset:
     forces: list
     energy: np.ndarray
 
-    def batch(self, index, dtype):
+    def batch(self, index, dtype, device="cpu"):
         """(Batch, forces [1, n, 3], energy [S]) of the structures `index` in one replica."""
-        batch = graphs.collate([[self.graphs[k] for k in index]], dtype)
-        forces = torch.as_tensor(np.concatenate([self.forces[k] for k in index]), dtype=dtype)[None]
-        return batch, forces, torch.as_tensor(self.energy[index], dtype=dtype)
+        batch = graphs.collate([[self.graphs[k] for k in index]], dtype, device)
+        forces = torch.as_tensor(np.concatenate([self.forces[k] for k in index]), dtype=dtype, device=device)[None]
+        return batch, forces, torch.as_tensor(self.energy[index], dtype=dtype, device=device)
 
 
 def atomic_energies(frames, energy):
@@ -95,6 +107,7 @@ def fit(model, tasks, names, settings, rng):
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in set(names))
     trained = [p for p in model.parameters() if p.requires_grad]
+    device = model.shift.device
     optimiser = torch.optim.AdamW(
         trained, lr=settings["learning_rate"], weight_decay=settings["weight_decay"], foreach=True
     )
@@ -107,7 +120,7 @@ def fit(model, tasks, names, settings, rng):
     for step in range(1, steps + 1):
         optimiser.zero_grad()
         for head, data in tasks.items():
-            batch, forces, energy = data.batch(next(streams[head]), torch.float32)
+            batch, forces, energy = data.batch(next(streams[head]), torch.float32, device)
             loss = loss_of(model(batch, (head,))[head], batch, forces, energy, settings["energy_weight"])
             loss.backward()
             running[head] += float(loss.detach())
@@ -135,15 +148,15 @@ def _epochs(total, size, rng):
             yield order[start : start + size]
 
 
-def train(strategy, architecture, settings, seed, reference=None, prior=None, base=None):
+def train(strategy, architecture, settings, seed, reference=None, prior=None, base=None, device="cpu"):
     """Model trained by a strategy of STRATEGIES.
 
-    reference, prior: (Frames, Labels) pairs; for "delta" the labels of `reference` are differences.
-    base: pre-trained model for the strategies of PRETRAINED. Returns (model, history).
+    architecture: as for models.build. reference, prior: (Frames, Labels) pairs; for "delta" the labels of
+    `reference` are differences. base: pre-trained model for the strategies of PRETRAINED. Returns (model, history).
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, STRATEGIES.index(strategy)])
-    model = base if strategy in PRETRAINED else Potential(Architecture(**architecture))
+    model = (base if strategy in PRETRAINED else build(architecture)).to(device)
     if strategy == "joint":
         # the prior head already stands; the reference head starts from it rather than from noise
         model.heads["reference"].load_state_dict(model.heads["prior"].state_dict())
@@ -155,8 +168,12 @@ def train(strategy, architecture, settings, seed, reference=None, prior=None, ba
         row = HEADS.index(head)
         if not (strategy in PRETRAINED and head == "prior"):
             model.shift[row] = torch.as_tensor(atomic_energies(frames.take(labels.ok), labels.energy[labels.ok]))
-        tasks[head] = dataset(frames, labels, model.architecture.cutoff, model.shift[row].numpy())
-    names = [name for name, _ in model.named_parameters() if not name.startswith("heads.")]
+        tasks[head] = dataset(frames, labels, model.architecture.cutoff, model.shift[row].cpu().numpy())
+    if strategy not in PRETRAINED:
+        total = len(tasks[wanted[0]].graphs)
+        evenly = np.unique(np.linspace(0, total - 1, CALIBRATION).astype(int))
+        model.calibrate(tasks[wanted[0]].batch(evenly, torch.float32, device)[0])
+    names = representation(model)
     if strategy == "freeze":
         model.heads["reference"].load_state_dict(model.heads["prior"].state_dict())
         names = []

@@ -101,6 +101,11 @@ RESULTS, LOGS = (
 )
 BENCHMARKS = f"{RESULTS}/benchmarks"
 
+# the network that every strategy trains: its module, and the environment that can import it
+BACKBONE = own(f"workflow/mlipshift/backbones/{config['model']['backbone']}.py")
+NETWORK = "mace" if config["model"]["backbone"] == "mace" else "torch"
+NETWORK_ENVIRONMENT = str(Path(HOME, "envs", f"{NETWORK}.yaml"))
+
 
 pathvars:
     results=RESULTS,
@@ -270,16 +275,18 @@ def known_labels(folder):
 def model_entry(name):
     """Registry entry of a model that may be loaded; one line for an unknown or an untrusted one."""
     try:
-        return models.loadable(name)
+        entry = models.loadable(name)
     except UserError as error:
         refuse(error)
+    # the networks of this run go where their backbone can be imported
+    return entry | ({"environment": NETWORK} if entry["family"] == "mlipshift" else {})
 
 
 def model_family(wildcards):
-    """Input function: the module that loads a model."""
-    return own(
-        f"workflow/mlipshift/families/{model_entry(wildcards.model)['family']}.py"
-    )
+    """Input function: the modules that load a model."""
+    family = model_entry(wildcards.model)["family"]
+    modules = [own(f"workflow/mlipshift/families/{family}.py")]
+    return modules + ([BACKBONE] if family == "mlipshift" else [])
 
 
 def model_settings(keys):

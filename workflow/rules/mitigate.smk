@@ -23,6 +23,7 @@ MODEL = "<results>/models/{strategy}/seed{seed}/weights.pt"
 rule predict:
     input:
         **code("predict"),
+        backbone=BACKBONE,
         model=MODEL,
         frames=rules.curate.output.test,
         prior=lambda wildcards: (
@@ -36,24 +37,28 @@ rule predict:
     benchmark:
         "<benchmarks>/predict/{strategy}_{seed}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        NETWORK_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing("30m"),
     params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
         directory=subpath(input.model, parent=True),
         prior=lambda wildcards, input: f"--prior {input.prior}" if input.prior else "",
     message:
         "Predict the test structures with {wildcards.strategy}, seed {wildcards.seed}, unadapted."
     shell:
-        "python {input.script} --model {params.directory} --frames {input.frames} {params.prior}"
+        "{params.python} {input.script} --model {params.directory} --device {params.device}"
+        " --frames {input.frames} {params.prior}"
         " --output {output.predictions} --timing {output.timing} --log {log}"
 
 
 rule refine_radius:
     input:
         **code("refine"),
+        backbone=BACKBONE,
         model=MODEL,
         train=rules.curate.output.train,
         frames=rules.curate.output.test,
@@ -67,21 +72,25 @@ rule refine_radius:
     benchmark:
         "<benchmarks>/refine/{strategy}_{seed}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        NETWORK_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing("30m"),
     params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
         directory=subpath(input.model, parent=True),
         radii=config["refine"]["radii_A"],
+        envelope=config["refine"]["envelope"],
         variant=config["spectra"]["variant"],
         sigma=config["statistics"]["sigma"],
     message:
         "Refine the radius of every test graph for {wildcards.strategy}, seed {wildcards.seed}."
     shell:
-        "python {input.script} --model {params.directory} --train {input.train} --frames {input.frames}"
-        " --radii {params.radii} --variant {params.variant} --sigma {params.sigma}"
+        "{params.python} {input.script} --model {params.directory} --device {params.device}"
+        " --train {input.train} --frames {input.frames}"
+        " --radii {params.radii} --envelope {params.envelope} --variant {params.variant} --sigma {params.sigma}"
         " --output {output.predictions} --output-fallback {output.fallback}"
         " --choices {output.choices} --timing {output.timing} --log {log}"
 
@@ -89,6 +98,7 @@ rule refine_radius:
 rule adapt_model:
     input:
         **code("adapt"),
+        backbone=BACKBONE,
         model=MODEL,
         frames=rules.curate.output.test,
         known=lambda wildcards: SETS[KNOWN[wildcards.mode]],
@@ -102,18 +112,21 @@ rule adapt_model:
     benchmark:
         "<benchmarks>/adapt/{mode}_{strategy}_{seed}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        NETWORK_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=growing(3000),
         runtime=growing("2h"),
     params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
         directory=subpath(input.model, parent=True),
         settings=as_json(TTT_SETTINGS),
     message:
         "Test-time training, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}."
     shell:
-        "python {input.script} --model {params.directory} --frames {input.frames}"
+        "{params.python} {input.script} --model {params.directory} --device {params.device}"
+        " --frames {input.frames}"
         " --known {input.known} --prior {input.prior} --mode {wildcards.mode} --settings {params.settings:q}"
         " --seed {wildcards.seed} --output {output.predictions} --failures {output.failures}"
         " --timing {output.timing} --log {log}"

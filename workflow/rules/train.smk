@@ -1,7 +1,9 @@
 # Training of the two-head potential: strategy x seed.
 
 ARCHITECTURE = {
-    ("cutoff" if k == "cutoff_A" else k): v for k, v in config["model"].items()
+    "backbone": config["model"]["backbone"],
+    "cutoff": config["model"]["cutoff_A"],
+    **config["model"][config["model"]["backbone"]],
 }
 
 
@@ -9,6 +11,7 @@ rule train_model:
     input:
         unpack(strategy_inputs),
         **code("train"),
+        backbone=BACKBONE,
         frames=rules.curate.output.train,
     output:
         weights="<results>/models/{strategy}/seed{seed}/weights.pt",
@@ -21,12 +24,14 @@ rule train_model:
     # the critical path starts with pre-training
     priority: 10
     conda:
-        "../../envs/torch.yaml"
+        NETWORK_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=growing(3000),
         runtime=growing("1h"),
     params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
         architecture=as_json(ARCHITECTURE),
         settings=lambda wildcards: as_json(config["training"][wildcards.strategy]),
         options=strategy_options,
@@ -34,7 +39,7 @@ rule train_model:
     message:
         "Train strategy {wildcards.strategy} with seed {wildcards.seed}."
     shell:
-        "python {input.script} --strategy {wildcards.strategy} --seed {wildcards.seed}"
-        " --architecture {params.architecture:q} --settings {params.settings:q}"
+        "{params.python} {input.script} --strategy {wildcards.strategy} --seed {wildcards.seed}"
+        " --device {params.device} --architecture {params.architecture:q} --settings {params.settings:q}"
         " --frames {input.frames} {params.options}"
         " --output {params.directory} --timing {output.timing} --log {log}"

@@ -17,6 +17,7 @@ rule tune:
 rule tune_adaptation:
     input:
         **code("tune"),
+        backbone=BACKBONE,
         model=MODEL,
         frames=rules.curate.output.test,
         reference=rules.curate.output.validation_reference,
@@ -30,12 +31,14 @@ rule tune_adaptation:
     benchmark:
         "<benchmarks>/tune/{strategy}_{seed}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        NETWORK_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=growing(3000),
         runtime=growing("4h"),
     params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
         directory=subpath(input.model, parent=True),
         settings=as_json(
             TTT_SETTINGS
@@ -49,7 +52,8 @@ rule tune_adaptation:
     message:
         "Scan test-time training of {wildcards.strategy}, seed {wildcards.seed}, on the validation groups."
     shell:
-        "python {input.script} --model {params.directory} --frames {input.frames}"
+        "{params.python} {input.script} --model {params.directory} --device {params.device}"
+        " --frames {input.frames}"
         " --reference {input.reference} --prior {input.prior} --known {input.known}"
         " --known-prior {input.known_prior} --settings {params.settings:q}"
         " --levels {params.levels} --learning-rates {params.rates} --output {output} --log {log}"

@@ -12,11 +12,11 @@ from mlipshift.tables import write_table
 
 
 def main(args):
-    training.configure()
+    training.configure(device=args.device)
     frames, settings = Frames.load(args.frames), adaptation.Settings(**args.settings)
     known = Frames.load(args.known)
     prior = Labels.load(args.prior, known)
-    model, card = models.load(args.model)
+    model, card = models.load(args.model, args.device)
     energy = prior.energy - model.baseline("prior", known.numbers, known.sizes).numpy()
     if args.mode == "molecule":
         units, members = adaptation.molecule_units(frames, known, prior, energy)
@@ -54,6 +54,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
+            "device": {"choices": training.DEVICES, "help": "where to compute"},
             "frames": {"type": Path, "help": "test frames, without labels"},
             "known": {"type": Path, "help": "frames to adapt on: the test frames, or geometries of their molecules"},
             "prior": {"type": Path, "help": "prior labels of --known"},

@@ -9,9 +9,9 @@ from mlipshift.frames import Frames, Labels, Predictions
 
 
 def main(args):
-    training.configure()
+    training.configure(device=args.device)
     frames = Frames.load(args.frames).molecules_only(training.MOLECULES_ONLY)
-    model, card = models.load(args.model)
+    model, card = models.load(args.model, args.device)
     start = time.perf_counter()
     rows = adaptation.predict(model, [frames[k][:2] for k in range(len(frames))])
     seconds = time.perf_counter() - start
@@ -38,6 +38,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
+            "device": {"choices": training.DEVICES, "help": "where to compute"},
             "frames": {"type": Path, "help": "test frames, without labels"},
             "prior": {"type": Path, "required": False, "help": "prior labels, for Δ-learning only"},
             "output": {"type": Path},

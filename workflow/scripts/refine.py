@@ -15,9 +15,9 @@ def edges(positions, cutoff):
 
 
 def main(args):
-    training.configure()
+    training.configure(device=args.device)
     train, test = Frames.load(args.train), Frames.load(args.frames)
-    model, card = models.load(args.model)
+    model, card = models.load(args.model, args.device)
     cutoff = model.architecture.cutoff
     structures = [test[k][:2] for k in range(len(test))]
     start = time.perf_counter()
@@ -28,7 +28,7 @@ def main(args):
         ("rr", choice.published, args.output),
         ("rr_fallback", choice.fallback, args.output_fallback),
     ):
-        found = adaptation.predict(model, structures, radius)
+        found = adaptation.predict(model, structures, radius, envelope=args.envelope)
         Predictions.build(
             test,
             [([e + s], f[None]) for (e, f), s in zip(found, shift)],
@@ -62,9 +62,11 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
+            "device": {"choices": training.DEVICES, "help": "where to compute"},
             "train": {"type": Path, "help": "training frames"},
             "frames": {"type": Path, "help": "test frames, without labels"},
             "radii": {"type": float, "nargs": "+", "help": "candidate radii (Å)"},
+            "envelope": {"choices": adaptation.ENVELOPES, "help": "where the envelope reaches zero"},
             "variant": {"help": "spectrum variant: published or robust"},
             "sigma": {"type": float, "help": "out of distribution beyond this many standard deviations"},
             "output": {"type": Path, "help": "predictions at the published radius"},

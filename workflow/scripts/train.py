@@ -23,7 +23,7 @@ def difference(reference, prior):
 
 
 def main(args):
-    training.configure()
+    training.configure(device=args.device)
     reference = prior = base = None
     frames = Frames.load(args.frames).molecules_only(training.MOLECULES_ONLY)
     if args.reference:
@@ -41,9 +41,11 @@ def main(args):
     if args.strategy in training.PRETRAINED:
         if args.base is None:
             raise UserError(f"strategy {args.strategy} needs --base, the pre-trained model")
-        base = models.load(args.base)[0].train()
+        base = models.load(args.base, args.device)[0].train()
     start = time.perf_counter()
-    model, history = training.train(args.strategy, args.architecture, args.settings, args.seed, reference, prior, base)
+    model, history = training.train(
+        args.strategy, args.architecture, args.settings, args.seed, reference, prior, base, args.device
+    )
     seconds = time.perf_counter() - start
     inputs = [p for p in (args.frames, args.reference, args.prior) if p]
     models.save(
@@ -71,13 +73,14 @@ if __name__ == "__main__":
         {
             "strategy": {"choices": training.STRATEGIES},
             "seed": {"type": int},
-            "architecture": {"type": cli.settings, "help": "JSON: features, blocks, radial, cutoff"},
+            "architecture": {"type": cli.settings, "help": "JSON: backbone, cutoff, and what else it takes"},
             "settings": {"type": cli.settings, "help": "JSON: steps, batch, learning_rate, ..."},
             "frames": {"type": Path, "help": "training frames"},
             "reference": {**optional, "help": "reference labels of the training frames"},
             "prior_frames": {**optional, "help": "training frames with rattled copies"},
             "prior": {**optional, "help": "prior labels of --prior-frames"},
             "base": {**optional, "help": "directory of the pre-trained model"},
+            "device": {"choices": training.DEVICES, "help": "where to compute"},
             "output": {"type": Path, "help": "model directory to write"},
             "timing": {"type": Path},
         },

@@ -11,7 +11,7 @@ from mlipshift.tables import write_table
 
 
 def main(args):
-    training.configure()
+    training.configure(device=args.device)
     frames = Frames.load(args.frames)
     prior = Labels.load(args.prior, frames)
     known = Frames.load(args.known)
@@ -24,7 +24,7 @@ def main(args):
     frames, reference, prior = frames.take(chosen), reference.take(chosen), prior.take(chosen)
     chosen = known.of_kind("val_")
     known, known_prior = known.take(chosen), known_prior.take(chosen)
-    model, card = models.load(args.model)
+    model, card = models.load(args.model, args.device)
     energy, known_energy = (
         p.energy - model.baseline("prior", f.numbers, f.sizes).numpy()
         for f, p in ((frames, prior), (known, known_prior))
@@ -75,6 +75,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
+            "device": {"choices": training.DEVICES, "help": "where to compute"},
             "frames": {"type": Path, "help": "test frames"},
             "reference": {"type": Path, "help": "reference labels of the validation groups"},
             "prior": {"type": Path, "help": "prior labels of the test frames"},

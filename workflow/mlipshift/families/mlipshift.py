@@ -4,6 +4,7 @@ Embedding: scalar features of the shared representation, mean over atoms.
 """
 
 from mlipshift import adaptation, models, training
+from mlipshift.graphs import build, collate
 
 
 class Model:
@@ -11,17 +12,14 @@ class Model:
         training.configure()
         self.model, _ = models.load(checkpoint.parent)
         self.cutoff = self.model.architecture.cutoff
-        self.model.blocks[-1].register_forward_hook(self._keep)
 
     @staticmethod
     def weights(entry, checkpoint):
         return checkpoint
 
-    def _keep(self, module, inputs, output):
-        self.features = output[0].detach()
-
     def __call__(self, structure):
         numbers = structure.numbers
         energy, forces = adaptation.predict(self.model, [(numbers, structure.positions)])[0]
+        features = self.model.features(collate([[build(numbers, structure.positions, self.cutoff)]]))
         baseline = float(self.model.baseline("reference", numbers, [len(numbers)])[0])
-        return float(energy) + baseline, forces, self.features[0, : len(numbers)].mean(dim=0).double().numpy()
+        return float(energy) + baseline, forces, features[0].mean(dim=0).double().numpy()

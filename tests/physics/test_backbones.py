@@ -1,0 +1,198 @@
+"""All backbones keep the contracts of contracts.py; GemNet is that of its equations, with the published sizes."""
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from contracts import CONTRACTS, CUTOFF, KINDS, SETTINGS, molecule, small, unit
+from scipy.special import eval_legendre
+
+from mlipshift import adaptation, backbones, graphs, models
+from mlipshift.backbones import gemnet
+from mlipshift.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+MACE = ROOT / ".venv-mace/bin/python"
+HERE = [kind for kind in KINDS if kind != "mace"]
+SMALLER, LARGER = {}, {"atom_features": 256, "radial_embedding": 32}
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("kind", HERE)
+def test_contract(kind, contract):
+    CONTRACTS[contract](kind)
+
+
+@pytest.fixture(scope="module")
+def mace_results():
+    if not MACE.exists():
+        pytest.skip(".venv-mace is not there; make models")
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+    command = [MACE, Path(__file__).parent / "contracts.py", "mace"]
+    process = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_contract_of_mace(mace_results, contract):
+    assert not mace_results[contract], mace_results[contract]
+
+
+def test_mace_without_its_package_is_one_line():
+    try:
+        import mace  # noqa: F401
+    except ModuleNotFoundError:
+        with pytest.raises(UserError, match="the backbone mace needs .* run make venv-mace"):
+            backbones.create("mace", {})
+
+
+def test_unknown_backbones_and_forces_are_one_line():
+    with pytest.raises(UserError, match="backbone 'schnet' is unknown; use one of painn, gemnet, mace"):
+        backbones.create("schnet", {})
+    with pytest.raises(UserError, match="painn has no gradient forces"):
+        backbones.create("painn", {"forces": "gradient"})
+    with pytest.raises(UserError, match="blocks is 1"):
+        backbones.create("gemnet", {"blocks": 1})
+
+
+def test_elements_beyond_those_of_gemnet_are_one_line():
+    with pytest.raises(UserError, match="element 92"):
+        adaptation.predict(small("gemnet"), [(np.array([92, 1]), np.array([[0.0, 0, 0], [1, 0, 0]]))])
+
+
+@pytest.mark.parametrize(
+    ("settings", "published"),
+    [(SMALLER, 2_311_510), (LARGER, 4_440_694), (LARGER | {"forces": "gradient"}, 4_009_969)],
+)
+def test_gemnet_has_the_published_number_of_weights(settings, published):
+    """With one head; a scaling factor counts as a weight there."""
+    model = backbones.create("gemnet", settings, heads=("reference",))
+    factors = sum(isinstance(module, gemnet.Scale) for module in model.modules())
+    assert model.counts()["all"] + factors == published
+
+
+def test_gemnet_has_the_published_levels():
+    model = backbones.create("gemnet", SMALLER, heads=("reference",))
+    counts = model.counts()
+    shares = [round(100 * counts[level] / counts["all"]) for level in models.LEVELS]
+    assert shares == [25, 55, 77]
+    assert [round(counts[level] / 1e6, 2) for level in models.LEVELS] == [0.57, 1.26, 1.79]
+    low = models.representation(model, "min")
+    assert {n.split(".")[0] for n in low} == {"atoms", "edges", "interactions", "outputs"}, "projections are not in it"
+    assert not any(n.startswith(("interactions.1.", "outputs.1.")) for n in low)
+
+
+def test_a_second_head_adds_the_last_blocks_alone():
+    one, two = (backbones.create("gemnet", SMALLER, heads=models.HEADS[:k]).counts() for k in (1, 2))
+    assert two["all"] - one["all"] == one["head"]
+    assert two["max"] == one["max"] == one["all"] - one["head"]
+
+
+def test_reverse_edges_against_brute_force():
+    structures = [molecule(6, 1), molecule(4, 2), molecule(1, 3)]
+    batch = graphs.collate([[graphs.build(*s, CUTOFF) for s in structures[:2]], [graphs.build(*structures[2], CUTOFF)]])
+    width = batch.edges.shape[2]
+    real = batch.edges.flatten() > 0
+    for edge, back in enumerate(batch.reverse.tolist()):
+        if real[edge]:
+            assert batch.neighbours[edge] == back // width and batch.neighbours[back] == edge // width and real[back]
+        else:
+            assert back == edge
+
+
+def test_triplet_message_against_a_sum_over_triplets():
+    """Message to every edge c -> a: an explicit sum over b and over the terms of the bilinear layer."""
+    model, structure = small("gemnet"), molecule(6, 4)
+    batch = graphs.collate([[graphs.build(*structure, CUTOFF)]], torch.float64)
+    geometry = gemnet.Geometry(batch, batch.vectors, model.architecture)
+    basis = model.projections(geometry)
+    layer = model.interactions[0].triplets
+    torch.manual_seed(3)
+    m = torch.randn(*geometry.shape, model.architecture.edge_features, dtype=torch.float64)
+    with torch.no_grad():
+        found = layer(m, basis, geometry)[0].numpy()
+        x = layer.first(m) * layer.radial(basis.triplet) * layer.scale_radial.factor
+        x = layer.down(x)[0].numpy()
+        up, back = ((lambda y, d=d: d(torch.as_tensor(y))) for d in (layer.up, layer.up_reverse))
+    circular = model.projections.circular.weight.detach().numpy().reshape(model.architecture.radial, -1, 7)
+    bilinear = layer.bilinear.weight.detach().numpy().reshape(4, x.shape[-1], -1)
+    numbers, positions = structure
+    graph = graphs.build(numbers, positions, CUTOFF)
+    messages = {}
+    for a, row in enumerate(graph.neighbours):
+        for c in row:
+            if c < 0:
+                continue
+            total, ca = np.zeros(x.shape[-1]), positions[c] - positions[a]
+            d = np.linalg.norm(ca)
+            s = d / CUTOFF
+            radial = np.exp(-0.5 * ((s - np.linspace(0, 1, 6)) / 0.2) ** 2) * (1 - 21 * s**5 + 35 * s**6 - 15 * s**7)
+            for other, b in enumerate(row):
+                if b < 0 or b == c:
+                    continue
+                ba = positions[b] - positions[a]
+                cosine = ca @ ba / d / np.linalg.norm(ba)
+                sphere = [np.sqrt((2 * k + 1) / 4 / np.pi) * eval_legendre(k, cosine) for k in range(7)]
+                total += np.einsum("r,rcl,l,f,cfg->g", radial, circular, sphere, x[a, other], bilinear)
+            messages[c, a] = total * float(layer.scale_sum.factor)
+    with torch.no_grad():
+        for a, row in enumerate(graph.neighbours):
+            for slot, c in enumerate(row):
+                if c >= 0:
+                    expected = (up(messages[c, a]) + back(messages[a, c])).numpy() * 0.5**0.5
+                    np.testing.assert_allclose(found[a, slot], expected, atol=1e-10)
+
+
+def test_scaling_factors_keep_the_variance_and_are_saved(tmp_path):
+    model = small("gemnet")
+    rows = [graphs.build(*molecule(n, n), CUTOFF) for n in (3, 5, 7)]
+    scales = [module for module in model.modules() if isinstance(module, gemnet.Scale)]
+    before = [float(s.factor) for s in scales]
+    assert all(f > 0 and f != 1 for f in before)
+    model.calibrate(graphs.collate([rows], torch.float64))
+    np.testing.assert_allclose([float(s.factor) for s in scales], before, rtol=1e-10)
+    ratios = []
+
+    def keep(module, inputs, output):
+        y, x, geometry = inputs
+        ratios.append([float(v[geometry.real(v)].var(dim=0).mean()) for v in (output, x)])
+
+    for scale in scales:
+        scale.register_forward_hook(keep)
+    with torch.no_grad():
+        model(graphs.collate([rows], torch.float64))
+    np.testing.assert_allclose(*np.transpose(ratios), rtol=1e-8)
+    models.save(model.float(), tmp_path, {})
+    loaded = [m for m in models.load(tmp_path)[0].modules() if isinstance(m, gemnet.Scale)]
+    np.testing.assert_allclose([float(s.factor) for s in loaded], before, rtol=1e-6)
+
+
+def test_a_card_without_a_backbone_is_the_compact_network(tmp_path):
+    """Cards of earlier versions name neither backbone nor forces in their architecture."""
+    model = small("painn").float()
+    models.save(model, tmp_path, {"strategy": "joint", "seed": 0})
+    card = json.loads((tmp_path / "model.json").read_text())
+    del card["backbone"], card["architecture"]["forces"], card["parameters_of"]
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    loaded, _ = models.load(tmp_path)
+    ((energy, forces),) = adaptation.predict(loaded, [molecule(5, 1)])
+    ((expected, same),) = adaptation.predict(model, [molecule(5, 1)])
+    assert energy == expected and np.array_equal(forces, same)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("kind", HERE)
+def test_a_gpu_gives_the_same(kind):
+    units = [unit(4, 1), unit(6, 2)]
+    _, rows, losses = adaptation.adapt(small(kind), units, SETTINGS)
+    model = small(kind).to("cuda")
+    _, found, trace = adaptation.adapt(model, units, replace(SETTINGS))
+    np.testing.assert_allclose(trace, losses, atol=1e-6)
+    for a, b in zip(rows, found):
+        np.testing.assert_allclose(a[0][1], b[0][1], atol=1e-6)
