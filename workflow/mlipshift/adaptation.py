@@ -140,7 +140,8 @@ def _optimiser(parameters, settings):
 
 def _clip(parameters):
     """Scale the gradients of every replica to a norm of at most CLIP."""
-    gradients = [p.grad for p in parameters]
+    # an energy readout has no gradient where only forces are fitted
+    gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]).norm(dim=0)
     if bool((norm > CLIP).any()):
         scale = (CLIP / norm).clamp_max(1.0)
@@ -223,7 +224,6 @@ def _adapt_batch(model, units, settings, cutoff, dtype, device):
     heads, prior, pseudo, held = [], None, None, None
     if settings.steps:
         known = [u.adapt for u in units]
-        # the prior loss is watched also where nothing but pseudo-labels is fitted
         energy = [u.energy for u in units] if settings.energy_weight else None
         prior = _Target(known, [u.forces for u in units], *place, energy)
         heads = ["prior"] * bool(settings.prior_weight) + ["reference"] * bool(settings.pseudo_weight)

@@ -1,11 +1,4 @@
-"""Training strategies of the two-head potential.
-
-pretrain     both from random weights: representation and prior head on prior labels
-supervised   representation and reference head on reference labels, from random weights
-delta        the same on reference minus prior; the prediction needs the prior (Δ-learning)
-freeze       from pretrain: representation and prior head frozen, reference head on reference labels
-joint        from pretrain: both heads on both kinds of labels, all parameters
-"""
+"""Training of the two-head potential by the strategies of mlipshift.strategies."""
 
 from dataclasses import dataclass
 
@@ -15,9 +8,8 @@ import torch
 from mlipshift import graphs
 from mlipshift.cli import log
 from mlipshift.models import HEADS, MAX_ELEMENT, Architecture, Potential, representation
+from mlipshift.strategies import STRATEGIES
 
-STRATEGIES = ("pretrain", "supervised", "delta", "freeze", "joint")
-PRETRAINED = ("freeze", "joint")
 CLIP = 10.0  # gradient norm
 
 
@@ -133,28 +125,27 @@ def _epochs(total, size, rng):
 def train(strategy, architecture, settings, seed, reference=None, prior=None, base=None):
     """Model trained by a strategy of STRATEGIES.
 
-    reference, prior: (Frames, Labels) pairs; for "delta" the labels of `reference` are differences.
-    base: pre-trained model for the strategies of PRETRAINED. Returns (model, history).
+    reference, prior: (Frames, Labels) pairs; where the strategy says so, the labels of `reference` are differences.
+    base: model of the strategy that it starts from. Returns (model, history).
     """
+    kind = STRATEGIES[strategy]
     torch.manual_seed(seed)
-    rng = np.random.default_rng([seed, STRATEGIES.index(strategy)])
-    model = base if strategy in PRETRAINED else Potential(Architecture(**architecture))
-    if strategy == "joint":
-        # the prior head already stands; the reference head starts from it rather than from noise
-        model.heads["reference"].load_state_dict(model.heads["prior"].state_dict())
+    rng = np.random.default_rng([seed, list(STRATEGIES).index(strategy)])
+    model = base if kind.base else Potential(Architecture(**architecture))
+    if kind.base:
+        # a new head starts from the head of the base rather than from noise; a difference resembles neither
+        learnt = STRATEGIES[kind.base].heads
+        for head in () if kind.difference else set(kind.heads) - set(learnt):
+            model.heads[head].load_state_dict(model.heads[learnt[0]].state_dict())
     sources = {"reference": reference, "prior": prior}
-    wanted = {"pretrain": ("prior",), "joint": HEADS}.get(strategy, ("reference",))
     tasks = {}
-    for head in wanted:
+    for head in kind.heads:
         frames, labels = sources[head]
         row = HEADS.index(head)
-        if not (strategy in PRETRAINED and head == "prior"):
+        if not (kind.base and head in STRATEGIES[kind.base].heads):
             model.shift[row] = torch.as_tensor(atomic_energies(frames.take(labels.ok), labels.energy[labels.ok]))
         tasks[head] = dataset(frames, labels, model.architecture.cutoff, model.shift[row].numpy())
-    names = [name for name, _ in model.named_parameters() if not name.startswith("heads.")]
-    if strategy == "freeze":
-        model.heads["reference"].load_state_dict(model.heads["prior"].state_dict())
-        names = []
-    names += [n for n, _ in model.named_parameters() if n.startswith(tuple(f"heads.{h}." for h in wanted))]
-    assert strategy != "freeze" or not set(names) & set(representation(model))
+    names = [] if kind.frozen else [name for name, _ in model.named_parameters() if not name.startswith("heads.")]
+    names += [n for n, _ in model.named_parameters() if n.startswith(tuple(f"heads.{h}." for h in kind.heads))]
+    assert not kind.frozen or not set(names) & set(representation(model))
     return model, fit(model, tasks, names, settings, rng)

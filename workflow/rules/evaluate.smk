@@ -31,7 +31,7 @@ ADAPTED = [
     ]
     for strategy in config["ttt"][key]
 ]
-STRATEGIES = ["supervised", "delta", "freeze", "joint"]
+STRATEGIES = config["training"]["strategies"]
 
 
 rule evaluate:

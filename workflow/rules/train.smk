@@ -28,7 +28,9 @@ rule train_model:
         runtime=growing("1h"),
     params:
         architecture=as_json(ARCHITECTURE),
-        settings=lambda wildcards: as_json(config["training"][wildcards.strategy]),
+        settings=lambda wildcards: as_json(
+            config["training"][KINDS[wildcards.strategy].recipe]
+        ),
         options=strategy_options,
         directory=subpath(output.weights, parent=True),
     message:

@@ -9,7 +9,7 @@ from mlipshift.frames import Frames
 
 
 def main(args):
-    frames = Frames.load(args.frames)
+    frames = Frames.concatenate([Frames.load(path) for path in args.frames])
     if args.groups:
         frames = frames.take(np.isin(frames.group.astype(str), args.groups))
     if args.first:
@@ -26,7 +26,7 @@ if __name__ == "__main__":
         main,
         __doc__,
         {
-            "frames": {"type": Path, "help": "frames to start from"},
+            "frames": {"type": Path, "nargs": "+", "help": "frames to start from"},
             "output": {"type": Path, "help": "frames, each followed by its rattled copies"},
             "copies": {"type": int, "help": "rattled copies per structure"},
             "sigma": {"type": float, "help": "standard deviation of the displacement (Å)"},
