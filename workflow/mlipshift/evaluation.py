@@ -162,6 +162,7 @@ def compared(errors, strategies):
 CONFORMERS = [
     "group",
     "scheme",
+    "strategy",
     "geometries",
     "prior_calls_per_molecule",
     "n_structures",
@@ -192,8 +193,10 @@ def conformers(errors, strategies, copies):
     if not points:
         return []
     groups = errors.groups()
-    reached = np.logical_and.reduce([np.isfinite(errors.mean(name)) for name in points])
-    groups["ood_common"] = groups[POOLED] & reached
+    # numbers of geometries that no held-out molecule has are no points of the curve
+    reached = [np.isfinite(errors.mean(name)) & groups[POOLED] for name in points]
+    reached = [r for r in reached if r.any()]
+    groups["ood_common"] = np.logical_and.reduce(reached) if reached else np.zeros(len(errors.frames), dtype=bool)
     rows = []
     for group, chosen in groups.items():
         for name, (scheme, count) in points.items():
@@ -201,7 +204,7 @@ def conformers(errors, strategies, copies):
             found = errors.summarise(values, chosen)
             if not found:
                 continue
-            row = {"group": group, "scheme": scheme, "geometries": count}
+            row = {"group": group, "scheme": scheme, "strategy": strategies[scheme], "geometries": count}
             row |= {"prior_calls_per_molecule": count * (1 + copies), "n_seeds": len(errors.seeds[name])}
             row |= {c: found[c] for c in ("n_structures", "n_molecules", *MEAN)}
             for baseline in dict.fromkeys([strategies[scheme], "supervised", "prior", "delta"]):
