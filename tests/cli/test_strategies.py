@@ -1,4 +1,4 @@
-"""The scripts of strategies, variants, conformers and ablations from structures to tables, on springs instead of molecules."""
+"""The scripts of strategies, variants, conformers and ablations, from structures to tables, on springs for labels."""
 
 import importlib.util
 import json
@@ -79,10 +79,12 @@ def run(tmp_path_factory):
     for name in ("train", "test"):
         springs(Frames.load(folder / f"{name}.h5"), 1.0, "reference").save(folder / f"{name}_reference.h5")
     trainer = script("train")
-    for strategy in (
-        ["pretrain", "supervised", "delta", "joint", "probe", "delta_joint"]
-        + ["pretrain_broad", "joint_broad", "pretrain_transductive", "joint_transductive"]
-    ):
+    for strategy in ["pretrain", "supervised", "delta", "joint", "probe", "delta_joint"] + [
+        "pretrain_broad",
+        "joint_broad",
+        "pretrain_transductive",
+        "joint_transductive",
+    ]:
         kind = training.STRATEGIES[strategy]
         sets = ["pretrain", *([kind.extra] if kind.extra else [])]
         needs_prior = "prior" in kind.heads or kind.difference
@@ -274,9 +276,7 @@ def test_an_ablation_point_from_labels_to_its_table(run):
     }
     paths = [run / "ablations" / p / "seed0" / f"{m}.h5" for p in points for m in methods]
     files = {"frames": run / "test.h5", "reference": run / "test_reference.h5", "output": run / "ablations.csv"}
-    script("evaluate_ablations").main(
-        SimpleNamespace(**files, predictions=paths, points=points, resamples=50, seed=0)
-    )
+    script("evaluate_ablations").main(SimpleNamespace(**files, predictions=paths, points=points, resamples=50, seed=0))
     table = read_table(run / "ablations.csv").set_index(["point", "group"])
     assert table.loc[("noisy", "ood_all"), "prior_meV_per_A"] > table.loc[("clean", "ood_all"), "prior_meV_per_A"]
     assert table.loc[("clean", "ood_all"), "n_structures"] == 16

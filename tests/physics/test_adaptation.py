@@ -204,7 +204,9 @@ def test_stopping_by_copies_that_are_not_there_is_refused(model):
 def test_distillation_fits_the_pseudo_labels(model):
     u = unit(6, 4, geometries=2)
     u.pseudo = [0.3 * f[::-1] for f in u.forces]
-    settings = replace(SETTINGS, prior_weight=0.0, pseudo_weight=1.0, heads=("reference",), steps=60, learning_rate=5e-3)
+    settings = replace(
+        SETTINGS, prior_weight=0.0, pseudo_weight=1.0, heads=("reference",), steps=60, learning_rate=5e-3
+    )
     _, rows, losses = adaptation.adapt(model, [u], settings)
     error = lambda t: np.mean([np.abs(r[1][t] - p).mean() for r, p in zip(rows[0], u.pseudo)])
     assert error(-1) < 0.7 * error(0) and losses[0, -1] < losses[0, 0]

@@ -55,7 +55,9 @@ def test_the_table_has_every_combination():
     rows = table(ALL, [1, 100], [0.01, 1.0], [None, 0.1])
     assert len(rows) == 8
     for row in rows:
-        found = choose(ALL, row["predictions_per_adaptation"], row["prior_seconds"], budget=row["budget_seconds_per_prediction"])
+        found = choose(
+            ALL, row["predictions_per_adaptation"], row["prior_seconds"], budget=row["budget_seconds_per_prediction"]
+        )
         assert row["choice"] == (found.name if found else None)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from mlipshift.errors import UserError
 
-
 COLUMNS = [
     "prior_seconds",
     "predictions_per_adaptation",
@@ -90,7 +89,7 @@ def breakeven(adapted, direct, prior_seconds):
 
 
 def table(methods, predictions, prior_seconds, budgets=(None,)):
-    """Rows of the choice over predictions per adaptation, seconds of a prior call and seconds per prediction allowed."""
+    """Rows of the choice over seconds of a prior call, predictions per adaptation and seconds per prediction allowed."""
     rows = []
     for seconds in prior_seconds:
         for number in predictions:

@@ -45,8 +45,8 @@ class Errors:
     final: {method: [seeds, S]} meV/Å after the last step, NaN where missing; seeds: {method: list}, absent for
     methods without a seed; trace: {method: (steps [T], errors [seeds, T, S], prior loss [seeds, T, S])} of the
     adapted methods. frames, reference, prior: Frames and Labels of the test structures; adapted_on: Frames on
-    which whole molecules were adapted, None if there are none; paths: files of Predictions; resamples, seed: of the bootstrap.
-    Raises UserError without held-out structures.
+    which whole molecules were adapted, None if there are none; paths: files of Predictions; resamples, seed: of
+    the bootstrap. Raises UserError without held-out structures.
     """
 
     def __init__(self, frames, reference, prior, adapted_on, paths, resamples, seed):

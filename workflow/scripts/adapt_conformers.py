@@ -22,7 +22,9 @@ def main(args):
     pseudo = Labels.load(args.pseudo, pool) if args.pseudo else None
     model, card = models.load(args.model)
     if STRATEGIES[card["strategy"]].difference:
-        raise UserError(f"{args.model}: Δ-learning needs a prior call per prediction; adapt another model to conformers")
+        raise UserError(
+            f"{args.model}: Δ-learning needs a prior call per prediction; adapt another model to conformers"
+        )
     settings = adaptation.Settings.of(args.settings)
     if settings.pseudo_weight and pseudo is None:
         raise UserError("pseudo_weight is set, but there are no pseudo-labels; give --pseudo")

@@ -15,7 +15,9 @@ def main(args):
     errors = evaluation.Errors(frames, reference, prior, None, paths, args.resamples, args.seed)
     variants = [m for m in args.strategies if m in errors.final]
     curve = evaluation.conformers(errors, args.strategies, args.copies)
-    write_table(args.variants_table, evaluation.summary(errors, [*variants, *args.strategies.values(), "prior", "delta"]))
+    write_table(
+        args.variants_table, evaluation.summary(errors, [*variants, *args.strategies.values(), "prior", "delta"])
+    )
     found = evaluation.compared(errors, {m: args.strategies[m] for m in variants})
     write_table(args.paired_table, found, list(found[0]) if found else ["group", "method", "baseline"])
     write_table(args.conformers_table, curve, evaluation.CONFORMERS)
