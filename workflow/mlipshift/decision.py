@@ -89,7 +89,7 @@ def breakeven(adapted, direct, prior_seconds):
 
 
 def table(methods, predictions, prior_seconds, budgets=(None,)):
-    """Rows of the choice over seconds of a prior call, predictions per adaptation and seconds per prediction allowed."""
+    """Rows of the choice over the cost of a prior call, predictions per adaptation and allowed time of a prediction."""
     rows = []
     for seconds in prior_seconds:
         for number in predictions:

@@ -5,11 +5,6 @@ POINTS = config["ablations"]["points"]
 ABLATION_FIGURES = {"fig_ablations": "Ablations"}
 
 
-def point_prior(wildcards):
-    """Prior of an ablation point."""
-    return POINTS[wildcards.point]["prior"] or config["prior"]["method"]
-
-
 rule label_other_prior:
     input:
         **code("label_prior"),

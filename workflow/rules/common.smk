@@ -264,6 +264,31 @@ def strategy_options(wildcards, input):
     return " ".join(options)
 
 
+def adaptation_settings(entry):
+    """Settings of a variant or scheme as one line of JSON: section ttt or the preset, and its own on top."""
+    base = TTT_SETTINGS
+    if entry["preset"]:
+        base = {key: TTT_SETTINGS[key] for key in ("record", "batch")}
+        base["preset"] = entry["preset"]
+    own_keys = [key for key in ADAPTATION if entry.get(key) is not None]
+    return as_json(base | {key: entry[key] for key in own_keys})
+
+
+def variant_set(wildcards):
+    """What a variant adapts on."""
+    return "adapt" if VARIANTS[wildcards.variant]["mode"] == "molecule" else "test"
+
+
+def held_out(wildcards):
+    """Whether a variant is stopped by the prior labels of rattled copies."""
+    return (VARIANTS[wildcards.variant]["stop"] or config["ttt"]["stop"]) == "held_out"
+
+
+def point_prior(wildcards):
+    """Prior of an ablation point."""
+    return POINTS[wildcards.point]["prior"] or config["prior"]["method"]
+
+
 def known_labels(folder):
     """Command-line option: the benchmark whose labels are taken over, if one is configured."""
     return f"--known {folder}" if folder else ""
