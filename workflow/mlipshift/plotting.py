@@ -719,7 +719,6 @@ def ablations(tables):
 
 FIGURES = {
     "fig_conformers": (conformers, ("conformers",)),
-    "fig_ablations": (ablations, ("ablations",)),
     "fig_shift_axes": (shift_axes, ("shift_axes", "summary")),
     "fig_force_norm": (force_norm, ("bins", "training_density", "summary")),
     "fig_connectivity": (connectivity, ("bins", "training_density", "summary")),
@@ -729,14 +728,19 @@ FIGURES = {
 }
 
 
+# drawn on demand, no part of the report
+EXTRA_FIGURES = {"fig_ablations": (ablations, ("ablations",))}
+
+
 def draw(name, paths):
-    """(Figure, caption) of a figure of FIGURES from the tables at `paths` {table: path}.
+    """(Figure, caption) of a figure of FIGURES or EXTRA_FIGURES from the tables at `paths` {table: path}.
 
     Raises UserError for an unknown figure and for a missing or incomplete table.
     """
-    if name not in FIGURES:
-        raise UserError(f"figure {name!r} is unknown; use one of {', '.join(FIGURES)}")
-    function, needed = FIGURES[name]
+    known = FIGURES | EXTRA_FIGURES
+    if name not in known:
+        raise UserError(f"figure {name!r} is unknown; use one of {', '.join(known)}")
+    function, needed = known[name]
     for table in needed:
         if table not in paths:
             raise UserError(
