@@ -433,8 +433,8 @@ def test_report_holds_every_figure_caption_and_table(page, drawn):
         "Eigenvalues in [0.9, 1.1] 12 % 88 %",
         "Joint All held-out shifts 37 5.00 4.32 61 % 29 % 4.3 %",
         "joint published Joint 91.5 110.0 −18.5 [−25.0, −12.0] 70 % 30 % 37",
-        "joint distil 4 20 65.0 [57.0, 73.0] Δ-learning 55.0 +5.0 [0.0, +10.0] 80 % 37",
-        "0.01 s 1,000 any joint distil (4) 60.0 0.002 s Δ-learning > joint distil (4)",
+        "Joint + distillation 4 20 65.0 [57.0, 73.0] Δ-learning 55.0 +5.0 [0.0, +10.0] 80 % 37",
+        "0.01 s 1,000 any Joint + distillation (4) 60.0 0.002 s Δ-learning > Joint + distillation (4)",
     ):
         assert part in text
     assert 'title="joint_ttt: ' in page and "Joint + TTT" in text

@@ -27,7 +27,9 @@ TARGETS = [
     "fig_connectivity",
     "fig_error_bins",
     "fig_ttt_steps",
+    "fig_conformers",
     "fig_frontier",
+    "variants",
 ]
 
 
@@ -40,7 +42,7 @@ def planned(process):
 def test_outputs(smoke_run):
     results = smoke_run / "results"
     assert (results / "report.html").stat().st_size > 50_000
-    assert len(list((results / "figures").glob("*.svg"))) == 6
+    assert len(list((results / "figures").glob("*.svg"))) == 7
     summary = pd.read_csv(results / "tables/summary.csv")
     assert {"zero", "prior", "supervised", "delta", "freeze", "freeze_ttt", "joint", "joint_ttt"} <= set(
         summary["method"]

@@ -42,6 +42,15 @@ MEANING = {
     "joint_transductive": "Joint, pre-trained on prior labels of the test structures as well",
 }
 
+SCHEMES = {
+    "joint_ttt": "Joint + TTT",
+    "joint_distil": "Joint + distillation",
+    "joint_distil_and_ttt": "Joint + distillation and TTT",
+    "supervised_distil": "Supervised + distillation",
+    "broad_ttt": "Joint, broad + TTT",
+    "broad_distil": "Joint, broad + distillation",
+}
+
 AXES = {
     "new_elements": "New elements",
     "connectivity": "Connectivity",
@@ -76,6 +85,12 @@ GROUPS = {
 def method(key):
     """Display name of a method; an unknown key is its own name."""
     return METHODS.get(key, key)
+
+
+def scheme(key):
+    """Display name of an adaptation, or of 'KEY (K)' with K geometries; an unknown key without underscores."""
+    name, space, count = key.partition(" ")
+    return SCHEMES.get(name, METHODS.get(name, name.replace("_", " "))) + space + count
 
 
 def group(key):

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mlipshift.errors import UserError
-from mlipshift.naming import AXES, GROUPS, METHODS, count, group, listed, method, ordered
+from mlipshift.naming import AXES, GROUPS, METHODS, count, group, listed, method, ordered, scheme
 from mlipshift.statistics import CHEMICAL_ACCURACY
 from mlipshift.tables import read_table
 
@@ -614,7 +614,7 @@ def conformers(tables):
     table = table[table.group == "ood_common"]
     if len(table) == 0:
         return _empty("Other geometries of a molecule", "No held-out molecule has two or more geometries.")
-    margins = {"left": 0.65, "right": 2.05, "top": 0.75, "bottom": 0.5, "wspace": 0.3}
+    margins = {"left": 0.65, "right": 2.05, "top": 0.75, "bottom": 0.5, "wspace": 0.6}
     figure, panels = _canvas(3.5, 1, 2, **margins)
     left, right = panels[0]
     shown = table.drop_duplicates(["scheme", "geometries"])
@@ -637,13 +637,13 @@ def conformers(tables):
         difference = own.difference_meV_per_A
         bars = [difference - own.difference_ci_low_meV_per_A, own.difference_ci_high_meV_per_A - difference]
         right.errorbar(own.geometries * dodge, difference, yerr=np.clip(bars, 0, None), elinewidth=0.9, **marks)
-        handles.append(Line2D([], [], label=name.replace("_", " "), **marks))
+        handles.append(Line2D([], [], label=scheme(name), **marks))
     values = np.concatenate([_extent(shown).ravel(), table.baseline_mean_meV_per_A.to_numpy(dtype=float)])
     left.set_ylabel(_scale(left, "y", values, "Force MAE (meV/Å)"))
     right.axhline(0, color=MUTED, lw=0.8)
-    right.set_ylabel("Change against the same model, not adapted (meV/Å)")
+    right.set_ylabel("Change of the force MAE (meV/Å)")
     counts = sorted(shown.geometries.unique())
-    for panel, title in ((left, "a  Error on unseen geometries"), (right, "b  Paired difference")):
+    for panel, title in ((left, "a  Error on unseen geometries"), (right, "b  Change by adaptation")):
         panel.set_xscale("log")
         panel.set_xlim(*ends)
         panel.set_xticks(counts, [f"{v:g}" for v in counts])

@@ -24,6 +24,7 @@ from mlipshift.naming import (
     listed,
     method,
     ordered,
+    scheme,
 )
 from mlipshift.plotting import INTERVAL, look
 from mlipshift.statistics import CHEMICAL_ACCURACY
@@ -572,7 +573,7 @@ def conformers_table(results):
         rows.append(
             [
                 cell(group(row["group"]), title=row["group"]),
-                cell(row["scheme"].replace("_", " ")),
+                cell(scheme(row["scheme"]), title=row["scheme"]),
                 *(cell(f"{row[k]:g}", row[k]) for k in ("geometries", "prior_calls_per_molecule")),
                 cell(number(row[MEAN]), row[MEAN]),
                 cell(bracket(row[LOW], row[HIGH]), row[LOW]),
@@ -597,7 +598,7 @@ def variants_table(results):
         difference, low, high = (row[f"{k}_meV_per_A"] for k in ("difference", "ci_low", "ci_high"))
         rows.append(
             [
-                cell(row["method"].replace("_", " "), title=row["method"]),
+                cell(scheme(row["method"]), title=row["method"]),
                 method_cell(row["baseline"]),
                 *(cell(number(row[k]), row[k]) for k in ("method_mean_meV_per_A", "baseline_mean_meV_per_A")),
                 cell(number(difference, True), difference),
@@ -624,19 +625,14 @@ def decision_table(results):
                 cell(duration(row["prior_seconds"]), row["prior_seconds"]),
                 cell(f"{row['predictions_per_adaptation']:,.0f}", row["predictions_per_adaptation"]),
                 cell(duration(budget) if np.isfinite(budget) else "any", budget),
-                cell(_named(row["choice"]) if chosen else "none is that cheap"),
+                cell(scheme(row["choice"]) if chosen else "none is that cheap"),
                 cell(number(row["error_meV_per_A"]), row["error_meV_per_A"]),
                 cell(duration(row["seconds_per_prediction"]), row["seconds_per_prediction"]),
-                cell(" > ".join(map(_named, row["frontier"].split(" > ")))),
+                cell(" > ".join(map(scheme, row["frontier"].split(" > ")))),
             ]
         )
     head = ["A prior call takes", "Predictions per adaptation", "Allowed per prediction", "Choice", "Error (meV/Å)"]
     return {"head": [*head, "Takes per prediction", "No method is better at its cost, best first"], "rows": rows}
-
-
-def _named(key):
-    """Display name of a method, or of a scheme with its number of geometries."""
-    return METHODS.get(key, key.replace("_", " "))
 
 
 def failures_table(results):
