@@ -14,7 +14,7 @@ from mlipshift.frames import Frames, Labels, Predictions
 
 
 def noisy(labels, noise, seed):
-    """Labels with Gaussian noise of `noise` standard deviations of the forces, and of the energies about their mean."""
+    """Labels with Gaussian noise of `noise` standard deviations on the forces; the energies stay."""
     if not noise:
         return labels
     rng = np.random.default_rng([seed, 11])
