@@ -372,7 +372,9 @@ def _prior_calls(errors):
     def calls(method):
         if method.endswith("_ttt_other"):
             return other
-        return float(method in ("prior", "delta") or method.endswith(("_ttt", "_placebo")))
+        # transductive pre-training has called the prior for the test structures before
+        own = method in ("prior", "delta", "delta_joint", "joint_transductive")
+        return float(own or method.endswith(("_ttt", "_placebo")))
 
     return calls
 

@@ -19,7 +19,9 @@ rule check_sources:
 
 rule prior:
     input:
-        collect("<results>/prior/{set}.h5", set=SETS),
+        collect(
+            "<results>/prior/{set}.h5", set=["pretrain", "test", "adapt", "pool"]
+        ),
     localrule: True
     message:
         "All prior labels."
