@@ -10,9 +10,12 @@ scattergather:
 
 
 wildcard_constraints:
-    strategy="pretrain|supervised|delta|freeze|joint",
+    strategy="|".join(KINDS),
     mode="structure|placebo|molecule",
-    set="pretrain|test|adapt",
+    set="pretrain|test|adapt|unlabelled|pool|copies",
+    variant=r"[a-z][a-z0-9_]*",
+    scheme=r"[a-z][a-z0-9_]*",
+    point=r"[a-z][a-z0-9_]*",
     seed=r"\d+",
     figure=r"fig_\w+",
 
@@ -34,6 +37,8 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/diagnose.smk"
 include: "workflow/rules/mitigate.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/variants.smk"
+include: "workflow/rules/ablations.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/labelling.smk"

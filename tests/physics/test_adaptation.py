@@ -104,6 +104,129 @@ def test_negative_steps_are_refused():
         adaptation.Settings(steps=-1)
 
 
+def test_presets_are_the_released_configuration_and_the_default():
+    published = adaptation.Settings.of({"preset": "published"})
+    assert (published.optimiser, published.learning_rate, published.momentum) == ("sgd", 1e-5, 0.9)
+    assert (published.weight_decay, published.steps, published.level) == (1e-3, 500, "min")
+    assert (published.force_weight, published.energy_weight, published.heads) == (1000.0, 1.0, ())
+    assert adaptation.Settings.of({"preset": "recommended"}) == adaptation.Settings()
+    assert adaptation.Settings.of({"preset": "published", "steps": 7}).steps == 7
+    with pytest.raises(UserError, match="preset"):
+        adaptation.Settings.of({"preset": "best"})
+    with pytest.raises(UserError, match="no setting"):
+        adaptation.Settings.of({"stepps": 3})
+
+
+@pytest.mark.parametrize(
+    "wrong, word",
+    [({"stop": "now"}, "stop"), ({"heads": ("x",)}, "heads"), ({"predict": "x"}, "predict"), ({"level": "x"}, "level")]
+    + [({"prior_weight": 0.0}, "nothing to adapt to")],
+)
+def test_wrong_settings_are_one_line(wrong, word):
+    with pytest.raises(UserError, match=word):
+        adaptation.Settings(**wrong)
+
+
+@pytest.mark.parametrize("heads", [(), ("prior",), ("reference",)])
+def test_only_the_asked_parameters_are_adapted(model, heads):
+    """The prior head is bit-identical unless it is asked for: the adapted prediction is that of the base with
+    exactly these parameters changed."""
+    settings = replace(SETTINGS, heads=heads, level="min", pseudo_weight=1.0)
+    names = adaptation.adapted_parameters(model, settings)
+    assert {n.split(".")[1] for n in names if n.startswith("heads.")} == set(heads)
+    assert not any(n.startswith("blocks.1.") for n in names) and any(n.startswith("blocks.0.") for n in names)
+    u = unit(6, 2)
+    u.pseudo = [-f for f in u.forces]
+    before = state(model)
+    stacked = {}
+    original = adaptation.call
+
+    def watched(model, parameters, batch, wanted):
+        stacked.update(parameters)
+        return original(model, parameters, batch, wanted)
+
+    adaptation.call = watched
+    try:
+        adaptation.adapt(model, [u], settings)
+    finally:
+        adaptation.call = original
+    for name, value in stacked.items():
+        if name not in names:
+            assert torch.equal(value, before[name]), name
+        elif ".energy" not in name:  # no gradient, as only forces are fitted
+            assert not torch.equal(value[0], before[name]), name
+
+
+@pytest.mark.parametrize("mode", ["prior", "pseudo", "both"])
+def test_units_do_not_see_each_other_with_pseudo_labels_and_stopping(model, mode):
+    weights = {"prior": (1.0, 0.0), "pseudo": (0.0, 1.0), "both": (1.0, 0.5)}[mode]
+    settings = replace(SETTINGS, prior_weight=weights[0], pseudo_weight=weights[1], heads=("reference",))
+    settings = replace(settings, stop="held_out", record=(1, 2), force_weight=3.0, steps=4)
+    if mode == "pseudo":
+        settings = replace(settings, stop="none")
+    units = [unit(4, 3), unit(9, 4, geometries=3), unit(2, 5)]
+    for k, u in enumerate(units):
+        u.pseudo = [0.5 * f for f in u.forces]
+        other = unit(len(u.adapt[0][0]), 20 + k)
+        u.held, u.held_forces = [(u.adapt[0][0], other.adapt[0][1])], other.forces
+    _, together, losses = adaptation.adapt(model, units, settings)
+    for k, u in enumerate(units):
+        _, alone, loss = adaptation.adapt(model, [u], settings)
+        np.testing.assert_allclose(losses[k], loss[0], atol=1e-9)
+        for a, b in zip(together[k], alone[0]):
+            np.testing.assert_allclose(a[1], b[1], atol=1e-8)
+
+
+def test_stopping_keeps_the_prediction_of_the_step_it_chose(model):
+    u = unit(7, 3)
+    settings = replace(SETTINGS, steps=8, record=tuple(range(8)), learning_rate=3e-3)
+    _, rows, losses = adaptation.adapt(model, [u], settings)
+    share = float(np.clip(losses[0, 3] / losses[0, 0], 1e-6, 1))
+    _, stopped, _ = adaptation.adapt(model, [u], replace(settings, stop="drop", stop_fraction=share))
+    first = int(np.argmax(losses[0] <= share * losses[0, 0]))
+    assert 0 < first < 8
+    for t in range(9):
+        np.testing.assert_array_equal(stopped[0][0][1][t], rows[0][0][1][min(t, first)])
+
+    # held out: with the adapted structure itself as the held-out one, the step of the lowest loss so far
+    u.held, u.held_forces = u.adapt, u.forces
+    _, chosen, _ = adaptation.adapt(model, [u], replace(settings, stop="held_out"))
+    for t in range(9):
+        best = int(np.argmin(losses[0, : t + 1]))
+        np.testing.assert_allclose(chosen[0][0][1][t], rows[0][0][1][best], atol=1e-12)
+
+
+def test_stopping_by_copies_that_are_not_there_is_refused(model):
+    with pytest.raises(UserError, match="held-out"):
+        adaptation.adapt(model, [unit(4, 0)], replace(SETTINGS, stop="held_out"))
+
+
+def test_distillation_fits_the_pseudo_labels(model):
+    u = unit(6, 4, geometries=2)
+    u.pseudo = [0.3 * f[::-1] for f in u.forces]
+    settings = replace(
+        SETTINGS, prior_weight=0.0, pseudo_weight=1.0, heads=("reference",), steps=60, learning_rate=5e-3
+    )
+    _, rows, losses = adaptation.adapt(model, [u], settings)
+    error = lambda t: np.mean([np.abs(r[1][t] - p).mean() for r, p in zip(rows[0], u.pseudo)])
+    assert error(-1) < 0.7 * error(0) and losses[0, -1] < losses[0, 0]
+
+
+def test_a_set_is_one_unit_per_group():
+    frames, prior = frames_and_labels()
+    units, members = adaptation.set_units(frames, frames, prior, np.zeros(9))
+    assert members == [list(range(9))] and len(units[0].adapt) == 8
+
+
+def test_unseen_geometries_are_those_not_adapted_on():
+    frames, prior = frames_and_labels()
+    chosen = [1, 3, 4]
+    pseudo = [None, np.zeros((5, 3)), np.ones((5, 3))]
+    known, labels = frames.take(chosen), prior.take(chosen)
+    units, members = adaptation.molecule_units(frames, known, labels, np.zeros(3), pseudo, unseen=True)
+    assert members == [[5]] and len(units[0].pseudo) == 2  # molecule a has no pseudo-label left
+
+
 def frames_and_labels():
     rng = np.random.default_rng(0)
     rows, results = [], []

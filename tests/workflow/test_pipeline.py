@@ -27,8 +27,13 @@ TARGETS = [
     "fig_connectivity",
     "fig_error_bins",
     "fig_ttt_steps",
+    "fig_conformers",
     "fig_frontier",
+    "variants",
 ]
+
+
+PREDICT = ["predict", "refine_radius", "adapt_model", "label_pseudo", "adapt_conformers"]
 
 
 def planned(process):
@@ -40,7 +45,7 @@ def planned(process):
 def test_outputs(smoke_run):
     results = smoke_run / "results"
     assert (results / "report.html").stat().st_size > 50_000
-    assert len(list((results / "figures").glob("*.svg"))) == 6
+    assert len(list((results / "figures").glob("*.svg"))) == 7
     summary = pd.read_csv(results / "tables/summary.csv")
     assert {"zero", "prior", "supervised", "delta", "freeze", "freeze_ttt", "joint", "joint_ttt"} <= set(
         summary["method"]
@@ -67,7 +72,9 @@ def test_a_ttt_parameter_reruns_only_adaptation_and_what_follows(smoke_run):
     jobs = planned(snakemake(smoke_run, "-n", *SMOKE, "--config", 'ttt={"learning_rate":0.0011}'))
     assert set(jobs) == {
         "adapt_model",
+        "adapt_conformers",
         "evaluate",
+        "evaluate_variants",
         "summarise_timings",
         "collect_run_info",
         "figure",
@@ -105,16 +112,16 @@ def test_reference_labels_of_test_structures_change_no_prediction(smoke_run, tmp
             atoms.info.pop("REF_energy")
             atoms.arrays.pop("REF_forces")
         write(path, frames, format="extxyz")
-    snakemake(twin, *SMOKE, "--config", 'data={"checksums":null}', "--until", "predict", "refine_radius", "adapt_model")
+    snakemake(twin, *SMOKE, "--config", 'data={"checksums":null}', "--until", *PREDICT)
     with h5py.File(twin / "results/reference/test.h5") as handle:
         assert not handle["ok"][:].any()
     compared = 0
-    for kind in ("predictions", "refine", "adapt"):
+    for kind in ("predictions", "refine", "adapt", "pseudo", "conformers"):
         for path in sorted((smoke_run / "results" / kind).rglob("*.h5")):
             other = twin / path.relative_to(smoke_run)
             assert other.read_bytes() == path.read_bytes(), path.name
             compared += 1
-    assert compared >= 8
+    assert compared >= 13
 
 
 def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
@@ -129,9 +136,16 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
     users = {name for name, block in blocks.items() if any(text in block for text in names)}
     # variables that hold it
     users |= {n for n, b in blocks.items() for user in users if user.isupper() and re.search(rf"\b{user}\b", b)}
-    assert {n for n in users if not n.isupper()} == {"curate", "evaluate", "diagnose_shifts", "diagnose_model"}
-    compares = ["diagnose_shifts.output", "diagnose_model.output", "evaluate.output"]
-    predicts = ["train_model", "predict", "refine_radius", "adapt_model", "label_prior", "predict_model", "train_mace"]
+    assert {n for n in users if not n.isupper()} == {
+        "curate",
+        "evaluate",
+        "evaluate_variants",
+        "evaluate_ablations",
+        "diagnose_shifts",
+        "diagnose_model",
+    }
+    compares = [f"{n}.output" for n in users if not n.isupper() and n != "curate"]
+    predicts = ["train_model", "label_prior", "predict_model", "train_mace", "adapt_variant", "ablate", *PREDICT]
     assert not [name for name in predicts for text in compares if text in blocks[name]]
 
 

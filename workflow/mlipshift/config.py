@@ -196,7 +196,7 @@ def _mend(node, error):
 def expected(node):
     """What a resolved schema node accepts, in words."""
     if "enum" in node:
-        return "one of " + ", ".join(map(str, node["enum"]))
+        return "one of " + ", ".join("null" if value is None else str(value) for value in node["enum"])
     kinds = [node["type"]] if isinstance(node["type"], str) else node["type"]
     limits = {
         "minimum": "of at least {}",

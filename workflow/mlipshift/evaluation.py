@@ -7,6 +7,7 @@ force MAE in meV/Å, per structure, averaged over seeds unless a column says oth
 import numpy as np
 
 from mlipshift import shifts, statistics
+from mlipshift.decision import Method
 from mlipshift.errors import UserError
 from mlipshift.frames import Predictions
 
@@ -44,8 +45,8 @@ class Errors:
     final: {method: [seeds, S]} meV/Å after the last step, NaN where missing; seeds: {method: list}, absent for
     methods without a seed; trace: {method: (steps [T], errors [seeds, T, S], prior loss [seeds, T, S])} of the
     adapted methods. frames, reference, prior: Frames and Labels of the test structures; adapted_on: Frames on
-    which whole molecules were adapted; paths: files of Predictions; resamples, seed: of the bootstrap.
-    Raises UserError without held-out structures.
+    which whole molecules were adapted, None if there are none; paths: files of Predictions; resamples, seed: of
+    the bootstrap. Raises UserError without held-out structures.
     """
 
     def __init__(self, frames, reference, prior, adapted_on, paths, resamples, seed):
@@ -53,7 +54,8 @@ class Errors:
             raise UserError("no structure in a held-out shift group; give one or more files in data.files.ood_*")
         self.frames, self.resamples, self.seed = frames, resamples, seed
         self.adapted_on = adapted_on
-        self.known = np.isin(frames.ids.astype(str), adapted_on.ids.astype(str))
+        known = [] if adapted_on is None else adapted_on.ids.astype(str)
+        self.known = np.isin(frames.ids.astype(str), known)
         self.final, self.trace, self.seeds = {}, {}, {}
         mae = lambda forces: statistics.force_mae(forces, reference.forces, frames.offsets)
         self.final["zero"] = mae(np.zeros_like(reference.forces))[None]
@@ -110,11 +112,11 @@ def per_structure(errors):
     ]
 
 
-def summary(errors):
-    """Distribution of the error per group and method."""
+def summary(errors, methods=None):
+    """Distribution of the error per group and method; of all methods, or of `methods`."""
     rows = []
     for group, chosen in errors.groups().items():
-        for method in errors.final:
+        for method in errors.final if methods is None else [m for m in dict.fromkeys(methods) if m in errors.final]:
             found = errors.summarise(errors.mean(method), chosen)
             if found:
                 counts = {c: found.pop(c) for c in ("n_structures", "n_molecules")}
@@ -123,11 +125,11 @@ def summary(errors):
     return rows
 
 
-def paired(errors):
-    """Paired comparisons of COMPARISONS per group, on the structures that both methods predict."""
+def paired(errors, comparisons=COMPARISONS):
+    """Paired comparisons (method, baseline) per group, on the structures that both methods predict."""
     rows = []
     for group, chosen in errors.groups().items():
-        for method, baseline in COMPARISONS:
+        for method, baseline in comparisons:
             if method not in errors.final or baseline not in errors.final:
                 continue
             a, b = errors.mean(method), errors.mean(baseline)
@@ -143,6 +145,114 @@ def paired(errors):
                     | found
                 )
     return rows
+
+
+def compared(errors, strategies):
+    """Paired comparisons of adaptations {name: strategy} with their strategy and with what one could do instead."""
+    return paired(
+        errors,
+        [
+            (name, baseline)
+            for name, strategy in strategies.items()
+            for baseline in dict.fromkeys([strategy, "supervised", "prior", "delta"])
+        ],
+    )
+
+
+CONFORMERS = [
+    "group",
+    "scheme",
+    "strategy",
+    "geometries",
+    "prior_calls_per_molecule",
+    "n_structures",
+    "n_molecules",
+    "n_seeds",
+    *MEAN,
+    "baseline",
+    "baseline_mean_meV_per_A",
+    "difference_meV_per_A",
+    "difference_ci_low_meV_per_A",
+    "difference_ci_high_meV_per_A",
+    "fraction_improved",
+    "fraction_worsened",
+]
+
+
+def conformers(errors, strategies, copies):
+    """Error on geometries that were not adapted on against the number that were, and paired differences.
+
+    Methods SCHEME_K of `strategies` {scheme: strategy}; copies: rattled copies per geometry. One row per baseline.
+    Per group, pooled over the held-out groups, and `ood_common`: those that every number of geometries predicts.
+    """
+    points = {}
+    for name in errors.final:
+        scheme, _, count = name.rpartition("_")
+        if scheme in strategies and count.isdigit():
+            points[name] = (scheme, int(count))
+    if not points:
+        return []
+    groups = errors.groups()
+    # numbers of geometries that no held-out molecule has are no points of the curve
+    reached = [np.isfinite(errors.mean(name)) & groups[POOLED] for name in points]
+    reached = [r for r in reached if r.any()]
+    groups["ood_common"] = np.logical_and.reduce(reached) if reached else np.zeros(len(errors.frames), dtype=bool)
+    rows = []
+    for group, chosen in groups.items():
+        for name, (scheme, count) in points.items():
+            values = errors.mean(name)
+            found = errors.summarise(values, chosen)
+            if not found:
+                continue
+            row = {"group": group, "scheme": scheme, "strategy": strategies[scheme], "geometries": count}
+            row |= {"prior_calls_per_molecule": count * (1 + copies), "n_seeds": len(errors.seeds[name])}
+            row |= {c: found[c] for c in ("n_structures", "n_molecules", *MEAN)}
+            for baseline in dict.fromkeys([strategies[scheme], "supervised", "prior", "delta"]):
+                if baseline not in errors.final:
+                    continue
+                keep = chosen & np.isfinite(values) & np.isfinite(errors.mean(baseline))
+                pair = statistics.paired(
+                    values[keep],
+                    errors.mean(baseline)[keep],
+                    errors.frames.molecule[keep],
+                    errors.resamples,
+                    errors.seed,
+                )
+                copied = ("baseline_mean_meV_per_A", "difference_meV_per_A", "fraction_improved", "fraction_worsened")
+                rows.append(
+                    row
+                    | {"baseline": baseline}
+                    | {c: pair[c] for c in copied}
+                    | {f"difference_{c}_meV_per_A": pair[f"{c}_meV_per_A"] for c in ("ci_low", "ci_high")}
+                )
+    return rows
+
+
+def decision_methods(curve, seconds, adaptations, group="ood_common"):
+    """Methods for the decision, all on the same structures.
+
+    curve: rows of `conformers`; seconds: {method: time of a prediction, of a prior call for "prior"};
+    adaptations: {(scheme, geometries): list of seconds per adaptation without prior calls}.
+    """
+    rows = [r for r in curve if r["group"] == group]
+    methods = {}
+    for r in rows:
+        base, single = r["baseline"], seconds.get(r["baseline"], 0.0)
+        calls = float(base in ("prior", "delta"))
+        # the prior's time is that of its calls, which have their own price
+        methods[base] = Method(base, r["baseline_mean_meV_per_A"], 0.0 if base == "prior" else single, calls)
+    for r in rows:
+        key = (r["scheme"], r["geometries"])
+        if key in adaptations:
+            methods[key] = Method(
+                f"{r['scheme']} ({r['geometries']})",
+                r["mean_meV_per_A"],
+                seconds.get("supervised", 0.0),
+                0.0,
+                r["prior_calls_per_molecule"],
+                float(np.mean(adaptations[key])),
+            )
+    return list(methods.values())
 
 
 def bin_edges(values, bins=BINS):
@@ -262,7 +372,9 @@ def _prior_calls(errors):
     def calls(method):
         if method.endswith("_ttt_other"):
             return other
-        return float(method in ("prior", "delta") or method.endswith(("_ttt", "_placebo")))
+        # transductive pre-training has called the prior for the test structures before
+        own = method in ("prior", "delta", "delta_joint", "joint_transductive")
+        return float(own or method.endswith(("_ttt", "_placebo")))
 
     return calls
 
@@ -297,4 +409,38 @@ def refinement(errors, radii):
                     "fraction_refined_with_fallback": own["reason_for_fallback"].isna().mean(),
                 }
             )
+    return rows
+
+
+def ablation(errors, point):
+    """Errors of one point of an ablation per group, and TTT's gain over the joint model with its interval.
+
+    point: columns that describe it; errors: of prior, supervised, delta, joint and joint_ttt.
+    """
+    rows = []
+    for group, chosen in errors.groups().items():
+        before, after = errors.mean("joint"), errors.mean("joint_ttt")
+        keep = chosen & np.isfinite(before) & np.isfinite(after)
+        if not keep.any():
+            continue
+        found = statistics.paired(
+            after[keep], before[keep], errors.frames.molecule[keep], errors.resamples, errors.seed
+        )
+        means = {
+            f"{m}_meV_per_A": np.nanmean(errors.mean(m)[keep])
+            for m in ("prior", "supervised", "delta", "joint", "joint_ttt")
+        }
+        rows.append(
+            point
+            | {"group": group, "n_structures": found["n_structures"], "n_molecules": found["n_molecules"]}
+            | {"n_seeds": len(errors.seeds["joint"])}
+            | means
+            | {
+                "gain_meV_per_A": -found["difference_meV_per_A"],
+                "gain_ci_low_meV_per_A": -found["ci_high_meV_per_A"],
+                "gain_ci_high_meV_per_A": -found["ci_low_meV_per_A"],
+                "fraction_improved": found["fraction_improved"],
+                "fraction_worsened": found["fraction_worsened"],
+            }
+        )
     return rows

@@ -15,6 +15,10 @@ METHODS = {
     "joint_placebo": "Joint + placebo TTT",
     "joint_ttt_other": "Joint + TTT, other geometries",
     "delta": "Δ-learning",
+    "probe": "Supervised + prior head",
+    "delta_joint": "Δ-learning + prior head",
+    "joint_broad": "Joint, broad pre-training",
+    "joint_transductive": "Joint, transductive pre-training",
 }
 
 MEANING = {
@@ -32,6 +36,19 @@ MEANING = {
     "joint_placebo": "Joint, then test-time training on the prior labels of another molecule",
     "joint_ttt_other": "Joint, adapted on one geometry of a molecule, tested on its other geometries",
     "delta": "trained on reference minus prior; every prediction needs a prior call",
+    "probe": "supervised, with a prior head fitted to its frozen representation",
+    "delta_joint": "Joint with reference minus prior for the reference head; every prediction needs a prior call",
+    "joint_broad": "Joint, pre-trained on prior labels of unlabelled structures as well",
+    "joint_transductive": "Joint, pre-trained on prior labels of the test structures as well",
+}
+
+SCHEMES = {
+    "joint_ttt": "Joint + TTT",
+    "joint_distil": "Joint + distillation",
+    "joint_distil_and_ttt": "Joint + distillation and TTT",
+    "supervised_distil": "Supervised + distillation",
+    "broad_ttt": "Joint, broad + TTT",
+    "broad_distil": "Joint, broad + distillation",
 }
 
 AXES = {
@@ -61,6 +78,7 @@ GROUPS = {
     **{f"val_{key}": f"{name}, validation" for key, name in AXES.items()},
     **{f"ood_{key}": name for key, name in AXES.items()},
     "ood_all": "All held-out shifts",
+    "ood_common": "Held-out molecules with the most geometries",
 }
 
 # groups of the user's own, by the beginning of their key
@@ -70,6 +88,12 @@ KINDS = {"id": "In distribution", "val": "Validation", "ood": "Held out"}
 def method(key):
     """Display name of a method; an unknown key is its own name."""
     return METHODS.get(key, key)
+
+
+def scheme(key):
+    """Display name of an adaptation, or of 'KEY (K)' with K geometries; an unknown key without underscores."""
+    name, space, count = key.partition(" ")
+    return SCHEMES.get(name, METHODS.get(name, name.replace("_", " "))) + space + count
 
 
 def group(key):

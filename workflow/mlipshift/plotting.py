@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mlipshift.errors import UserError
-from mlipshift.naming import AXES, GROUPS, METHODS, count, group, listed, method, ordered
+from mlipshift.naming import AXES, GROUPS, METHODS, count, group, listed, method, ordered, scheme
 from mlipshift.statistics import CHEMICAL_ACCURACY
 from mlipshift.tables import read_table
 
@@ -68,7 +68,12 @@ STYLE = {
     "joint_placebo": ("#E69F00", "X", True),
     "joint_ttt_other": ("#56B4E9", "v", True),
     "delta": ("#009E73", "P", True),
+    "probe": ("#D55E00", "h", False),
+    "delta_joint": ("#009E73", "p", False),
+    "joint_broad": ("#0072B2", "d", False),
+    "joint_transductive": ("#0072B2", "*", False),
 }
+SCHEMES = (("#0072B2", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#009E73", "P"), ("#D55E00", "s"), ("#56B4E9", "o"))
 INTERVAL = "95 % bootstrap interval over molecules"
 ACCURACY = f"Dashed line: chemical accuracy, {CHEMICAL_ACCURACY} meV/Å (1 kcal/mol/Å)."
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
@@ -595,7 +600,125 @@ def frontier(tables):
     return figure, caption + (f" Not in (b), as no time was measured: {listed(missing)}." if missing else "")
 
 
+def _empty(title, reason):
+    """Figure that says why there is nothing to draw."""
+    figure = Figure(figsize=(WIDTH, 1.0))
+    _head(figure, title, reason)
+    return figure, f"{title}: {reason[0].lower()}{reason[1:]}"
+
+
+@styled
+def conformers(tables):
+    """Force MAE on unseen geometries of a molecule against the number of geometries it was adapted on."""
+    table = tables["conformers"]
+    table = table[table.group == "ood_common"]
+    if len(table) == 0:
+        return _empty("Other geometries of a molecule", "No held-out molecule has two or more geometries.")
+    margins = {"left": 0.65, "right": 2.05, "top": 0.75, "bottom": 0.5, "wspace": 0.6}
+    figure, panels = _canvas(3.5, 1, 2, **margins)
+    left, right = panels[0]
+    shown = table.drop_duplicates(["scheme", "geometries"])
+    largest = shown.geometries.max()
+    handles, ends = [], [0.8, largest * 1.25]
+    for key, part in table.drop_duplicates(["baseline"]).groupby("baseline"):
+        colour = look(key)[0]
+        left.axhline(part.baseline_mean_meV_per_A.iloc[0], color=colour, lw=0.9, ls=(0, (1, 1.5)), zorder=1)
+        note = " (a prior call each)" if key in ("prior", "delta") else ", not adapted"
+        handles.append(Line2D([], [], color=colour, lw=0.9, ls=(0, (1, 1.5)), label=method(key) + note))
+    # dodged for clarity, by a factor on the logarithmic axis
+    schemes = list(shown.groupby("scheme", sort=False))
+    for k, ((colour, marker), (name, part)) in enumerate(zip(SCHEMES * 9, schemes)):
+        dodge = 1.03 ** (k - (len(schemes) - 1) / 2)
+        marks = {"color": colour, "marker": marker, "markeredgecolor": "white", "markeredgewidth": 0.5, "ms": 5.6}
+        own = part.sort_values("geometries")
+        bars = np.clip([own[MEAN] - own[LOW], own[HIGH] - own[MEAN]], 0, None)
+        left.errorbar(own.geometries * dodge, own[MEAN], yerr=bars, elinewidth=0.9, **marks)
+        own = table[(table.scheme == name) & (table.baseline == table.strategy)].sort_values("geometries")
+        difference = own.difference_meV_per_A
+        bars = [difference - own.difference_ci_low_meV_per_A, own.difference_ci_high_meV_per_A - difference]
+        right.errorbar(own.geometries * dodge, difference, yerr=np.clip(bars, 0, None), elinewidth=0.9, **marks)
+        handles.append(Line2D([], [], label=scheme(name), **marks))
+    values = np.concatenate([_extent(shown).ravel(), table.baseline_mean_meV_per_A.to_numpy(dtype=float)])
+    left.set_ylabel(_scale(left, "y", values, "Force MAE (meV/Å)"))
+    right.axhline(0, color=MUTED, lw=0.8)
+    right.set_ylabel("Change of the force MAE (meV/Å)")
+    counts = sorted(shown.geometries.unique())
+    for panel, title in ((left, "a  Error on unseen geometries"), (right, "b  Change by adaptation")):
+        panel.set_xscale("log")
+        panel.set_xlim(*ends)
+        panel.set_xticks(counts, [f"{v:g}" for v in counts])
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.set_xlabel("Geometries adapted on")
+        panel.set_title(title, pad=4)
+    _accuracy(left)
+    one = shown.iloc[0]
+    seeds = _span(shown.n_seeds)
+    sample = (
+        f"n = {count(one.n_structures)} structures of {count(one.n_molecules)} molecules,"
+        f" {seeds} seed{'' if seeds == '1' else 's'}"
+    )
+    _head(figure, "Other geometries of a molecule, without a prior call for them", f"Held-out shift groups, {sample}")
+    _legend(figure, [*handles, _accuracy_handle()], 2.8, 1, x=WIDTH - 1.95)
+    calls = shown.groupby("geometries").prior_calls_per_molecule.first()
+    spent = listed(f"{k:g}: {v:g}" for k, v in calls.items())
+    caption = (
+        "Force MAE on geometries of held-out molecules that were not adapted on, against the number of geometries"
+        f" that were (with their rattled copies; prior calls per molecule by number of geometries: {spent})."
+        " (a) Mean over structures and seeds; dotted: methods on the same structures without adaptation."
+        f" (b) Paired difference to the same model before adaptation. Bars: {INTERVAL}; {sample}. {ACCURACY}"
+    )
+    return figure, caption
+
+
+@styled
+def ablations(tables):
+    """Force MAE before and after TTT for every prior and amount of reference data."""
+    table = tables["ablations"]
+    table = _need(table[table.group == "ood_all"], "ablations", "held-out shift groups")
+    methods = ["prior", "supervised", "joint", "joint_ttt", "delta"]
+    rows = len(table)
+    margins = {"left": 1.5, "right": 0.15, "top": 0.75, "bottom": 0.8, "wspace": 0.3}
+    figure, panels = _canvas(1.75 + 0.27 * rows, 1, 2, **margins, sharey=True)
+    left, right = panels[0]
+    place = np.arange(rows)[::-1]
+    for key in methods:
+        left.plot(table[f"{key}_meV_per_A"], place, ls="none", zorder=3, **_marks(key))
+    values = table[[f"{key}_meV_per_A" for key in methods]].to_numpy(dtype=float)
+    left.set_xlabel(_scale(left, "x", values, "Force MAE (meV/Å)"))
+    _accuracy(left, horizontal=False)
+    gain = table.gain_meV_per_A
+    bars = [gain - table.gain_ci_low_meV_per_A, table.gain_ci_high_meV_per_A - gain]
+    right.errorbar(gain, place, xerr=bars, ls="none", elinewidth=1.1, **_marks("joint_ttt"))
+    right.axvline(0, color=MUTED, lw=0.8)
+    right.set_xlabel("Gain of TTT over the joint model (meV/Å)")
+    names = []
+    for row in table.to_dict("records"):
+        text = row["prior"]
+        text += f", noise {row['noise']:g}σ" if row["noise"] else ""
+        text += f", {100 * row['fraction']:g} % of labels" if row["fraction"] < 1 else ""
+        names.append(text)
+    left.set_yticks(place, names)
+    for panel, title in ((left, "a  Error"), (right, "b  Gain, paired")):
+        panel.set_title(title, pad=4)
+        panel.set_ylim(-0.6, rows - 0.4)
+    one = table.iloc[0]
+    seeds = _span(table.n_seeds)
+    sample = (
+        f"n = {count(one.n_structures)} structures of {count(one.n_molecules)} molecules,"
+        f" {seeds} seed{'' if seeds == '1' else 's'}"
+    )
+    _head(figure, "Quality of the prior, amount of reference data", f"Held-out shift groups, {sample}")
+    _legend(figure, [*(_handle(k, line=False) for k in methods), _accuracy_handle()], 0.3, 6)
+    caption = (
+        "Every row is pre-trained, fine-tuned and adapted anew with its prior and its share of the reference labels."
+        " (a) Mean force MAE; (b) how much TTT lowers it, mean over structures and seeds with the"
+        f" {INTERVAL}; {sample}. Noise is Gaussian, in standard deviations of the prior forces. {ACCURACY}"
+    )
+    return figure, caption
+
+
 FIGURES = {
+    "fig_conformers": (conformers, ("conformers",)),
     "fig_shift_axes": (shift_axes, ("shift_axes", "summary")),
     "fig_force_norm": (force_norm, ("bins", "training_density", "summary")),
     "fig_connectivity": (connectivity, ("bins", "training_density", "summary")),
@@ -605,14 +728,19 @@ FIGURES = {
 }
 
 
+# drawn on demand, no part of the report
+EXTRA_FIGURES = {"fig_ablations": (ablations, ("ablations",))}
+
+
 def draw(name, paths):
-    """(Figure, caption) of a figure of FIGURES from the tables at `paths` {table: path}.
+    """(Figure, caption) of a figure of FIGURES or EXTRA_FIGURES from the tables at `paths` {table: path}.
 
     Raises UserError for an unknown figure and for a missing or incomplete table.
     """
-    if name not in FIGURES:
-        raise UserError(f"figure {name!r} is unknown; use one of {', '.join(FIGURES)}")
-    function, needed = FIGURES[name]
+    known = FIGURES | EXTRA_FIGURES
+    if name not in known:
+        raise UserError(f"figure {name!r} is unknown; use one of {', '.join(known)}")
+    function, needed = known[name]
     for table in needed:
         if table not in paths:
             raise UserError(

@@ -24,6 +24,7 @@ from mlipshift.naming import (
     listed,
     method,
     ordered,
+    scheme,
 )
 from mlipshift.plotting import INTERVAL, look
 from mlipshift.statistics import CHEMICAL_ACCURACY
@@ -33,12 +34,12 @@ MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
 SECTIONS = (
     ("shift", "Understanding the shift", ("fig_shift_axes", "fig_force_norm", "fig_connectivity")),
     ("mitigation", "Mitigation", ("fig_error_bins", "fig_ttt_steps")),
-    ("cost", "Cost", ("fig_frontier",)),
+    ("cost", "Cost", ("fig_conformers", "fig_frontier")),
 )
 TILES = ("supervised", "joint", "joint_ttt", "prior", "delta")
 NO_CHOICE = ("zero", "joint_placebo", "joint_ttt_other")  # controls, and a method with fewer structures
 NEEDED = ("summary", "paired", "frontier", "failures", "seconds", "durations")
-OPTIONAL = ("shift_summary", "refinement")
+OPTIONAL = ("shift_summary", "refinement", "conformers", "variants_paired", "decision")
 
 
 def number(value, sign=False):
@@ -557,6 +558,83 @@ def refinement_table(results):
     return {"head": head, "rows": rows}
 
 
+def conformers_table(results):
+    """Error on unseen geometries per scheme and number of geometries; None where there is no such molecule."""
+    table = results.tables.get("conformers")
+    if table is None or len(table) == 0:
+        return None
+    head = ["Group", "Scheme", "Geometries", "Prior calls per molecule", "Mean (meV/Å)", "95 % interval (meV/Å)"]
+    head += ["Against", "Its mean (meV/Å)", "Difference (meV/Å)", "95 % interval (meV/Å)", "Improved", "n"]
+    rows = []
+    for row in table[table.group.isin([ALL, "ood_common"])].to_dict("records"):
+        difference, low, high = (
+            row[f"difference_{k}meV_per_A"] for k in ("", "ci_low_", "ci_high_")
+        )
+        rows.append(
+            [
+                cell(group(row["group"]), title=row["group"]),
+                cell(scheme(row["scheme"]), title=row["scheme"]),
+                *(cell(f"{row[k]:g}", row[k]) for k in ("geometries", "prior_calls_per_molecule")),
+                cell(number(row[MEAN]), row[MEAN]),
+                cell(bracket(row[LOW], row[HIGH]), row[LOW]),
+                method_cell(row["baseline"]),
+                cell(number(row["baseline_mean_meV_per_A"]), row["baseline_mean_meV_per_A"]),
+                cell(number(difference, True), difference),
+                cell(bracket(low, high, True), low),
+                cell(share(row["fraction_improved"]), row["fraction_improved"]),
+                cell(count(row["n_structures"]), row["n_structures"]),
+            ]
+        )
+    return {"head": head, "rows": rows}
+
+
+def variants_table(results):
+    """Paired differences of the further adaptations on the held-out groups; None where there are none."""
+    table = results.tables.get("variants_paired")
+    if table is None or len(table) == 0:
+        return None
+    rows = []
+    for row in table[table.group == ALL].to_dict("records"):
+        difference, low, high = (row[f"{k}_meV_per_A"] for k in ("difference", "ci_low", "ci_high"))
+        rows.append(
+            [
+                cell(scheme(row["method"]), title=row["method"]),
+                method_cell(row["baseline"]),
+                *(cell(number(row[k]), row[k]) for k in ("method_mean_meV_per_A", "baseline_mean_meV_per_A")),
+                cell(number(difference, True), difference),
+                cell(bracket(low, high, True), low),
+                *(cell(share(row[k]), row[k]) for k in ("fraction_improved", "fraction_worsened")),
+                cell(count(row["n_structures"]), row["n_structures"]),
+            ]
+        )
+    head = ["Adaptation", "Against", "Its mean (meV/Å)", "Mean of the other (meV/Å)", "Difference (meV/Å)"]
+    return {"head": [*head, "95 % interval (meV/Å)", "Improved", "Worsened", "n"], "rows": rows}
+
+
+def decision_table(results):
+    """The rational choice over predictions per adaptation and cost of the prior; None without one."""
+    table = results.tables.get("decision")
+    if table is None or len(table) == 0:
+        return None
+    rows = []
+    for row in table.to_dict("records"):
+        budget = row["budget_seconds_per_prediction"]
+        chosen = isinstance(row["choice"], str)
+        rows.append(
+            [
+                cell(duration(row["prior_seconds"]), row["prior_seconds"]),
+                cell(f"{row['predictions_per_adaptation']:,.0f}", row["predictions_per_adaptation"]),
+                cell(duration(budget) if np.isfinite(budget) else "any", budget),
+                cell(scheme(row["choice"]) if chosen else "none is that cheap"),
+                cell(number(row["error_meV_per_A"]), row["error_meV_per_A"]),
+                cell(duration(row["seconds_per_prediction"]), row["seconds_per_prediction"]),
+                cell(" > ".join(map(scheme, row["frontier"].split(" > ")))),
+            ]
+        )
+    head = ["A prior call takes", "Predictions per adaptation", "Allowed per prediction", "Choice", "Error (meV/Å)"]
+    return {"head": [*head, "Takes per prediction", "No method is better at its cost, best first"], "rows": rows}
+
+
 def failures_table(results):
     """Failed structures with stage and reason."""
     return {
@@ -661,6 +739,9 @@ def render(template, tables, drawn, info):
         paired=paired_table(results),
         diagnosis=diagnosis_table(results),
         refinement=refinement_table(results),
+        conformers=conformers_table(results),
+        variants=variants_table(results),
+        decision=decision_table(results),
         known=known_table(results),
         failures=failures_table(results),
         durations=durations_table(results),

@@ -1,11 +1,4 @@
-"""Training strategies of the two-head potential.
-
-pretrain     both from random weights: representation and prior head on prior labels
-supervised   representation and reference head on reference labels, from random weights
-delta        the same on reference minus prior; the prediction needs the prior (Δ-learning)
-freeze       from pretrain: representation and prior head frozen, reference head on reference labels
-joint        from pretrain: both heads on both kinds of labels, all parameters
-"""
+"""Training of the two-head potential by the strategies of mlipshift.strategies."""
 
 import os
 from dataclasses import dataclass
@@ -17,14 +10,13 @@ from mlipshift import graphs
 from mlipshift.cli import log
 from mlipshift.errors import UserError
 from mlipshift.models import HEADS, MAX_ELEMENT, build, representation
+from mlipshift.strategies import STRATEGIES
 
-STRATEGIES = ("pretrain", "supervised", "delta", "freeze", "joint")
 # why it learns and predicts no periodic structures, and what to do
 MOLECULES_ONLY = (
     "the two-head potential of this workflow takes molecules only; name other models in the setting models, or take"
     " them out of data.files"
 )
-PRETRAINED = ("freeze", "joint")
 DEVICES = ("cpu", "cuda")
 CLIP = 10.0  # gradient norm
 CALIBRATION = 64  # training structures that fixed scaling factors are fitted to
@@ -151,32 +143,31 @@ def _epochs(total, size, rng):
 def train(strategy, architecture, settings, seed, reference=None, prior=None, base=None, device="cpu"):
     """Model trained by a strategy of STRATEGIES.
 
-    architecture: as for models.build. reference, prior: (Frames, Labels) pairs; for "delta" the labels of
-    `reference` are differences. base: pre-trained model for the strategies of PRETRAINED. Returns (model, history).
+    architecture: as for models.build. reference, prior: (Frames, Labels) pairs; where the strategy says so, the
+    labels of `reference` are differences. base: model of the strategy that it starts from. Returns (model, history).
     """
+    kind = STRATEGIES[strategy]
     torch.manual_seed(seed)
-    rng = np.random.default_rng([seed, STRATEGIES.index(strategy)])
-    model = (base if strategy in PRETRAINED else build(architecture)).to(device)
-    if strategy == "joint":
-        # the prior head already stands; the reference head starts from it rather than from noise
-        model.heads["reference"].load_state_dict(model.heads["prior"].state_dict())
+    rng = np.random.default_rng([seed, list(STRATEGIES).index(strategy)])
+    model = (base if kind.base else build(architecture)).to(device)
+    if kind.base:
+        # a new head starts from the head of the base rather than from noise; a difference resembles neither
+        learnt = STRATEGIES[kind.base].heads
+        for head in () if kind.difference else set(kind.heads) - set(learnt):
+            model.heads[head].load_state_dict(model.heads[learnt[0]].state_dict())
     sources = {"reference": reference, "prior": prior}
-    wanted = {"pretrain": ("prior",), "joint": HEADS}.get(strategy, ("reference",))
     tasks = {}
-    for head in wanted:
+    for head in kind.heads:
         frames, labels = sources[head]
         row = HEADS.index(head)
-        if not (strategy in PRETRAINED and head == "prior"):
+        if not (kind.base and head in STRATEGIES[kind.base].heads):
             model.shift[row] = torch.as_tensor(atomic_energies(frames.take(labels.ok), labels.energy[labels.ok]))
         tasks[head] = dataset(frames, labels, model.architecture.cutoff, model.shift[row].cpu().numpy())
-    if strategy not in PRETRAINED:
-        total = len(tasks[wanted[0]].graphs)
-        evenly = np.unique(np.linspace(0, total - 1, CALIBRATION).astype(int))
-        model.calibrate(tasks[wanted[0]].batch(evenly, torch.float32, device)[0])
-    names = representation(model)
-    if strategy == "freeze":
-        model.heads["reference"].load_state_dict(model.heads["prior"].state_dict())
-        names = []
-    names += [n for n, _ in model.named_parameters() if n.startswith(tuple(f"heads.{h}." for h in wanted))]
-    assert strategy != "freeze" or not set(names) & set(representation(model))
+    if not kind.base:
+        first = tasks[kind.heads[0]]
+        evenly = np.unique(np.linspace(0, len(first.graphs) - 1, CALIBRATION).astype(int))
+        model.calibrate(first.batch(evenly, torch.float32, device)[0])
+    names = [] if kind.frozen else representation(model)
+    names += [n for n, _ in model.named_parameters() if n.startswith(tuple(f"heads.{h}." for h in kind.heads))]
+    assert not kind.frozen or not set(names) & set(representation(model))
     return model, fit(model, tasks, names, settings, rng)

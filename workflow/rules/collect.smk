@@ -19,7 +19,7 @@ rule check_sources:
 
 rule prior:
     input:
-        collect("<results>/prior/{set}.h5", set=SETS),
+        collect("<results>/prior/{set}.h5", set=["pretrain", "test", "adapt", "pool"]),
     localrule: True
     message:
         "All prior labels."
@@ -29,7 +29,7 @@ rule train:
     input:
         collect(
             "<results>/models/{strategy}/seed{seed}/weights.pt",
-            strategy=["pretrain", *STRATEGIES],
+            strategy=needed(STRATEGIES),
             seed=SEEDS,
         ),
     localrule: True
@@ -51,6 +51,23 @@ rule adapt:
     localrule: True
     message:
         "All test-time training."
+
+
+rule variants:
+    input:
+        rules.evaluate_variants.output,
+    localrule: True
+    message:
+        "Tables of the further adaptations and of the curve over the number of geometries."
+
+
+rule ablations:
+    input:
+        rules.evaluate_ablations.output,
+        collect("<results>/figures/{figure}.svg", figure=ABLATION_FIGURES),
+    localrule: True
+    message:
+        "Tables and figures of the ablations."
 
 
 rule figures:

@@ -20,6 +20,8 @@ from mlipshift import config as settings_of
 from mlipshift.errors import UserError
 from mlipshift.manifest import Manifest, alternatives
 from mlipshift.registry import CAPABILITY, OPERATIVE, Registry
+from mlipshift.strategies import STRATEGIES as KINDS
+from mlipshift.strategies import needed
 
 console.prepare_jobs(HOME / "workflow")
 
@@ -243,17 +245,17 @@ def folder_of(name):
 
 
 def strategy_inputs(wildcards):
-    """What each strategy learns from; only Δ-learning and the pre-trained ones see prior labels."""
-    prior = {"prior_frames": SETS["pretrain"], "prior": "<results>/prior/pretrain.h5"}
-    reference = {"reference": rules.curate.output.train_reference}
-    base = {"base": f"<results>/models/pretrain/seed{wildcards.seed}/weights.pt"}
-    return {
-        "pretrain": prior,
-        "supervised": reference,
-        "delta": reference | prior,
-        "freeze": reference | prior | base,
-        "joint": reference | prior | base,
-    }[wildcards.strategy]
+    """What each strategy learns from; only Δ-learning and those with a prior head see prior labels."""
+    kind, inputs = KINDS[wildcards.strategy], {}
+    if "reference" in kind.heads:
+        inputs["reference"] = rules.curate.output.train_reference
+    if "prior" in kind.heads or kind.difference:
+        sets = ["pretrain", *([kind.extra] if kind.extra else [])]
+        inputs["prior_frames"] = [SETS[name] for name in sets]
+        inputs["prior"] = [f"<results>/prior/{name}.h5" for name in sets]
+    if kind.base:
+        inputs["base"] = f"<results>/models/{kind.base}/seed{wildcards.seed}/weights.pt"
+    return inputs
 
 
 def strategy_options(wildcards, input):
@@ -265,6 +267,31 @@ def strategy_options(wildcards, input):
     if "base" in input.keys():
         options.append(f"--base {Path(input.base).parent}")
     return " ".join(options)
+
+
+def adaptation_settings(entry):
+    """Settings of a variant or scheme as one line of JSON: section ttt or the preset, and its own on top."""
+    base = TTT_SETTINGS
+    if entry["preset"]:
+        base = {key: TTT_SETTINGS[key] for key in ("record", "batch")}
+        base["preset"] = entry["preset"]
+    own_keys = [key for key in ADAPTATION if entry.get(key) is not None]
+    return as_json(base | {key: entry[key] for key in own_keys})
+
+
+def variant_set(wildcards):
+    """What a variant adapts on."""
+    return "adapt" if VARIANTS[wildcards.variant]["mode"] == "molecule" else "test"
+
+
+def held_out(wildcards):
+    """Whether a variant is stopped by the prior labels of rattled copies."""
+    return (VARIANTS[wildcards.variant]["stop"] or config["ttt"]["stop"]) == "held_out"
+
+
+def point_prior(wildcards):
+    """Prior of an ablation point."""
+    return POINTS[wildcards.point]["prior"] or config["prior"]["method"]
 
 
 def known_labels(folder):

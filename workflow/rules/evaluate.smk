@@ -14,12 +14,18 @@ TABLES = [
     "refinement",
     "failures",
 ]
+# tables that only some figures need, made by other rules
+OTHER_TABLES = {
+    "fig_conformers": ["<results>/tables/conformers.csv"],
+    "fig_ablations": ["<results>/tables/ablations.csv"],
+}
 FIGURES = {
     "fig_shift_axes": "Understanding the shift",
     "fig_force_norm": "Understanding the shift",
     "fig_connectivity": "Understanding the shift",
     "fig_error_bins": "Mitigation",
     "fig_ttt_steps": "Mitigation",
+    "fig_conformers": "Cost",
     "fig_frontier": "Cost",
 }
 ADAPTED = [
@@ -31,7 +37,7 @@ ADAPTED = [
     ]
     for strategy in config["ttt"][key]
 ]
-STRATEGIES = ["supervised", "delta", "freeze", "joint"]
+STRATEGIES = config["training"]["strategies"]
 
 
 rule evaluate:
@@ -171,12 +177,13 @@ rule figure:
     input:
         **code("plot_figure"),
         tables=[f"<results>/tables/{name}.csv" for name in TABLES],
+        other=lambda wildcards: OTHER_TABLES.get(wildcards.figure, []),
         timings=rules.summarise_timings.output,
     output:
         svg=report(
             "<results>/figures/{figure}.svg",
             caption="../report/figure.rst",
-            category=lambda wildcards: FIGURES[wildcards.figure],
+            category=lambda wildcards: (FIGURES | ABLATION_FIGURES)[wildcards.figure],
             labels={"figure": "{figure}"},
         ),
         png="<results>/figures/{figure}.png",
@@ -205,6 +212,9 @@ rule make_report:
         **code("make_report"),
         tables=[f"<results>/tables/{name}.csv" for name in TABLES],
         shifts=rules.diagnose_shifts.output.summary,
+        conformers="<results>/tables/conformers.csv",
+        variants="<results>/tables/variants_paired.csv",
+        decision="<results>/timings/decision.csv",
         timings=rules.summarise_timings.output,
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
         info=rules.collect_run_info.output.info,

@@ -1,20 +1,25 @@
 # Base predictions, radius refinement and test-time training. None of these rules gets a reference
 # label of a test structure as input.
 
-TTT_SETTINGS = {
-    key: config["ttt"][key]
-    for key in (
-        "steps",
-        "learning_rate",
-        "optimiser",
-        "momentum",
-        "weight_decay",
-        "level",
-        "energy_weight",
-        "record",
-        "batch",
-    )
-}
+ADAPTATION = (
+    "steps",
+    "learning_rate",
+    "optimiser",
+    "momentum",
+    "weight_decay",
+    "level",
+    "heads",
+    "force_weight",
+    "energy_weight",
+    "prior_weight",
+    "pseudo_weight",
+    "stop",
+    "stop_fraction",
+    "predict",
+    "record",
+    "batch",
+)
+TTT_SETTINGS = {key: config["ttt"][key] for key in ADAPTATION if key in config["ttt"]}
 # what each mode adapts on
 KNOWN = {"structure": "test", "placebo": "test", "molecule": "adapt"}
 MODEL = "<results>/models/{strategy}/seed{seed}/weights.pt"
@@ -27,7 +32,7 @@ rule predict:
         model=MODEL,
         frames=rules.curate.output.test,
         prior=lambda wildcards: (
-            ["<results>/prior/test.h5"] if wildcards.strategy == "delta" else []
+            ["<results>/prior/test.h5"] if KINDS[wildcards.strategy].difference else []
         ),
     output:
         predictions="<results>/predictions/{strategy}/seed{seed}.h5",

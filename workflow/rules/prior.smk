@@ -2,7 +2,13 @@
 
 # pretrain: training structures and rattled copies; test: what is predicted; adapt: geometries of the test
 # molecules, with rattled copies, on which a molecule is adapted before its other geometries are predicted
-SETS = {name: f"<results>/frames/{name}.h5" for name in ("pretrain", "test", "adapt")}
+# unlabelled: what broad pre-training sees, with rattled copies; pool: geometries of the test molecules, the first half
+# of each, on which they are adapted for the curve over the number of geometries; copies: rattled copies of every test
+# structure, by which an adaptation can be stopped
+SETS = {
+    name: f"<results>/frames/{name}.h5"
+    for name in ("pretrain", "test", "adapt", "unlabelled", "pool", "copies")
+}
 
 
 rule curate:
@@ -16,6 +22,7 @@ rule curate:
         test="<results>/frames/test.h5",
         test_reference="<results>/reference/test.h5",
         validation_reference="<results>/reference/validation.h5",
+        unlabelled="<results>/frames/unlabelled_input.h5",
         failures="<results>/failures/curate.csv",
     log:
         "<logs>/curate.log",
@@ -35,7 +42,7 @@ rule curate:
         "python {input.script} --settings {params.settings:q}"
         " --train {output.train} --train-reference {output.train_reference}"
         " --test {output.test} --test-reference {output.test_reference}"
-        " --validation-reference {output.validation_reference}"
+        " --validation-reference {output.validation_reference} --unlabelled {output.unlabelled}"
         " --failures {output.failures} --log {log}"
 
 
@@ -91,6 +98,89 @@ rule augment_test:
         "Take the first {params.first} geometry of every test molecule, with rattled copies, to adapt on."
     shell:
         "python {input.script} --frames {input.frames} --output {output} --first {params.first}"
+        " --copies {params.copies} --sigma {params.sigma} --seed {params.seed} --log {log}"
+
+
+rule augment_pool:
+    input:
+        **code("augment"),
+        frames=rules.curate.output.test,
+    output:
+        SETS["pool"],
+    log:
+        "<logs>/augment_pool.log",
+    benchmark:
+        "<benchmarks>/augment_pool.tsv"
+    conda:
+        "../../envs/xtb.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
+    params:
+        pool=max(config["conformers"]["counts"]),
+        copies=config["conformers"]["rattled_copies"],
+        sigma=config["conformers"]["rattle_sigma_A"],
+        seed=config["prior"]["seed"],
+    message:
+        "Take up to {params.pool} geometries of every test molecule, with rattled copies, to adapt on."
+    shell:
+        "python {input.script} --frames {input.frames} --output {output} --pool {params.pool}"
+        " --copies {params.copies} --sigma {params.sigma} --seed {params.seed} --log {log}"
+
+
+rule augment_copies:
+    input:
+        **code("augment"),
+        frames=rules.curate.output.test,
+    output:
+        SETS["copies"],
+    log:
+        "<logs>/augment_copies.log",
+    benchmark:
+        "<benchmarks>/augment_copies.tsv"
+    conda:
+        "../../envs/xtb.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
+    params:
+        copies=config["ttt"]["held_out_copies"],
+        sigma=config["prior"]["rattle_sigma_A"],
+        seed=config["prior"]["seed"],
+    message:
+        "Rattle every test structure, for an adaptation to be stopped by the prior labels of the copies."
+    shell:
+        "python {input.script} --frames {input.frames} --output {output}"
+        " --copies {params.copies} --sigma {params.sigma} --seed {params.seed} --log {log}"
+
+
+rule augment_unlabelled:
+    input:
+        **code("augment"),
+        frames=[rules.curate.output.test, rules.curate.output.unlabelled],
+    output:
+        SETS["unlabelled"],
+    log:
+        "<logs>/augment_unlabelled.log",
+    benchmark:
+        "<benchmarks>/augment_unlabelled.tsv"
+    conda:
+        "../../envs/xtb.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
+    params:
+        groups=["unlabelled", *config["prior"]["unlabelled_groups"]],
+        copies=config["prior"]["rattled_copies"],
+        sigma=config["prior"]["rattle_sigma_A"],
+        seed=config["prior"]["seed"],
+    message:
+        "Put the unlabelled structures together, with rattled copies, for broad pre-training."
+    shell:
+        "python {input.script} --frames {input.frames} --output {output} --groups {params.groups}"
         " --copies {params.copies} --sigma {params.sigma} --seed {params.seed} --log {log}"
 
 

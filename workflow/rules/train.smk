@@ -33,7 +33,9 @@ rule train_model:
         python=lambda wildcards: interpreter(NETWORK),
         device=config["model"]["device"],
         architecture=as_json(ARCHITECTURE),
-        settings=lambda wildcards: as_json(config["training"][wildcards.strategy]),
+        settings=lambda wildcards: as_json(
+            config["training"][KINDS[wildcards.strategy].recipe]
+        ),
         options=strategy_options,
         directory=subpath(output.weights, parent=True),
     message:

@@ -10,12 +10,14 @@ from mlipshift.tables import write_table
 
 
 def main(args):
-    failures, count = [], {"train": 0, "test": 0}
+    failures, count = [], {"train": 0, "test": 0, "unlabelled": 0}
     with ExitStack() as stores:
         frames = {
             "train": stores.enter_context(Frames.writer(args.train)),
             "test": stores.enter_context(Frames.writer(args.test)),
         }
+        if args.unlabelled:
+            frames["unlabelled"] = stores.enter_context(Frames.writer(args.unlabelled))
         labels = {
             "train": stores.enter_context(Labels.writer(args.train_reference, "reference")),
             "test": stores.enter_context(Labels.writer(args.test_reference, "reference")),
@@ -24,14 +26,19 @@ def main(args):
         if args.validation_reference:
             validation = stores.enter_context(Labels.writer(args.validation_reference, "reference"))
         for row, label in curate(args.settings, failures):
-            kind = "train" if row["group"] == "train" else "test"
+            kind = row["group"] if row["group"] in ("train", "unlabelled") else "test"
+            count[kind] += 1
+            if kind == "unlabelled":
+                # a reference label that a file may hold goes nowhere
+                if args.unlabelled:
+                    frames[kind](row)
+                continue
             frames[kind](row)
             labels[kind]((row, label))
             if validation and row["group"].startswith("val_"):
                 validation((row, label))
-            count[kind] += 1
     write_table(args.failures, failures, columns=["id", "stage", "reason"])
-    cli.log.info("%d training, %d test structures, %d failures", count["train"], count["test"], len(failures))
+    cli.log.info("%d training, %d test, %d unlabelled structures, %d failures", *count.values(), len(failures))
 
 
 if __name__ == "__main__":
@@ -44,6 +51,7 @@ if __name__ == "__main__":
             "train_reference": {"type": Path, "help": "reference labels of the training frames to write"},
             "test": {"type": Path, "help": "frames of all other groups to write"},
             "test_reference": {"type": Path, "help": "reference labels of the test frames to write"},
+            "unlabelled": {"type": Path, "required": False, "help": "frames of the group unlabelled to write"},
             "validation_reference": {
                 "type": Path,
                 "required": False,

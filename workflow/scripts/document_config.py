@@ -67,6 +67,18 @@ def scalar(value):
     return text.strip().replace("1.0e-0", "1.0e-")
 
 
+def own_values(node, default, schema):
+    """{name: its values that differ from those of any new entry} of a section whose keys the user names; else None."""
+    named = next(iter(node.get("patternProperties", {}).values()), None)
+    if named is None or "properties" in node or not default:
+        return None
+    common = fill(named, {}, schema)
+    return {
+        name: {key: value for key, value in entry.items() if value != common.get(key)}
+        for name, entry in default.items()
+    }
+
+
 def sentence(node):
     """Description with its unit."""
     return node["description"] + (f" Unit: {node['unit']}." if "unit" in node else "")
@@ -92,7 +104,12 @@ def default_config(schema, values):
         if len(path) == 1:
             lines.append("")
         lines += [f"{indent}# {line}" for line in wrap(sentence(node), 100 - len(indent))]
-        lines.append(f"{indent}{path[-1]}:" + ("" if "properties" in node else f" {scalar(default)}"))
+        entries = own_values(node, default, schema)
+        if entries is None:
+            lines.append(f"{indent}{path[-1]}:" + ("" if "properties" in node else f" {scalar(default)}"))
+        else:
+            lines.append(f"{indent}{path[-1]}:")
+            lines += [f"{indent}  {name}: {scalar(entry)}" for name, entry in entries.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -110,6 +127,9 @@ def manual(schema, values):
             raise ValueError(f"{path[0]}: settings outside a section come first in the schema")
         elif is_section:
             lines.append(f"| **`{'.'.join(path)}`** | **{node['description']}** | | | |")
+        entries = own_values(node, default, schema) if is_section else None
+        if entries:
+            lines += [f"| `{'.'.join(path)}.{name}` | a default entry | | | `{scalar(e)}` |" for name, e in entries.items()]
         if is_section:
             continue
         if len(lines) == 1:

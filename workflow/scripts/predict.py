@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlipshift import adaptation, cli, models, training
 from mlipshift.frames import Frames, Labels, Predictions
+from mlipshift.strategies import STRATEGIES
 
 
 def main(args):
@@ -17,7 +18,7 @@ def main(args):
     seconds = time.perf_counter() - start
     baseline = model.baseline("reference", frames.numbers, frames.sizes).numpy()
     rows = [(e + b, f) for (e, f), b in zip(rows, baseline)]
-    if card["strategy"] == "delta":
+    if STRATEGIES[card["strategy"]].difference:
         prior = Labels.load(args.prior, frames)
         rows = [(e + prior.energy[k], f + prior.forces_of(k)) if prior.ok[k] else None for k, (e, f) in enumerate(rows)]
     predictions = Predictions.build(

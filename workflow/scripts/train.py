@@ -9,6 +9,7 @@ from pathlib import Path
 from mlipshift import cli, models, training
 from mlipshift.errors import UserError
 from mlipshift.frames import Frames, Labels
+from mlipshift.strategies import STRATEGIES
 
 
 def difference(reference, prior):
@@ -24,6 +25,7 @@ def difference(reference, prior):
 
 def main(args):
     training.configure(device=args.device)
+    kind = STRATEGIES[args.strategy]
     reference = prior = base = None
     frames = Frames.load(args.frames).molecules_only(training.MOLECULES_ONLY)
     if args.reference:
@@ -34,20 +36,21 @@ def main(args):
                 "them), or name only models in the setting models that are not trained here"
             )
     if args.prior:
-        prior_frames = Frames.load(args.prior_frames)
-        prior = (prior_frames, Labels.load(args.prior, prior_frames))
-    if args.strategy == "delta":
+        parts = [Frames.load(path) for path in args.prior_frames]
+        labels = [Labels.load(path, part) for path, part in zip(args.prior, parts, strict=True)]
+        prior = (Frames.concatenate(parts), Labels.concatenate(labels))
+    if kind.difference:
         reference = (frames, difference(reference[1], prior[1].select(frames.ids)))
-    if args.strategy in training.PRETRAINED:
+    if kind.base:
         if args.base is None:
-            raise UserError(f"strategy {args.strategy} needs --base, the pre-trained model")
+            raise UserError(f"strategy {args.strategy} needs --base, the model of {kind.base}")
         base = models.load(args.base, args.device)[0].train()
     start = time.perf_counter()
     model, history = training.train(
         args.strategy, args.architecture, args.settings, args.seed, reference, prior, base, args.device
     )
     seconds = time.perf_counter() - start
-    inputs = [p for p in (args.frames, args.reference, args.prior) if p]
+    inputs = [p for p in (args.frames, args.reference, *(args.prior or [])) if p]
     models.save(
         model,
         args.output,
@@ -71,15 +74,15 @@ if __name__ == "__main__":
         main,
         __doc__,
         {
-            "strategy": {"choices": training.STRATEGIES},
+            "strategy": {"choices": STRATEGIES},
             "seed": {"type": int},
             "architecture": {"type": cli.settings, "help": "JSON: backbone, cutoff, and what else it takes"},
             "settings": {"type": cli.settings, "help": "JSON: steps, batch, learning_rate, ..."},
             "frames": {"type": Path, "help": "training frames"},
             "reference": {**optional, "help": "reference labels of the training frames"},
-            "prior_frames": {**optional, "help": "training frames with rattled copies"},
-            "prior": {**optional, "help": "prior labels of --prior-frames"},
-            "base": {**optional, "help": "directory of the pre-trained model"},
+            "prior_frames": {**optional, "nargs": "+", "help": "frames with prior labels"},
+            "prior": {**optional, "nargs": "+", "help": "prior labels of each of --prior-frames"},
+            "base": {**optional, "help": "directory of the model that the strategy starts from"},
             "device": {"choices": training.DEVICES, "help": "where to compute"},
             "output": {"type": Path, "help": "model directory to write"},
             "timing": {"type": Path},

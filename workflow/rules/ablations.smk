@@ -1,0 +1,129 @@
+# What the result of test-time training depends on: quality of the prior, amount of reference data. Every point is
+# pre-trained, fine-tuned and adapted anew. Not part of the default run: `snakemake ablations`.
+
+POINTS = config["ablations"]["points"]
+ABLATION_FIGURES = {"fig_ablations": "Ablations"}
+
+
+rule label_other_prior:
+    input:
+        **code("label_prior"),
+        frames=lambda wildcards: SETS[wildcards.set],
+    output:
+        labels="<results>/ablations/prior/{method}/{set}.h5",
+        failures="<results>/ablations/prior/{method}/{set}.csv",
+        timing="<results>/ablations/prior/{method}/{set}.json",
+    log:
+        "<logs>/label_other_prior/{method}_{set}.log",
+    benchmark:
+        "<benchmarks>/label_other_prior/{method}_{set}.tsv"
+    wildcard_constraints:
+        method="[A-Za-z0-9-]+",
+    conda:
+        "../../envs/xtb.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("4h"),
+    params:
+        engine=config["prior"]["engine"],
+        accuracy=config["prior"]["accuracy"],
+    message:
+        "Label the {wildcards.set} structures with {wildcards.method}."
+    shell:
+        "python {input.script} --frames {input.frames} --method {wildcards.method}"
+        " --engine {params.engine} --accuracy {params.accuracy}"
+        " --shard 1-of-1 --output {output.labels}"
+        " --failures {output.failures} --timing {output.timing} --log {log}"
+
+
+rule ablate:
+    input:
+        **code("ablate"),
+        backbone=BACKBONE,
+        train=rules.curate.output.train,
+        reference=rules.curate.output.train_reference,
+        frames=rules.curate.output.test,
+        pretrain=SETS["pretrain"],
+        prior=lambda wildcards: (
+            f"<results>/ablations/prior/{point_prior(wildcards)}/pretrain.h5"
+        ),
+        test_prior=lambda wildcards: (
+            f"<results>/ablations/prior/{point_prior(wildcards)}/test.h5"
+        ),
+    output:
+        expand(
+            "<results>/ablations/{{point}}/seed{{seed}}/{method}.h5",
+            method=["prior", "supervised", "delta", "joint", "joint_ttt"],
+        ),
+    log:
+        "<logs>/ablate/{point}_{seed}.log",
+    benchmark:
+        "<benchmarks>/ablate/{point}_{seed}.tsv"
+    conda:
+        NETWORK_ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing("8h"),
+    params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
+        point=lambda wildcards: as_json(
+            {key: POINTS[wildcards.point][key] for key in ("noise", "fraction")}
+        ),
+        architecture=as_json(ARCHITECTURE),
+        training=as_json(
+            {
+                recipe: config["training"][recipe]
+                for recipe in ("pretrain", "supervised", "delta", "joint")
+            }
+        ),
+        ttt=as_json(TTT_SETTINGS),
+    message:
+        "Ablation {wildcards.point}, seed {wildcards.seed}: pre-train, fine-tune, adapt."
+    shell:
+        "{params.python} {input.script} --device {params.device} --train {input.train} --reference {input.reference} --frames {input.frames}"
+        " --pretrain {input.pretrain} --prior {input.prior} --test-prior {input.test_prior}"
+        " --point {params.point:q} --architecture {params.architecture:q} --training {params.training:q}"
+        " --ttt {params.ttt:q} --seed {wildcards.seed} --output {output} --log {log}"
+
+
+rule evaluate_ablations:
+    input:
+        **code("evaluate_ablations"),
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        predictions=expand(
+            "<results>/ablations/{point}/seed{seed}/{method}.h5",
+            point=POINTS,
+            seed=config["ablations"]["seeds"],
+            method=["prior", "supervised", "delta", "joint", "joint_ttt"],
+        ),
+    output:
+        "<results>/tables/ablations.csv",
+    log:
+        "<logs>/evaluate_ablations.log",
+    benchmark:
+        "<benchmarks>/evaluate_ablations.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
+    params:
+        points=as_json(
+            {
+                name: point | {"prior": point["prior"] or config["prior"]["method"]}
+                for name, point in POINTS.items()
+            }
+        ),
+        resamples=config["statistics"]["resamples"],
+        seed=config["statistics"]["seed"],
+    message:
+        "Compare the points of the ablations."
+    shell:
+        "python {input.script} --frames {input.frames} --reference {input.reference}"
+        " --predictions {input.predictions} --points {params.points:q}"
+        " --resamples {params.resamples} --seed {params.seed} --output {output} --log {log}"

@@ -1,0 +1,43 @@
+"""Compare the points of the ablations with the reference labels: error of prior, models and TTT, and TTT's gain."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mlipshift import cli, evaluation
+from mlipshift.frames import Frames, Labels
+from mlipshift.tables import write_table
+
+
+def main(args):
+    frames = Frames.load(args.frames)
+    reference = Labels.load(args.reference, frames)
+    by_point = {}
+    for path in args.predictions:
+        by_point.setdefault(path.parts[-3], []).append(path)
+    rows = []
+    for name, paths in by_point.items():
+        # the prior of a point is one of its predictions; the labels of none are needed
+        none = Labels.build(frames, [None] * len(frames), "none")
+        errors = evaluation.Errors(frames, reference, none, None, paths, args.resamples, args.seed)
+        rows += evaluation.ablation(errors, {"point": name, **args.points[name]})
+    write_table(args.output, rows)
+    for row in rows:
+        if row["group"] == evaluation.POOLED and np.isfinite(row["gain_meV_per_A"]):
+            cli.log.info("%s: TTT's gain %.1f meV/Å", row["point"], row["gain_meV_per_A"])
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        __doc__,
+        {
+            "frames": {"type": Path, "help": "test frames"},
+            "reference": {"type": Path, "help": "reference labels of the test frames"},
+            "predictions": {"type": Path, "nargs": "+", "help": "FOLDER/POINT/seedN/METHOD.h5"},
+            "points": {"type": cli.settings, "help": "JSON: prior, noise and fraction of every point"},
+            "resamples": {"type": int, "help": "bootstrap resamples"},
+            "seed": {"type": int, "help": "bootstrap seed"},
+            "output": {"type": Path},
+        },
+    )
