@@ -68,7 +68,7 @@ def run(tmp_path_factory):
     augment = script("augment")
     common = {"copies": 2, "sigma": 0.05, "seed": 0, "groups": None, "first": 0, "pool": 0}
     made = lambda name, source, **options: augment.main(
-        SimpleNamespace(**common | options, frames=source, output=folder / f"{name}.h5")
+        SimpleNamespace(device="cpu", **common | options, frames=source, output=folder / f"{name}.h5")
     )
     made("pretrain", [folder / "train.h5"])
     made("pool", [folder / "test.h5"], pool=2)
@@ -90,6 +90,7 @@ def run(tmp_path_factory):
         needs_prior = "prior" in kind.heads or kind.difference
         trainer.main(
             SimpleNamespace(
+                device="cpu",
                 strategy=strategy,
                 seed=0,
                 architecture=ARCHITECTURE,
@@ -109,7 +110,7 @@ def run(tmp_path_factory):
 def predicted(run, strategy):
     path = run / f"{strategy}_0.h5"
     arguments = {"model": run / strategy, "frames": run / "test.h5", "prior": run / "test_prior.h5"}
-    script("predict").main(SimpleNamespace(**arguments, output=path, timing=run / f"{strategy}_0.json"))
+    script("predict").main(SimpleNamespace(device="cpu", **arguments, output=path, timing=run / f"{strategy}_0.json"))
     return path
 
 
@@ -118,6 +119,7 @@ def adapted(run, strategy, name, mode="structure", known="test", **settings):
     held = settings.get("stop") == "held_out"
     script("adapt").main(
         SimpleNamespace(
+            device="cpu",
             model=run / strategy,
             frames=run / "test.h5",
             known=run / f"{known}.h5",
@@ -140,6 +142,7 @@ def conformers(run, strategy, scheme, **settings):
     paths = [run / f"{scheme}_{count}.h5" for count in (1, 2)]
     script("adapt_conformers").main(
         SimpleNamespace(
+            device="cpu",
             model=run / strategy,
             frames=run / "test.h5",
             pool=run / "pool.h5",
@@ -160,7 +163,7 @@ def conformers(run, strategy, scheme, **settings):
 def pseudo(run):
     path = run / "pseudo.h5"
     files = {"frames": run / "pool.h5", "prior": run / "pool_prior.h5"}
-    script("label_pseudo").main(SimpleNamespace(model=run / "delta", **files, output=path))
+    script("label_pseudo").main(SimpleNamespace(device="cpu", model=run / "delta", **files, output=path))
     return path
 
 
@@ -222,6 +225,7 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
     strategies = dict.fromkeys([p.stem for p in variants] + ["joint_ttt"], "joint")
     script("evaluate_variants").main(
         SimpleNamespace(
+            device="cpu",
             frames=run / "test.h5",
             reference=run / "test_reference.h5",
             prior=run / "test_prior.h5",
@@ -256,6 +260,7 @@ def test_an_ablation_point_from_labels_to_its_table(run):
         folder.mkdir(parents=True)
         script("ablate").main(
             SimpleNamespace(
+                device="cpu",
                 train=run / "train.h5",
                 reference=run / "train_reference.h5",
                 frames=run / "test.h5",
@@ -276,7 +281,9 @@ def test_an_ablation_point_from_labels_to_its_table(run):
     }
     paths = [run / "ablations" / p / "seed0" / f"{m}.h5" for p in points for m in methods]
     files = {"frames": run / "test.h5", "reference": run / "test_reference.h5", "output": run / "ablations.csv"}
-    script("evaluate_ablations").main(SimpleNamespace(**files, predictions=paths, points=points, resamples=50, seed=0))
+    script("evaluate_ablations").main(
+        SimpleNamespace(device="cpu", **files, predictions=paths, points=points, resamples=50, seed=0)
+    )
     table = read_table(run / "ablations.csv").set_index(["point", "group"])
     assert table.loc[("noisy", "ood_all"), "prior_meV_per_A"] > table.loc[("clean", "ood_all"), "prior_meV_per_A"]
     assert table.loc[("clean", "ood_all"), "n_structures"] == 16
