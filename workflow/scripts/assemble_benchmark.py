@@ -39,7 +39,8 @@ Made by this repository (`make labels`): `workflow/scripts/sample_geometries.py`
 - **Geometries:** SMILES of `molecules.csv` embedded with RDKit {rdkit}, relaxed with GFN2-xTB (tblite {tblite}), then
   Langevin dynamics (`md<T>`: T in K, 0.5 fs steps, 100 fs apart) or thermal displacement along GFN2-xTB normal modes
   (`modes<T>`). Geometries whose covalent bonds differ from the relaxed molecule were rejected. Seed {seed}.
-- **Quality** of the forces, largest errors in meV/Å over {checked} structures drawn at random (`quality.csv`):
+- **Quality** of the forces, largest errors in meV/Å over {checked} structures of {smallest} to {biggest} atoms
+  drawn at random (`quality.csv`):
   {finite_differences} against finite differences of the energy, {finer_grid} against a grid two levels finer,
   {tighter_convergence} against a hundred times tighter convergence; net force before its removal {net_force}.
 - **Units:** eV, Å, eV/Å. Keys: `REF_energy` (total energy), `REF_forces`. All molecules are neutral.
@@ -94,6 +95,8 @@ def main(args):
     largest = checks.filter(like="_meV_per_A").max()
     sheet = SHEET.format(
         checked=len(checks),
+        smallest=checks.atoms.min(),
+        biggest=checks.atoms.max(),
         **{name.removesuffix("_meV_per_A"): f"{value:.2g}" for name, value in largest.items()},
         **args.settings["level"],
         seed=args.settings["seed"],
