@@ -23,8 +23,6 @@ from ase.geometry import complete_cell
 from ase.neighborlist import primitive_neighbor_list
 from scipy.sparse import csr_array
 
-from mlipshift.spectra import CAP
-
 # Å; the wavevectors are those of a supercell that is at least so thick along every periodic direction. Spectra of fcc
 # copper in different cells then differ by a Wasserstein distance of 0.01, those in cells with the same grid by nothing
 SPAN = 36.0
@@ -51,11 +49,11 @@ def wavevectors(cell, pbc, span=SPAN):
     return np.stack(np.meshgrid(*(np.arange(n) / n for n in counts), indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-def spectrum(positions, cell, pbc, cutoff, variant="published", cap=CAP):
+def spectrum(positions, cell, pbc, cutoff, variant, cap):
     """Ascending eigenvalues of the Laplacian of a periodic structure at one cutoff (Å), see the table above.
 
-    Arguments as `edges`. n of them in the published variant, fewer when the last atoms have no neighbour but
-    themselves; n at every wavevector in the robust one.
+    Arguments as `edges`; cap: neighbours per atom in the published variant, None for no limit. n of them in the
+    published variant, fewer when the last atoms have no neighbour but themselves; n at every wavevector in the robust one.
     """
     graph = edges(positions, cell, pbc, cutoff)
     n = len(positions)

@@ -18,6 +18,7 @@ from scipy.spatial.distance import cdist
 
 from mlipshift import periodic
 from mlipshift.spectra import (
+    CAP,
     mean_spectrum,
     padded,
     padded_distance,
@@ -66,7 +67,7 @@ def _spectra(frames, cutoff, variant):
     """Spectra of all structures, molecules and periodic ones."""
     crystals = frames.pbc.any(axis=1)
     molecules = iter(spectra_of_many([frames[k][1] for k in np.flatnonzero(~crystals)], [cutoff], variant))
-    crystal = lambda k: periodic.spectrum(frames[k][1], frames.cell[k], frames.pbc[k], cutoff, variant)
+    crystal = lambda k: periodic.spectrum(frames[k][1], frames.cell[k], frames.pbc[k], cutoff, variant, CAP)
     return [crystal(k) if crystals[k] else next(molecules)[0] for k in range(len(frames))]
 
 
