@@ -53,7 +53,8 @@ def spectrum(positions, cell, pbc, cutoff, variant, cap):
     """Ascending eigenvalues of the Laplacian of a periodic structure at one cutoff (Å), see the table above.
 
     Arguments as `edges`; cap: neighbours per atom in the published variant, None for no limit. n of them in the
-    published variant, fewer when the last atoms have no neighbour but themselves; n at every wavevector in the robust one.
+    published variant, fewer when the last atoms have no neighbour but themselves; n at every
+    wavevector in the robust one.
     """
     graph = edges(positions, cell, pbc, cutoff)
     n = len(positions)
