@@ -17,9 +17,8 @@ from mlipshift.tables import read_table
 
 ROOT = Path(__file__).parents[2]
 WATER = np.array([8, 1, 1]), np.array([[0.0, 0.02, 0.1], [0.0, 0.78, -0.49], [0.03, -0.74, -0.45]])
-MOLECULE = next(
-    atoms for atoms in read(ROOT / "resources/benchmark/train.extxyz", index=":") if atoms.info["molecule"] == "acetylene"
-)
+TRAINING = read(ROOT / "resources/benchmark/train.extxyz", index=":")
+MOLECULE = next(atoms for atoms in TRAINING if atoms.info["molecule"] == "acetylene")
 LEVEL = yaml.safe_load((ROOT / "config/config.yaml").read_text())["labelling"]["level"]
 
 
