@@ -21,7 +21,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from common import line
 
 ROOT = Path(__file__).resolve().parents[1]
-WORKERS, ROUNDS, REPEATS = 2, 5, 4
+WORKERS, ROUNDS, REPEATS = 2, 5, 2
 CALLS = 20_000
 ENGINES = {"GFN2-xTB, tblite": ("GFN2-xTB", "tblite"), "GFN2-xTB, xtb-python": ("GFN2-xTB", "xtb")}
 ENGINES |= {"GFN-FF, xtb-python": ("GFN-FF", "xtb")}
