@@ -18,6 +18,7 @@ MOLECULES_ONLY = (
     " them out of data.files"
 )
 DEVICES = ("cpu", "cuda")
+DEVICE = {"choices": DEVICES, "default": "cpu", "required": False, "help": "where to compute"}  # option of the scripts
 CLIP = 10.0  # gradient norm
 CALIBRATION = 64  # training structures that fixed scaling factors are fitted to
 

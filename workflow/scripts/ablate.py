@@ -109,7 +109,7 @@ if __name__ == "__main__":
             "training": {"type": cli.settings, "help": "JSON: settings of every strategy"},
             "ttt": {"type": cli.settings, "help": "JSON of the adaptation"},
             "seed": {"type": int},
-            "device": {"choices": training.DEVICES, "help": "where to compute"},
+            "device": training.DEVICE,
             "output": {
                 "type": Path,
                 "nargs": 5,

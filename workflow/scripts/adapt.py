@@ -73,7 +73,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
-            "device": {"choices": training.DEVICES, "help": "where to compute"},
+            "device": training.DEVICE,
             "frames": {"type": Path, "help": "test frames, without labels"},
             "known": {"type": Path, "help": "frames to adapt on: the test frames, or geometries of their molecules"},
             "prior": {"type": Path, "help": "prior labels of --known"},

@@ -72,7 +72,7 @@ if __name__ == "__main__":
             "counts": {"type": int, "nargs": "+", "help": "numbers of geometries"},
             "copies": {"type": int, "help": "rattled copies of each that are adapted on"},
             "scheme": {"help": "name of the method"},
-            "device": {"choices": training.DEVICES, "help": "where to compute"},
+            "device": training.DEVICE,
             "output": {"type": Path, "nargs": "+", "help": "predictions, one file per number of geometries"},
             "timing": {"type": Path},
         },

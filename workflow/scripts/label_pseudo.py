@@ -32,7 +32,7 @@ if __name__ == "__main__":
             "model": {"type": Path, "help": "directory of a Δ-learning model"},
             "frames": {"type": Path, "help": "frames to label"},
             "prior": {"type": Path, "help": "prior labels of --frames"},
-            "device": {"choices": training.DEVICES, "help": "where to compute"},
+            "device": training.DEVICE,
             "output": {"type": Path, "help": "labels to write"},
         },
     )

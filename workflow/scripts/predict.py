@@ -39,7 +39,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
-            "device": {"choices": training.DEVICES, "help": "where to compute"},
+            "device": training.DEVICE,
             "frames": {"type": Path, "help": "test frames, without labels"},
             "prior": {"type": Path, "required": False, "help": "prior labels, for Δ-learning only"},
             "output": {"type": Path},

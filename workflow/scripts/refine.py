@@ -62,7 +62,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
-            "device": {"choices": training.DEVICES, "help": "where to compute"},
+            "device": training.DEVICE,
             "train": {"type": Path, "help": "training frames"},
             "frames": {"type": Path, "help": "test frames, without labels"},
             "radii": {"type": float, "nargs": "+", "help": "candidate radii (Å)"},

@@ -83,7 +83,7 @@ if __name__ == "__main__":
             "prior_frames": {**optional, "nargs": "+", "help": "frames with prior labels"},
             "prior": {**optional, "nargs": "+", "help": "prior labels of each of --prior-frames"},
             "base": {**optional, "help": "directory of the model that the strategy starts from"},
-            "device": {"choices": training.DEVICES, "help": "where to compute"},
+            "device": training.DEVICE,
             "output": {"type": Path, "help": "model directory to write"},
             "timing": {"type": Path},
         },

@@ -75,7 +75,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
-            "device": {"choices": training.DEVICES, "help": "where to compute"},
+            "device": training.DEVICE,
             "frames": {"type": Path, "help": "test frames"},
             "reference": {"type": Path, "help": "reference labels of the validation groups"},
             "prior": {"type": Path, "help": "prior labels of the test frames"},
