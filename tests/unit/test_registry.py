@@ -291,3 +291,14 @@ def test_weights_with_another_hash_are_not_loaded(tmp_path):
     weights.write_bytes(b"wrong")
     done = predict(tmp_path, entry, [row("a")], weights)
     assert done.returncode == 1 and "the registry expects" in done.stderr
+
+
+def test_a_molecule_is_centred_for_a_model_and_a_crystal_is_not():
+    row = {"group": "g", "molecule": "m", "numbers": [1, 8], "charge": 0, "multiplicity": 2}
+    x = np.array([[200.0, 0.0, 1.0], [200.0, 0.97, 1.0]])
+    crystal = {"cell": 300 * np.eye(3), "pbc": [True] * 3}
+    frames = Frames.build([row | {"id": "far", "positions": x}, row | {"id": "box", "positions": x} | crystal])
+    far, box = (families.Structure.of(frames, k) for k in range(2))
+    np.testing.assert_allclose(far.positions.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(far.positions[1] - far.positions[0], x[1] - x[0], atol=1e-12)
+    np.testing.assert_array_equal(box.positions, x)

@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 from ase.io import write
 
-from mlipshift import cli
+from mlipshift import cli, families
 from mlipshift.errors import UserError
 from mlipshift.files import replacing
 from mlipshift.frames import Frames, Labels
@@ -23,8 +23,8 @@ LAST_RATE = 0.01  # of the first learning rate
 def structures(frames, labels):
     """ASE Atoms of the structures that have labels, under the keys that are given to mace_run_train below."""
     for k in np.flatnonzero(labels.ok):
-        numbers, positions, *_ = frames[k]
-        atoms = Atoms(numbers, positions, cell=frames.cell[k], pbc=frames.pbc[k])
+        structure = families.Structure.of(frames, k)
+        atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
         atoms.info["REF_energy"] = float(labels.energy[k])
         atoms.arrays["REF_forces"] = labels.forces_of(k)
         yield atoms

@@ -37,8 +37,14 @@ class Structure:
 
     @classmethod
     def of(cls, frames, k):
-        """Structure k of Frames."""
-        return cls(*frames[k], frames.cell[k], frames.pbc[k])
+        """Structure k of Frames, a molecule centred at the origin.
+
+        rMD17 has benzene 200 Å away from it, where cell lists of molecules become huge and single precision coarse.
+        """
+        numbers, positions, charge, multiplicity = frames[k]
+        if not frames.pbc[k].any():
+            positions = positions - positions.mean(axis=0)
+        return cls(numbers, positions, charge, multiplicity, frames.cell[k], frames.pbc[k])
 
     def in_box(self, padding):
         """A molecule in a box, a slab between vacuum, `padding` Å away from the next image; a crystal as it is.
