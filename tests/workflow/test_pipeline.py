@@ -33,7 +33,8 @@ TARGETS = [
 ]
 
 
-PREDICT = ["predict", "refine_radius", "adapt_model", "label_pseudo", "adapt_conformers"]
+# --until stops at a rule even where another one that it names needs its output: label_pseudo comes with the last
+PREDICT = ["predict", "refine_radius", "adapt_model", "adapt_conformers"]
 
 
 def planned(process):
@@ -145,7 +146,8 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
         "diagnose_model",
     }
     compares = [f"{n}.output" for n in users if not n.isupper() and n != "curate"]
-    predicts = ["train_model", "label_prior", "predict_model", "train_mace", "adapt_variant", "ablate", *PREDICT]
+    predicts = ["train_model", "label_prior", "predict_model", "train_mace", "adapt_variant", "label_pseudo", "ablate"]
+    predicts += PREDICT
     assert not [name for name in predicts for text in compares if text in blocks[name]]
 
 
