@@ -214,9 +214,13 @@ def _span(values):
 
 
 def _sample(summary, groups, methods):
-    """'n = 174 structures of 43 molecules, 3 seeds' of summary rows."""
+    """`_sizes` of some rows of the summary."""
     rows = summary[summary.group.isin(groups) & summary.method.isin(methods)]
-    _need(rows, "summary", f"groups {listed(groups)}")
+    return _sizes(_need(rows, "summary", f"groups {listed(groups)}"))
+
+
+def _sizes(rows):
+    """'n = 174 structures of 43 molecules, 3 seeds' of rows of a table."""
     seeds = _span(rows.n_seeds.dropna())
     text = f"n = {_span(rows.n_structures)} structures of {_span(rows.n_molecules)} molecules"
     return text + (f", {seeds} seed{'' if seeds == '1' else 's'}" if seeds else "")
@@ -651,12 +655,7 @@ def conformers(tables):
         panel.set_xlabel("Geometries adapted on")
         panel.set_title(title, pad=4)
     _accuracy(left)
-    one = shown.iloc[0]
-    seeds = _span(shown.n_seeds)
-    sample = (
-        f"n = {count(one.n_structures)} structures of {count(one.n_molecules)} molecules,"
-        f" {seeds} seed{'' if seeds == '1' else 's'}"
-    )
+    sample = _sizes(shown)
     _head(figure, "Other geometries of a molecule, without a prior call for them", f"Held-out shift groups, {sample}")
     _legend(figure, [*handles, _accuracy_handle()], 2.8, 1, x=WIDTH - 1.95)
     calls = shown.groupby("geometries").prior_calls_per_molecule.first()
@@ -701,12 +700,7 @@ def ablations(tables):
     for panel, title in ((left, "a  Error"), (right, "b  Gain, paired")):
         panel.set_title(title, pad=4)
         panel.set_ylim(-0.6, rows - 0.4)
-    one = table.iloc[0]
-    seeds = _span(table.n_seeds)
-    sample = (
-        f"n = {count(one.n_structures)} structures of {count(one.n_molecules)} molecules,"
-        f" {seeds} seed{'' if seeds == '1' else 's'}"
-    )
+    sample = _sizes(table)
     _head(figure, "Quality of the prior, amount of reference data", f"Held-out shift groups, {sample}")
     _legend(figure, [*(_handle(k, line=False) for k in methods), _accuracy_handle()], 0.3, 6)
     caption = (
