@@ -11,8 +11,8 @@ scattergather:
 
 wildcard_constraints:
     strategy="|".join(KINDS),
-    mode="structure|placebo|molecule",
-    set="pretrain|test|adapt|unlabelled|pool|copies",
+    mode="structure|placebo",
+    set="pretrain|test|unlabelled|pool|copies",
     variant=r"[a-z][a-z0-9_]*",
     scheme=r"[a-z][a-z0-9_]*",
     point=r"[a-z][a-z0-9_]*",

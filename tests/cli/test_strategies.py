@@ -66,7 +66,7 @@ def run(tmp_path_factory):
     test.save(folder / "test.h5")
     Frames.build([]).save(folder / "unlabelled_input.h5")
     augment = script("augment")
-    common = {"copies": 2, "sigma": 0.05, "seed": 0, "groups": None, "first": 0, "pool": 0}
+    common = {"copies": 2, "sigma": 0.05, "seed": 0, "groups": None, "pool": 0}
     made = lambda name, source, **options: augment.main(
         SimpleNamespace(device="cpu", **common | options, frames=source, output=folder / f"{name}.h5")
     )
@@ -114,7 +114,7 @@ def predicted(run, strategy):
     return path
 
 
-def adapted(run, strategy, name, mode="structure", known="test", **settings):
+def adapted(run, strategy, name, mode="structure", **settings):
     path = run / f"{name}.h5"
     held = settings.get("stop") == "held_out"
     script("adapt").main(
@@ -122,8 +122,7 @@ def adapted(run, strategy, name, mode="structure", known="test", **settings):
             device="cpu",
             model=run / strategy,
             frames=run / "test.h5",
-            known=run / f"{known}.h5",
-            prior=run / f"{known}_prior.h5",
+            prior=run / "test_prior.h5",
             mode=mode,
             settings=TTT | settings,
             seed=0,
@@ -182,11 +181,12 @@ def test_a_delta_model_with_a_prior_head_predicts_and_adapts_around_the_prior(ru
     before = Predictions.load(predicted(run, "delta_joint"), frames)
     after = Predictions.load(adapted(run, "delta_joint", "delta_joint_ttt"), frames)
     # zero steps are the unadapted prediction, prior included
-    np.testing.assert_allclose(after.forces[0], before.forces[0], atol=1e-5)
-    assert np.abs(after.forces[-1] - after.forces[0]).max() > 1e-6
-    assert np.abs(after.forces[0] - prior.forces).mean() < np.abs(prior.forces).mean()
-    with pytest.raises(UserError, match="prior of every predicted structure"):
-        adapted(run, "delta_joint", "x", mode="molecule", known="pool")
+    adapts = ~frames.of_kind("val_")
+    np.testing.assert_array_equal(after.ok, adapts)  # the validation groups are for the choice of settings
+    rows = np.repeat(adapts, frames.sizes)
+    np.testing.assert_allclose(after.forces[0][rows], before.forces[0][rows], atol=1e-5)
+    assert np.abs(after.forces[-1] - after.forces[0])[rows].max() > 1e-6
+    assert np.abs(after.forces[0] - prior.forces)[rows].mean() < np.abs(prior.forces).mean()
     with pytest.raises(UserError, match="prior call per prediction"):
         conformers(run, "delta_joint", "x")
 
@@ -202,10 +202,10 @@ def test_conformers_predict_what_they_were_not_adapted_on(run, pseudo):
     frames, pool = Frames.load(run / "test.h5"), Frames.load(run / "pool.h5")
     distil = {"prior_weight": 0.0, "pseudo_weight": 1.0, "heads": ["reference"]}
     one, two = (Predictions.load(p, frames) for p in conformers(run, "joint", "joint_distil", **distil))
-    unseen = ~np.isin(frames.ids.astype(str), pool.ids.astype(str))
+    unseen = ~np.isin(frames.ids.astype(str), pool.ids.astype(str)) & ~frames.of_kind("val_")
     np.testing.assert_array_equal(one.ok, unseen)
     np.testing.assert_array_equal(two.ok, unseen)
-    assert unseen.sum() == len(frames) // 2
+    assert unseen.sum() == 12
     assert one.method == "joint_distil_1" and not np.allclose(one.forces[-1], two.forces[-1], equal_nan=True)
 
 
@@ -213,6 +213,7 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
     base = [predicted(run, s) for s in ("supervised", "delta", "joint", "joint_broad")]
     variants = [
         adapted(run, "joint", "joint_set", mode="set"),
+        adapted(run, "joint", "joint_molecule", mode="molecule"),
         adapted(run, "joint", "joint_all", heads=["prior"], predict="prior"),
         adapted(run, "joint", "joint_held", stop="held_out"),
         adapted(run, "joint", "joint_published", preset="published", steps=3),
@@ -281,9 +282,12 @@ def test_an_ablation_point_from_labels_to_its_table(run):
     }
     paths = [run / "ablations" / p / "seed0" / f"{m}.h5" for p in points for m in methods]
     files = {"frames": run / "test.h5", "reference": run / "test_reference.h5", "output": run / "ablations.csv"}
+    files["bins"] = run / "ablation_bins.csv"
     script("evaluate_ablations").main(
         SimpleNamespace(device="cpu", **files, predictions=paths, points=points, resamples=50, seed=0)
     )
+    bins = read_table(files["bins"])
+    assert bins.groupby(["point", "method"]).n_structures.sum().loc[("clean", "joint_ttt")] == 16
     table = read_table(run / "ablations.csv").set_index(["point", "group"])
     assert table.loc[("noisy", "ood_all"), "prior_meV_per_A"] > table.loc[("clean", "ood_all"), "prior_meV_per_A"]
     assert table.loc[("clean", "ood_all"), "n_structures"] == 16

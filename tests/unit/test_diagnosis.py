@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from mlipshift import diagnosis, plotting_shift, reporting_shift, shifts
+from mlipshift import diagnosis, plotting_shift, reporting_shift, shifts, statistics
 from mlipshift.frames import Frames, Labels, Predictions
 from mlipshift.tables import read_table, write_table
 
@@ -52,7 +52,7 @@ def test_the_rank_correlation_is_that_of_scipy_with_ties_and_resampled_molecules
     names = molecules_of(12, 5)
     values = rng.integers(0, 8, 60).astype(float)
     errors = np.round(values + rng.normal(0, 3, 60))
-    found, low, high = diagnosis.spearman(values, errors, names, 400, 0)
+    found, low, high = statistics.spearman(values, errors, names, 400, 0)
     assert found == pytest.approx(spearmanr(values, errors).statistic)
     assert low < found < high
 
@@ -60,7 +60,7 @@ def test_the_rank_correlation_is_that_of_scipy_with_ties_and_resampled_molecules
     counts = rng.integers(0, 4, 60)
     codes = [np.unique(v, return_inverse=True)[1] for v in (values, errors)]
     repeated = spearmanr(np.repeat(values, counts), np.repeat(errors, counts)).statistic
-    assert diagnosis._rank_correlation(*codes, counts.astype(float)) == pytest.approx(repeated)
+    assert statistics._rank_correlation(*codes, counts.astype(float)) == pytest.approx(repeated)
 
 
 def test_the_interval_of_the_rank_correlation_knows_that_geometries_of_a_molecule_are_not_independent():
@@ -68,9 +68,9 @@ def test_the_interval_of_the_rank_correlation_knows_that_geometries_of_a_molecul
     names = molecules_of(6, 30)
     values = np.repeat(rng.normal(size=6), 30) + rng.normal(0, 0.01, 180)
     errors = np.repeat(rng.normal(size=6), 30) + rng.normal(0, 0.01, 180)
-    width = lambda clusters: np.ptp(diagnosis.spearman(values, errors, clusters, 300, 0)[1:])
+    width = lambda clusters: np.ptp(statistics.spearman(values, errors, clusters, 300, 0)[1:])
     assert width(names) > 3 * width(np.arange(180).astype(str))
-    assert np.isnan(diagnosis.spearman(values, errors, np.full(180, "one"), 300, 0)[1:]).all()
+    assert np.isnan(statistics.spearman(values, errors, np.full(180, "one"), 300, 0)[1:]).all()
 
 
 def test_the_best_predictor_comes_first_and_both_sides_of_the_mean_count_as_far():
@@ -215,8 +215,8 @@ def test_figures_and_report_say_what_the_tables_allow(folder, tmp_path):
 def test_structures_are_resampled_where_there_is_one_molecule_alone():
     ids = np.array([f"s{k}" for k in range(40)], dtype=object)
     several, one = molecules_of(8, 5), np.full(40, "m", dtype=object)
-    assert diagnosis.resampled(several, ids) == ("molecules", several)
-    what, units = diagnosis.resampled(one, ids)
+    assert statistics.resampled(several, ids) == ("molecules", several)
+    what, units = statistics.resampled(one, ids)
     assert what == "structures" and "geometries of one molecule" in plotting_shift.interval_of(what)
     values = np.arange(40.0)
     errors = values + np.random.default_rng(8).normal(0, 5, 40)

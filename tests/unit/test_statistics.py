@@ -53,7 +53,7 @@ def test_one_molecule_has_no_interval():
 
 def test_paired_signs_and_fractions():
     baseline, method = np.array([100.0, 100, 100, 20]), np.array([50.0, 110, 24, 20])
-    row = statistics.paired(method, baseline, np.array(list("abcd")), 200, 0)
+    row = statistics.paired(method, baseline, np.array(list("abcd")), np.arange(4), 200, 0)
     assert row["difference_meV_per_A"] == pytest.approx(-29.0)
     assert (row["fraction_improved"], row["fraction_worsened"]) == (0.5, 0.25)
     assert (row["below_25_before"], row["below_25_after"]) == (0.25, 0.5)

@@ -68,7 +68,7 @@ class Settings:
     stop_fraction: float = 0.3
     predict: str = "reference"
     record: tuple = ()
-    batch: int = 16
+    batch: int = 32
 
     def __post_init__(self):
         if self.steps < 0:

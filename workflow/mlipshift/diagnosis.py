@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from mlipshift.shifts import CRITERIA, outside
-from mlipshift.statistics import Bootstrap, force_mae
+from mlipshift.statistics import Bootstrap, force_mae, spearman
 
 BINS = 10  # per criterion
 TAIL = 0.99  # quantile at which the last bin starts to take what is beyond
@@ -26,15 +26,6 @@ def kind_of(criterion):
     return (CRITERIA | OWN)[criterion][:2]
 
 
-def resampled(molecules, ids):
-    """(what the intervals resample, "molecules" or "structures"; names of that [S]) for S structures.
-
-    Geometries of one molecule are not independent, and an interval over them is too narrow; but the only one there is
-    where all are of one molecule.
-    """
-    return ("molecules", molecules) if len(set(molecules)) > 1 else ("structures", ids)
-
-
 def errors_of(predictions, reference):
     """Force MAE [S] (meV/Å) at the last recorded step, NaN without a label or a prediction.
 
@@ -49,41 +40,6 @@ def deviation(known, values, side):
     The value itself where only larger ones are a shift ("upper"), its distance from the training mean otherwise.
     """
     return values if side == "upper" else np.abs(values - np.nanmean(known))
-
-
-def spearman(values, errors, clusters, resamples, seed, level=0.95):
-    """(coefficient, low, high) of Spearman's rank correlation of values [S] and errors [S], all finite.
-
-    Ties have the mean of their ranks. The interval resamples clusters [S]; it is NaN for a single one, and all is NaN
-    where either side is constant.
-    """
-    codes = [np.unique(v, return_inverse=True)[1] for v in (values, errors)]
-    whole = np.ones(len(values))
-    bootstrap = Bootstrap(clusters, resamples, seed)
-    if bootstrap.clusters < 2:
-        return _rank_correlation(*codes, whole), np.nan, np.nan
-    found = np.array([_rank_correlation(*codes, counts[bootstrap.owner]) for counts in bootstrap.weights])
-    found = found[np.isfinite(found)]
-    tail = (1 - level) / 2
-    low, high = np.quantile(found, [tail, 1 - tail]) if len(found) else (np.nan, np.nan)
-    return _rank_correlation(*codes, whole), float(low), float(high)
-
-
-def _rank_correlation(first, second, weights):
-    """Pearson correlation of the ranks of two codes [S], each structure taken `weights` [S] times."""
-    total = weights.sum()
-    if not total:
-        return np.nan
-    x, y = (_ranks(codes, weights) for codes in (first, second))
-    x, y = x - weights @ x / total, y - weights @ y / total
-    scale = np.sqrt((weights @ x**2) * (weights @ y**2))
-    return float((weights * x) @ y / scale) if scale > 1e-9 * total else np.nan
-
-
-def _ranks(codes, weights):
-    """Mean ranks [S], but for a constant, of codes 0 to K - 1 [S] taken `weights` [S] times."""
-    mass = np.bincount(codes, weights)
-    return (np.cumsum(mass) - mass / 2)[codes]
 
 
 def ranks(measures, errors, molecules, resamples, seed, clusters=None):

@@ -17,6 +17,8 @@ ERROR_EDGES = (0, 25, 50, 100, 150, 200, 300, 400, 600, 800, np.inf)  # meV/Å
 POOLED = "ood_all"
 MEAN = ["mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"]
 
+# what a mitigation is compared with first
+MITIGATIONS = {"joint_ttt": "joint", "freeze_ttt": "freeze", "supervised_rr": "supervised"}
 # every comparison of the paired table: (method, baseline)
 COMPARISONS = [
     ("freeze_ttt", "freeze"),
@@ -26,10 +28,6 @@ COMPARISONS = [
     ("joint_ttt", "delta"),
     ("freeze_ttt", "delta"),
     ("joint_placebo", "joint"),
-    ("joint_ttt_other", "joint"),
-    ("joint_ttt_other", "supervised"),
-    ("joint_ttt_other", "prior"),
-    ("joint_ttt_other", "delta"),
     ("joint", "supervised"),
     ("delta", "supervised"),
     ("supervised_rr", "supervised"),
@@ -44,18 +42,14 @@ class Errors:
 
     final: {method: [seeds, S]} meV/Å after the last step, NaN where missing; seeds: {method: list}, absent for
     methods without a seed; trace: {method: (steps [T], errors [seeds, T, S], prior loss [seeds, T, S])} of the
-    adapted methods. frames, reference, prior: Frames and Labels of the test structures; adapted_on: Frames on
-    which whole molecules were adapted, None if there are none; paths: files of Predictions; resamples, seed: of
-    the bootstrap. Raises UserError without held-out structures.
+    adapted methods. frames, reference, prior: Frames and Labels of the test structures; paths: files of
+    Predictions; resamples, seed: of the bootstrap. Raises UserError without held-out structures.
     """
 
-    def __init__(self, frames, reference, prior, adapted_on, paths, resamples, seed):
+    def __init__(self, frames, reference, prior, paths, resamples, seed):
         if not frames.of_kind("ood_").any():
             raise UserError("no structure in a held-out shift group; give one or more files in data.files.ood_*")
         self.frames, self.resamples, self.seed = frames, resamples, seed
-        self.adapted_on = adapted_on
-        known = [] if adapted_on is None else adapted_on.ids.astype(str)
-        self.known = np.isin(frames.ids.astype(str), known)
         self.final, self.trace, self.seeds = {}, {}, {}
         mae = lambda forces: statistics.force_mae(forces, reference.forces, frames.offsets)
         self.final["zero"] = mae(np.zeros_like(reference.forces))[None]
@@ -67,9 +61,6 @@ class Errors:
         for method, parts in sorted(gather.items()):
             parts.sort(key=lambda p: p.seed)
             errors = np.stack([mae(p.forces) for p in parts])
-            if method.endswith("_ttt_other"):
-                # a geometry on which its molecule was adapted is no test of transfer
-                errors[..., self.known] = np.nan
             self.final[method] = errors[:, -1]
             self.seeds[method] = [p.seed for p in parts]
             if len(parts[0].steps) > 1:
@@ -89,7 +80,17 @@ class Errors:
         keep = chosen & np.isfinite(values)
         if not keep.any():
             return None
-        return statistics.summary(values[keep], self.frames.molecule[keep], self.resamples, self.seed)
+        return statistics.summary(values[keep], *self._units(keep))
+
+    def compare(self, method, baseline, chosen):
+        """statistics.paired of the structures `chosen` [S] that both values [S] have, None if there are none."""
+        keep = chosen & np.isfinite(method) & np.isfinite(baseline)
+        if not keep.any():
+            return None
+        return statistics.paired(method[keep], baseline[keep], *self._units(keep))
+
+    def _units(self, keep):
+        return self.frames.molecule[keep], self.frames.ids[keep], self.resamples, self.seed
 
 
 def per_structure(errors):
@@ -132,11 +133,8 @@ def paired(errors, comparisons=COMPARISONS):
         for method, baseline in comparisons:
             if method not in errors.final or baseline not in errors.final:
                 continue
-            a, b = errors.mean(method), errors.mean(baseline)
-            keep = chosen & np.isfinite(a) & np.isfinite(b)
-            if keep.any():
-                molecules = errors.frames.molecule[keep]
-                found = statistics.paired(a[keep], b[keep], molecules, errors.resamples, errors.seed)
+            found = errors.compare(errors.mean(method), errors.mean(baseline), chosen)
+            if found:
                 counts = {c: found.pop(c) for c in ("n_structures", "n_molecules")}
                 rows.append(
                     {"group": group, "method": method, "baseline": baseline}
@@ -210,14 +208,9 @@ def conformers(errors, strategies, copies):
             for baseline in dict.fromkeys([strategies[scheme], "supervised", "prior", "delta"]):
                 if baseline not in errors.final:
                     continue
-                keep = chosen & np.isfinite(values) & np.isfinite(errors.mean(baseline))
-                pair = statistics.paired(
-                    values[keep],
-                    errors.mean(baseline)[keep],
-                    errors.frames.molecule[keep],
-                    errors.resamples,
-                    errors.seed,
-                )
+                pair = errors.compare(values, errors.mean(baseline), chosen)
+                if pair is None:
+                    continue
                 copied = ("baseline_mean_meV_per_A", "difference_meV_per_A", "fraction_improved", "fraction_worsened")
                 rows.append(
                     row
@@ -276,22 +269,91 @@ def shift_values(errors, reference, train_reference, diagnosis):
     }
 
 
+def most_improved(errors, method, baseline, share=0.1):
+    """Boolean [S]: the share of the reported structures, no validation group, that `method` improves most."""
+    gain = errors.mean(baseline) - errors.mean(method)
+    gain[errors.frames.of_kind("val_") | ~np.isfinite(gain)] = -np.inf
+    count = int(np.ceil(share * np.isfinite(gain).sum()))
+    chosen = np.zeros(len(gain), dtype=bool)
+    chosen[np.argsort(-gain, kind="stable")[:count]] = True
+    return chosen & (gain > 0)
+
+
 def bins(errors, axes):
-    """Errors binned along `axes` (see shift_values); in-distribution and held-out groups, no validation group."""
+    """Errors binned along `axes` (see shift_values); in-distribution and held-out groups, no validation group.
+
+    subset: "all", or "top10_METHOD", the tenth of the structures that METHOD of MITIGATIONS improves most, as in the
+    b panels of the paper's figures; those are chosen by the errors that they show.
+    """
     shown = ~errors.frames.of_kind("val_")
+    subsets = {"all": (shown, BINS)}
+    for method, baseline in MITIGATIONS.items():
+        if {method, baseline} <= set(errors.final):
+            subsets[f"top10_{method}"] = (most_improved(errors, method, baseline), BINS // 2)
     rows = []
     for axis, (values, _) in axes.items():
-        valid = shown & np.isfinite(values)
-        edges = bin_edges(values[valid])
-        for left, right in zip(edges[:-1], edges[1:]):
-            inside = valid & (values >= left) & (values < right)
-            for method in errors.final:
-                found = errors.summarise(errors.mean(method), inside)
-                if found:
-                    rows.append(
-                        {"axis": axis, "bin_left": left, "bin_right": right, "method": method}
-                        | {c: found[c] for c in ("n_structures", *MEAN)}
-                    )
+        for subset, (members, count) in subsets.items():
+            valid = members & np.isfinite(values)
+            if not valid.any():
+                continue
+            edges = bin_edges(values[valid], count)
+            for left, right in zip(edges[:-1], edges[1:]):
+                inside = valid & (values >= left) & (values < right)
+                for method in errors.final:
+                    found = errors.summarise(errors.mean(method), inside)
+                    if found:
+                        rows.append(
+                            {"axis": axis, "subset": subset, "bin_left": left, "bin_right": right, "method": method}
+                            | {c: found[c] for c in ("n_structures", *MEAN)}
+                        )
+    return rows
+
+
+GAINS = ["id", "group", "molecule", "method", "baseline"]
+GAINS += ["prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A"]
+
+
+def gains(errors):
+    """Error of the prior beside the error before and after TTT, per reported structure; seeds averaged."""
+    f, prior = errors.frames, errors.mean("prior")
+    rows = []
+    for method, baseline in MITIGATIONS.items():
+        if not (method.endswith("_ttt") and {method, baseline} <= set(errors.final)):
+            continue
+        before, after = errors.mean(baseline), errors.mean(method)
+        keep = ~f.of_kind("val_") & np.isfinite(prior) & np.isfinite(before) & np.isfinite(after)
+        rows += [
+            dict(zip(GAINS, (f.ids[k], f.group[k], f.molecule[k], method, baseline, prior[k], before[k], after[k])))
+            for k in np.flatnonzero(keep)
+        ]
+    return rows
+
+
+GAIN_CORRELATION = ["method", "group", "of", "with", "n_structures", "n_molecules", "spearman", "ci_low", "ci_high"]
+
+
+def gain_correlation(errors):
+    """Rank correlation, per group, of TTT's gain with the prior's error and with the error before TTT."""
+    f, prior = errors.frames, errors.mean("prior")
+    rows = []
+    for method, baseline in MITIGATIONS.items():
+        if not (method.endswith("_ttt") and {method, baseline} <= set(errors.final)):
+            continue
+        before, after = errors.mean(baseline), errors.mean(method)
+        for group, chosen in errors.groups().items():
+            keep = chosen & np.isfinite(prior) & np.isfinite(before) & np.isfinite(after)
+            if keep.sum() < 3:
+                continue
+            clusters = statistics.resampled(f.molecule[keep], f.ids[keep])[1]
+            pairs = [
+                ("gain", "prior_error", before - after, prior),
+                ("gain", "error_before", before - after, before),
+                ("error_after", "prior_error", after, prior),
+            ]
+            for of, other, first, second in pairs:
+                found = statistics.spearman(first[keep], second[keep], clusters, errors.resamples, errors.seed)
+                sizes = (int(keep.sum()), len(set(f.molecule[keep])))
+                rows.append(dict(zip(GAIN_CORRELATION, (method, group, of, other, *sizes, *found))))
     return rows
 
 
@@ -353,30 +415,20 @@ def shift_axes(table):
 
 def frontier(errors, table):
     """Error on all held-out structures beside prior calls per structure; table: rows of `summary`."""
-    calls = _prior_calls(errors)
     return [
         {"method": r["method"]}
         | {c: r[c] for c in MEAN}
-        | {"prior_calls_per_structure": calls(r["method"]), "n_structures": r["n_structures"]}
+        | {"prior_calls_per_structure": _prior_calls(r["method"]), "n_structures": r["n_structures"]}
         for r in table
         if r["group"] == POOLED and r["method"] != "zero"
     ]
 
 
-def _prior_calls(errors):
-    """Function of the method: prior calls per predicted held-out structure, an adaptation's spread over all of them."""
-    predicted = (errors.groups()[POOLED] & ~errors.known).sum()
-    spent = errors.adapted_on.of_kind("ood_").sum()
-    other = spent / max(1, predicted)
-
-    def calls(method):
-        if method.endswith("_ttt_other"):
-            return other
-        # transductive pre-training has called the prior for the test structures before
-        own = method in ("prior", "delta", "delta_joint", "joint_transductive")
-        return float(own or method.endswith(("_ttt", "_placebo")))
-
-    return calls
+def _prior_calls(method):
+    """Prior calls per predicted structure."""
+    # transductive pre-training has called the prior for the test structures before
+    own = method in ("prior", "delta", "delta_joint", "joint_transductive")
+    return float(own or method.endswith(("_ttt", "_placebo")))
 
 
 REFINEMENT = [
@@ -421,11 +473,9 @@ def ablation(errors, point):
     for group, chosen in errors.groups().items():
         before, after = errors.mean("joint"), errors.mean("joint_ttt")
         keep = chosen & np.isfinite(before) & np.isfinite(after)
-        if not keep.any():
+        found = errors.compare(after, before, chosen)
+        if not found:
             continue
-        found = statistics.paired(
-            after[keep], before[keep], errors.frames.molecule[keep], errors.resamples, errors.seed
-        )
         means = {
             f"{m}_meV_per_A": np.nanmean(errors.mean(m)[keep])
             for m in ("prior", "supervised", "delta", "joint", "joint_ttt")

@@ -66,7 +66,6 @@ STYLE = {
     "joint_rr_fallback": ("#56B4E9", ">", False),
     "joint_ttt": ("#0072B2", "^", True),
     "joint_placebo": ("#E69F00", "X", True),
-    "joint_ttt_other": ("#56B4E9", "v", True),
     "delta": ("#009E73", "P", True),
     "probe": ("#D55E00", "h", False),
     "delta_joint": ("#009E73", "p", False),
@@ -74,10 +73,11 @@ STYLE = {
     "joint_transductive": ("#0072B2", "*", False),
 }
 SCHEMES = (("#0072B2", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#009E73", "P"), ("#D55E00", "s"), ("#56B4E9", "o"))
-INTERVAL = "95 % bootstrap interval over molecules"
+INTERVAL = "95 % bootstrap interval over molecules (over structures where there is one molecule alone)"
 ACCURACY = f"Dashed line: chemical accuracy, {CHEMICAL_ACCURACY} meV/Å (1 kcal/mol/Å)."
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
 COMPARED = ("prior", "supervised", "joint", "joint_ttt", "delta")
+TOP = "top10_joint_ttt"  # subset of the b panels
 BEFORE = {"joint_ttt": "joint", "joint_placebo": "joint", "freeze_ttt": "freeze"}
 
 
@@ -321,18 +321,50 @@ def _binned(tables, axis, title, label, unit, explained):
     shown = [k for k in COMPARED if k != "delta"]
     table = table[(table.axis == axis) & table.method.isin(shown) & (table.n_structures > 0)]
     table = _need(table.dropna(subset=[MEAN]), "bins", f"axis {axis}")
+    everything, best = (table[table.subset == s] for s in ("all", TOP))
+    _need(everything, "bins", f"axis {axis}")
     density = tables["training_density"]
     density = _need(
         density[(density.axis == axis) & (density.density > 0)], "training_density", f"axis {axis}"
     )
-    methods = ordered(table.method, METHODS)
-    figure, panels = _canvas(3.5, 1, 1, left=0.65, right=0.65, top=0.68, bottom=0.85)
-    panel = panels[0, 0]
-    _behind(panel, density, f"Training density{unit}")
+    methods = ordered(everything.method, METHODS)
+    two = len(best) > 0
+    shape = {"left": 0.6, "right": 0.6, "top": 0.85, "bottom": 0.85, "wspace": 0.55}
+    figure, panels = _canvas(3.6, 1, 1 + two, **shape, sharey=True, width_ratios=[1.5, 1] if two else [1])
     limits = (
-        min(table.bin_left.min(), density.bin_left.min()),
-        max(table.bin_right.max(), density.bin_right.max()),
+        min(everything.bin_left.min(), density.bin_left.min()),
+        max(everything.bin_right.max(), density.bin_right.max()),
     )
+    per_bin = _bins_of(panels[0, 0], everything, methods, limits, density, unit if not two else None)
+    panels[0, 0].set_ylabel(_scale(panels[0, 0], "y", _extent(table), "Force MAE (meV/Å)"))
+    scope, sample = _scope(everything, tables["summary"], methods)
+    chosen = ""
+    if two:
+        few = _bins_of(panels[0, 1], best, methods, limits, density, unit)
+        panels[0, 0].set_title("a  All structures", pad=14)
+        panels[0, 1].set_title("b  Tenth that TTT improves most", pad=14)
+        number = _span([best.groupby("method").n_structures.sum().max()])
+        chosen = (
+            f" (b) The {number} structures whose error TTT lowers most, chosen by the errors shown and so no estimate"
+            f" of what TTT does; {few}."
+        )
+    for panel in panels[0]:
+        _accuracy(panel)
+        panel.set_xlabel(label)
+    _head(figure, title, f"{scope}, {sample}")
+    handles = [*map(_handle, methods), _accuracy_handle(), Patch(color=PALE, label="Training structures")]
+    _legend(figure, handles, 0.36, 4)
+    caption = (
+        f"Force MAE of test structures ({scope[0].lower()}{scope[1:]}), binned by {explained}.{' (a)' if two else ''}"
+        f" Points, dodged for clarity: mean over structures and seeds; bars: {INTERVAL}; {per_bin}. In all: {sample}."
+        f"{chosen} Grey: normalised density of the training structures. {ACCURACY}"
+    )
+    return figure, caption
+
+
+def _bins_of(panel, table, methods, limits, density, unit):
+    """Draw the methods of binned errors over the training density; returns where the counts per bin stand."""
+    _behind(panel, density, None if unit is None else f"Training density{unit}")
     step = 0.008 * (limits[1] - limits[0])  # dodge of the methods
     for k, key in enumerate(methods):
         part = table[table.method == key].sort_values("bin_left")
@@ -345,24 +377,11 @@ def _binned(tables, axis, title, label, unit, explained):
     panel.set_xlim(*limits)
     panel.set_xticks(sorted({*table.bin_left, *table.bin_right}), minor=True)
     panel.tick_params(axis="x", which="minor", length=3, color=MUTED, direction="in")
-    per_bin = _counts(panel, table, limits)
-    panel.set_xlabel(label)
-    panel.set_ylabel(_scale(panel, "y", _extent(table), "Force MAE (meV/Å)"))
-    _accuracy(panel)
-    scope, sample = _scope(table, tables["summary"], methods)
-    _head(figure, title, f"{scope}, {sample}")
-    handles = [*map(_handle, methods), _accuracy_handle(), Patch(color=PALE, label="Training structures")]
-    _legend(figure, handles, 0.36, 4)
-    caption = (
-        f"Force MAE of test structures ({scope[0].lower()}{scope[1:]}), binned by {explained}. Points, dodged"
-        f" for clarity: mean over structures and seeds; bars: {INTERVAL}; {per_bin}. In all: {sample}."
-        f" Grey: normalised density of the training structures. {ACCURACY}"
-    )
-    return figure, caption
+    return _counts(panel, table, limits)
 
 
 def _behind(panel, density, label):
-    """Histogram of the training structures in the lower half behind a panel, with its own axis."""
+    """Histogram of the training structures in the lower half behind a panel, with its own axis if it has a label."""
     axes = panel.twinx()
     axes.set_zorder(0)
     panel.set_zorder(1)
@@ -371,6 +390,9 @@ def _behind(panel, density, label):
     axes.bar(density.bin_left, density.density, width=width, align="edge", color=PALE, lw=0)
     highest = density.density.max()
     axes.set_ylim(0, highest * 2.2)
+    if label is None:
+        axes.set_yticks([])
+        return
     axes.set_yticks([t for t in MaxNLocator(3).tick_values(0, highest) if t <= 1.1 * highest])
     axes.spines["right"].set_visible(True)
     axes.spines["right"].set_color(PALE)
@@ -443,24 +465,9 @@ def error_bins(tables):
     figure, panels = _canvas(height, len(pairs), 1, **margins, sharex=True, sharey=True)
     highest = 0
     for panel, keys in zip(panels[:, 0], pairs):
-        before, after = (table[table.method == k].sort_values(left).reset_index() for k in keys)
-        x, colour = np.arange(len(before)), look(keys[1])[0]
-        bar = {"width": 0.38, "edgecolor": colour, "lw": 0.9}
-        panel.bar(x - 0.2, before.n_structures, color="white", **bar)
-        panel.bar(x + 0.2, after.n_structures, color=colour, **bar)
-        tops = np.maximum(before.n_structures, after.n_structures)
-        highest = max(highest, tops.max())
-        for at, top, change in zip(x, tops, after.n_structures - before.n_structures):
-            text = "0" if abs(change) < 0.05 else f"{'+' if change > 0 else '−'}{count(abs(change))}"
-            above = {"textcoords": "offset points", "ha": "center", "va": "bottom", "size": 7}
-            panel.annotate(text, (at, top), (0, 2.5), **above, color=INK if text != "0" else MUTED)
-        names = [
-            f"{a:g}–{b:g}" if np.isfinite(b) else f"> {a:g}" for a, b in zip(before[left], before[right])
-        ]
-        panel.set_xticks(x, names)
+        pair = [table[table.method == k].sort_values(left).reset_index() for k in keys]
+        highest = max(highest, _bars(panel, *pair, look(keys[1])[0]))
         panel.set_title(f"{method(keys[0])} → {method(keys[1])}", pad=6)
-        panel.tick_params(axis="x", length=0)
-        panel.set_ylabel("Structures")
     panels[0, 0].set_ylim(0, highest * 1.15)
     _foot(panels, len(pairs), "Force MAE of the structure (meV/Å)")
     sample = _sample(summary, ["ood_all"], [k for pair in pairs for k in pair])
@@ -469,12 +476,7 @@ def error_bins(tables):
         "Structures per error bin before and after test-time training",
         f"Held-out shift groups, {sample}",
     )
-    handles = [
-        Patch(facecolor="white", edgecolor=MUTED, lw=0.9, label="Before TTT"),
-        Patch(facecolor=MUTED, edgecolor=MUTED, label="After TTT"),
-        Line2D([], [], ls="none", marker="$\\pm$", color=INK, ms=6, mew=0.3, label="Change (structures)"),
-    ]
-    _legend(figure, handles, 0.22, 3)
+    _legend(figure, _bar_handles(), 0.22, 3)
     below = "; ".join(f"{method(b)} {_lowest(table, a)} before, {_lowest(table, b)} after" for a, b in pairs)
     lowest = table[table.method == pairs[0][0]].sort_values(left).iloc[0]
     caption = (
@@ -483,6 +485,31 @@ def error_bins(tables):
         f" In all {sample}. Structures below {lowest[right]:g} meV/Å: {below}."
     )
     return figure, caption
+
+
+def _bars(panel, before, after, colour):
+    """Bars of the structures per error bin before and after, with the change; returns the highest bar."""
+    x, bar = np.arange(len(before)), {"width": 0.38, "edgecolor": colour, "lw": 0.9}
+    panel.bar(x - 0.2, before.n_structures, color="white", **bar)
+    panel.bar(x + 0.2, after.n_structures, color=colour, **bar)
+    tops = np.maximum(before.n_structures, after.n_structures)
+    for at, top, change in zip(x, tops, after.n_structures - before.n_structures):
+        text = "0" if abs(change) < 0.05 else f"{'+' if change > 0 else '−'}{count(abs(change))}"
+        above = {"textcoords": "offset points", "ha": "center", "va": "bottom", "size": 7}
+        panel.annotate(text, (at, top), (0, 2.5), **above, color=INK if text != "0" else MUTED)
+    ends = zip(before.bin_left_meV_per_A, before.bin_right_meV_per_A)
+    panel.set_xticks(x, [f"{a:g}–{b:g}" if np.isfinite(b) else f"> {a:g}" for a, b in ends])
+    panel.tick_params(axis="x", length=0)
+    panel.set_ylabel("Structures")
+    return tops.max()
+
+
+def _bar_handles():
+    return [
+        Patch(facecolor="white", edgecolor=MUTED, lw=0.9, label="Before TTT"),
+        Patch(facecolor=MUTED, edgecolor=MUTED, label="After TTT"),
+        Line2D([], [], ls="none", marker="$\\pm$", color=INK, ms=6, mew=0.3, label="Change (structures)"),
+    ]
 
 
 def _lowest(table, key):
@@ -711,6 +738,85 @@ def ablations(tables):
     return figure, caption
 
 
+@styled
+def prior_gain(tables):
+    """TTT's gain, and the error after it, against the prior's error, one point per structure."""
+    table, ranks = tables["gains"], tables["gain_correlation"]
+    table = table[(table.method == "joint_ttt") & (table.group != "id_test")]
+    table = _need(table, "gains", "held-out shift groups")
+    prior, before, after = (table[f"{k}_meV_per_A"] for k in ("prior_error", "before", "after"))
+    groups = ordered(table.group, GROUPS)
+    margins = {"left": 0.65, "right": 0.15, "top": 0.75, "bottom": 0.85, "wspace": 0.6}
+    figure, panels = _canvas(3.7, 1, 2, **margins)
+    left, right = panels[0]
+    handles = []
+    for (colour, marker), name in zip(SCHEMES * 9, groups):
+        own = table.group == name
+        marks = {"ls": "none", "marker": marker, "ms": 3.2, "mfc": colour, "mec": "white", "mew": 0.3, "alpha": 0.75}
+        left.plot(prior[own], (before - after)[own], **marks)
+        right.plot(prior[own], after[own], **marks)
+        handles.append(Line2D([], [], label=group(name), **{**marks, "ms": 4.5, "alpha": 1}))
+    for panel in (left, right):
+        panel.set_xlabel(_scale(panel, "x", prior, "Force MAE of the prior (meV/Å)"))
+    left.set_yscale("symlog", linthresh=100, linscale=0.8)
+    left.set_ylabel("Gain of TTT (meV/Å), linear within ±100")
+    left.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))
+    left.axhline(0, color=MUTED, lw=0.8)
+    right.set_ylabel(_scale(right, "y", after, "Force MAE after TTT (meV/Å)"))
+    ends = [max(min(prior.min(), after.min()), 1e-3), max(prior.max(), after.max())]
+    right.plot(ends, ends, color=INK, lw=0.8, label="_")
+    _accuracy(right)
+    found = ranks[(ranks.method == "joint_ttt") & (ranks.group == "ood_all")].set_index("with")
+    for panel, title in ((left, "a  Gain"), (right, "b  Error after TTT")):
+        panel.set_title(title, pad=4)
+    better = (after < prior).mean()
+    sample = _sample(tables["summary"], ["ood_all"], ["joint_ttt"])
+    _head(figure, "Error of the prior and what test-time training makes of it", f"Held-out shift groups, {sample}")
+    same = Line2D([], [], color=INK, lw=0.8, label="As good as the prior")
+    _legend(figure, [*handles, same, _accuracy_handle()], 0.36, 3)
+    rank = lambda row: f"{row.spearman:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]".replace("-", "−")
+    words = {"prior_error": "the error of the prior", "error_before": "the error before TTT"}
+    of_gain = [f"{rank(r)} with {words[k]}" for k, r in found.iterrows() if r["of"] == "gain"]
+    caption = (
+        "Every point is a structure, seeds averaged. (a) Force MAE of the Joint model minus that after TTT, against the"
+        " force MAE of the prior that TTT learns from; rank correlation of the gain"
+        f" {listed(of_gain)} ({INTERVAL}). (b) Force MAE after TTT; below the line TTT is better than its prior, as for"
+        f" {100 * better:.0f} % of the structures; {sample}. {ACCURACY}"
+    )
+    return figure, caption
+
+
+@styled
+def prior_bins(tables):
+    """Structures per error bin before and after TTT, for every prior."""
+    table, points = tables["ablation_bins"], tables["ablations"]
+    points = points[(points.group == "ood_all") & (points.noise == 0) & (points.fraction == 1)]
+    points = _need(points.drop_duplicates("prior"), "ablations", "a prior without noise, all labels")
+    left, right = "bin_left_meV_per_A", "bin_right_meV_per_A"
+    margins = {"left": 0.6, "right": 0.15, "top": 0.75, "bottom": 0.8, "hspace": 0.55}
+    height = 1.55 + 1.25 * len(points) + 0.55 * (len(points) - 1)
+    figure, panels = _canvas(height, len(points), 1, **margins, sharex=True, sharey=True)
+    highest, words = 0, []
+    for panel, point in zip(panels[:, 0], points.to_dict("records")):
+        own = table[table.point == point["point"]]
+        pair = [own[own.method == k].sort_values(left).reset_index() for k in ("joint", "joint_ttt")]
+        highest = max(highest, _bars(panel, *pair, look("joint_ttt")[0]))
+        panel.set_title(f"{point['prior']}, force MAE {point['prior_meV_per_A']:.0f} meV/Å", pad=6)
+        first, last = ([t[t[right] == 25.0].n_structures.sum(), t.n_structures.sum()] for t in pair)
+        words.append(f"{point['prior']} {count(first[0])} before, {count(last[0])} after, of {count(last[1])}")
+    panels[0, 0].set_ylim(0, highest * 1.15)
+    _foot(panels, len(points), "Force MAE of the structure (meV/Å)")
+    sample = _sizes(points)
+    _head(figure, "Structures per error bin before and after TTT, by prior", f"Held-out shift groups, {sample}")
+    _legend(figure, _bar_handles(), 0.22, 3)
+    caption = (
+        "Number of structures of all held-out shift groups per bin of the force MAE of the Joint model, before (open)"
+        " and after (filled) test-time training on each prior, with which the model was pre-trained as well; numbers:"
+        f" change. Counts are means over seeds. In all {sample}. Structures below 25 meV/Å: {'; '.join(words)}."
+    )
+    return figure, caption
+
+
 FIGURES = {
     "fig_conformers": (conformers, ("conformers",)),
     "fig_shift_axes": (shift_axes, ("shift_axes", "summary")),
@@ -718,12 +824,16 @@ FIGURES = {
     "fig_connectivity": (connectivity, ("bins", "training_density", "summary")),
     "fig_error_bins": (error_bins, ("error_bins", "summary")),
     "fig_ttt_steps": (ttt_steps, ("steps", "summary")),
+    "fig_prior_gain": (prior_gain, ("gains", "gain_correlation", "summary")),
     "fig_frontier": (frontier, ("frontier", "seconds", "summary")),
 }
 
 
 # drawn on demand, no part of the report
-EXTRA_FIGURES = {"fig_ablations": (ablations, ("ablations",))}
+EXTRA_FIGURES = {
+    "fig_ablations": (ablations, ("ablations",)),
+    "fig_prior_bins": (prior_bins, ("ablation_bins", "ablations")),
+}
 
 
 def draw(name, paths):

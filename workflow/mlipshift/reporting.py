@@ -33,13 +33,13 @@ ALL = "ood_all"
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
 SECTIONS = (
     ("shift", "Understanding the shift", ("fig_shift_axes", "fig_force_norm", "fig_connectivity")),
-    ("mitigation", "Mitigation", ("fig_error_bins", "fig_ttt_steps")),
+    ("mitigation", "Mitigation", ("fig_error_bins", "fig_ttt_steps", "fig_prior_gain")),
     ("cost", "Cost", ("fig_conformers", "fig_frontier")),
 )
 TILES = ("supervised", "joint", "joint_ttt", "prior", "delta")
-NO_CHOICE = ("zero", "joint_placebo", "joint_ttt_other")  # controls, and a method with fewer structures
+NO_CHOICE = ("zero", "joint_placebo")  # controls
 NEEDED = ("summary", "paired", "frontier", "failures", "seconds", "durations")
-OPTIONAL = ("shift_summary", "refinement", "conformers", "variants_paired", "decision")
+OPTIONAL = ("shift_summary", "refinement", "conformers", "variants_paired", "decision", "published")
 
 
 def number(value, sign=False):
@@ -257,32 +257,62 @@ def _alternatives(r):
     return "What a user could do instead", text
 
 
+def _difference(row):
+    """A row of the conformers as one of the paired table."""
+    names = {f"difference_{k}_meV_per_A": f"{k}_meV_per_A" for k in ("ci_low", "ci_high")}
+    return row.drop([LOW, HIGH]).rename({MEAN: "method_mean_meV_per_A", **names})
+
+
 def _transfer(r):
-    row = r.pair("joint_ttt_other", "joint")
-    if row is None:
+    table = r.tables.get("conformers")
+    if table is None or len(table) == 0:
         return None
-    text = (
-        f"Adapting on one geometry of a molecule {VERBS[verdict(row)]} the force MAE on its other geometries,"
-        f" for which no further prior call is made: {change(row)}."
-    )
-    parts = _by_group(r, "joint_ttt_other", "joint")
-    if parts is not None:
-        text += f" It {parts}"
-    calls = r.tables["frontier"].set_index("method").prior_calls_per_structure
-    if "joint_ttt_other" in calls.index:
-        text += (
-            f" Spread over them, the adaptation spends {calls['joint_ttt_other']:.2g} prior calls per predicted"
-            " structure; the more geometries of a molecule follow, the fewer."
+    own = table[(table.group == ALL) & (table.baseline == table.strategy)]
+    if len(own) == 0:
+        return None
+    fewest, most = own.geometries.min(), own.geometries.max()
+    number_of = lambda k: f"{k:.0f} geometr{'y' if k == 1 else 'ies'}"
+    texts = ["Geometries of a molecule other than those it was adapted on, for which no further prior call is made."]
+    for _, row in own[own.geometries == fewest].iterrows():
+        pair = _difference(row)
+        texts.append(
+            f"Adapted on {number_of(fewest)}, {scheme(row['scheme'])} {VERBS[verdict(pair)]} the force MAE:"
+            f" {change(pair)}."
         )
-    other = r.pair("joint_ttt_other", "delta")
-    if other is not None:
-        text += (
-            f" On the same structures it {COMPARES[verdict(other)]} Δ-learning, which needs one prior call"
-            f" for every prediction ({number(other['baseline_mean_meV_per_A'])} meV/Å, paired difference"
-            f" {number(other['difference_meV_per_A'], True)}"
-            f" {bracket(other['ci_low_meV_per_A'], other['ci_high_meV_per_A'], True)})."
-        )
-    return "One adaptation, many predictions", text
+        harmed = [
+            AXES[a].lower()
+            for a in AXES
+            for _, part in table[
+                (table.group == f"ood_{a}")
+                & (table.scheme == row["scheme"])
+                & (table.geometries == fewest)
+                & (table.baseline == table.strategy)
+            ].iterrows()
+            if verdict(_difference(part)) == "higher"
+        ]
+        if harmed:
+            texts[-1] += f" It raises the error on: {listed(harmed)}."
+    if most > fewest:
+        last = own[own.geometries == most]
+        best = last.loc[last[MEAN].idxmin()]
+        text = f"On {number_of(most)} the best scheme is {scheme(best['scheme'])}, {change(_difference(best))}."
+        for key in ("prior", "delta"):
+            other = table[
+                (table.group == ALL)
+                & (table.scheme == best["scheme"])
+                & (table.geometries == most)
+                & (table.baseline == key)
+            ]
+            if len(other):
+                pair = _difference(other.iloc[0])
+                text += (
+                    f" It {COMPARES[verdict(pair)]} {method(key)}, which needs a prior call for every prediction"
+                    f" ({number(pair['baseline_mean_meV_per_A'])} meV/Å, paired difference"
+                    f" {number(pair['difference_meV_per_A'], True)}"
+                    f" {bracket(pair['ci_low_meV_per_A'], pair['ci_high_meV_per_A'], True)})."
+                )
+        texts.append(text)
+    return "One adaptation, many predictions", " ".join(texts)
 
 
 def _refinement(r):
@@ -635,6 +665,29 @@ def decision_table(results):
     return {"head": [*head, "Takes per prediction", "No method is better at its cost, best first"], "rows": rows}
 
 
+def published_table(results):
+    """Published values beside those of the run; None without that table."""
+    table = results.tables.get("published")
+    if table is None or len(table) == 0:
+        return None
+    rows = []
+    for row in table.to_dict("records"):
+        unit = row["unit"] if isinstance(row["unit"], str) else ""
+        unit = "" if unit == "ratio" else f" {unit}"
+        made = np.isfinite(row["ours"])
+        ours = f"{row['ours']:.3g}{unit}" if made else "–"
+        rows.append(
+            [
+                cell(row["quantity"]),
+                cell(f"{row['model']}, {row['data']}"),
+                cell(f"{row['published']:g}{unit}", row["published"]),
+                cell(row["reading"], title=row["place"]),
+                cell(ours, row["ours"], title=row["ours_is"] if made else "not made by this run"),
+            ]
+        )
+    return {"head": ["Quantity", "Published for", "Published", "Reading", "This run"], "rows": rows}
+
+
 def failures_table(results):
     """Failed structures with stage and reason."""
     return {
@@ -739,6 +792,7 @@ def render(template, tables, drawn, info):
         paired=paired_table(results),
         diagnosis=diagnosis_table(results),
         refinement=refinement_table(results),
+        published=published_table(results),
         conformers=conformers_table(results),
         variants=variants_table(results),
         decision=decision_table(results),

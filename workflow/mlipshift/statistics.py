@@ -1,7 +1,8 @@
 """Errors per structure, paired comparisons and bootstrap intervals.
 
-Geometries of one molecule are not independent, so intervals come from resampling molecules and not
-structures. Seeds are averaged per structure before anything is compared.
+Geometries of one molecule are not independent, so intervals come from resampling molecules and not structures; where
+all are of one molecule, structures are resampled (`resampled`). Seeds are averaged per structure before anything is
+compared.
 """
 
 import numpy as np
@@ -18,6 +19,15 @@ def force_mae(predicted, reference, offsets):
     """
     error = np.abs(predicted - reference).mean(-1)
     return 1000 * np.add.reduceat(error, offsets[:-1], axis=-1) / np.diff(offsets)
+
+
+def resampled(molecules, ids):
+    """(what the intervals resample, "molecules" or "structures"; names of that [S]) for S structures.
+
+    Geometries of one molecule are not independent, and an interval over them is too narrow; but the only one there is
+    where all are of one molecule.
+    """
+    return ("molecules", molecules) if len(set(molecules)) > 1 else ("structures", ids)
 
 
 class Bootstrap:
@@ -43,13 +53,13 @@ class Bootstrap:
         return float(low), float(high)
 
 
-def summary(values, clusters, resamples, seed):
-    """Distribution of the errors of one method in one group; values [S] meV/Å, clusters [S]."""
-    low, high = Bootstrap(clusters, resamples, seed).mean_interval(values)
+def summary(values, molecules, ids, resamples, seed):
+    """Distribution of the errors of one method in one group; values [S] meV/Å, molecules and ids [S]."""
+    low, high = Bootstrap(resampled(molecules, ids)[1], resamples, seed).mean_interval(values)
     q25, median, q75 = np.quantile(values, [0.25, 0.5, 0.75])
     return {
         "n_structures": len(values),
-        "n_molecules": len(set(clusters)),
+        "n_molecules": len(set(molecules)),
         "mean_meV_per_A": values.mean(),
         "ci_low_meV_per_A": low,
         "ci_high_meV_per_A": high,
@@ -61,13 +71,13 @@ def summary(values, clusters, resamples, seed):
     }
 
 
-def paired(method, baseline, clusters, resamples, seed):
-    """Paired comparison of two methods on the same structures; method, baseline [S] meV/Å."""
+def paired(method, baseline, molecules, ids, resamples, seed):
+    """Paired comparison of two methods on the same structures; method, baseline [S] meV/Å, molecules and ids [S]."""
     difference = method - baseline
-    low, high = Bootstrap(clusters, resamples, seed).mean_interval(difference)
+    low, high = Bootstrap(resampled(molecules, ids)[1], resamples, seed).mean_interval(difference)
     return {
         "n_structures": len(method),
-        "n_molecules": len(set(clusters)),
+        "n_molecules": len(set(molecules)),
         "baseline_mean_meV_per_A": baseline.mean(),
         "method_mean_meV_per_A": method.mean(),
         "difference_meV_per_A": difference.mean(),
@@ -79,3 +89,38 @@ def paired(method, baseline, clusters, resamples, seed):
         "below_25_before": (baseline < TARGET).mean(),
         "below_25_after": (method < TARGET).mean(),
     }
+
+
+def spearman(values, errors, clusters, resamples, seed, level=0.95):
+    """(coefficient, low, high) of Spearman's rank correlation of values [S] and errors [S], all finite.
+
+    Ties have the mean of their ranks. The interval resamples clusters [S]; it is NaN for a single one, and all is NaN
+    where either side is constant.
+    """
+    codes = [np.unique(v, return_inverse=True)[1] for v in (values, errors)]
+    whole = np.ones(len(values))
+    bootstrap = Bootstrap(clusters, resamples, seed)
+    if bootstrap.clusters < 2:
+        return _rank_correlation(*codes, whole), np.nan, np.nan
+    found = np.array([_rank_correlation(*codes, counts[bootstrap.owner]) for counts in bootstrap.weights])
+    found = found[np.isfinite(found)]
+    tail = (1 - level) / 2
+    low, high = np.quantile(found, [tail, 1 - tail]) if len(found) else (np.nan, np.nan)
+    return _rank_correlation(*codes, whole), float(low), float(high)
+
+
+def _rank_correlation(first, second, weights):
+    """Pearson correlation of the ranks of two codes [S], each structure taken `weights` [S] times."""
+    total = weights.sum()
+    if not total:
+        return np.nan
+    x, y = (_ranks(codes, weights) for codes in (first, second))
+    x, y = x - weights @ x / total, y - weights @ y / total
+    scale = np.sqrt((weights @ x**2) * (weights @ y**2))
+    return float((weights * x) @ y / scale) if scale > 1e-9 * total else np.nan
+
+
+def _ranks(codes, weights):
+    """Mean ranks [S], but for a constant, of codes 0 to K - 1 [S] taken `weights` [S] times."""
+    mass = np.bincount(codes, weights)
+    return (np.cumsum(mass) - mass / 2)[codes]

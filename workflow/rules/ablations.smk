@@ -2,7 +2,7 @@
 # pre-trained, fine-tuned and adapted anew. Not part of the default run: `snakemake ablations`.
 
 POINTS = config["ablations"]["points"]
-ABLATION_FIGURES = {"fig_ablations": "Ablations"}
+ABLATION_FIGURES = {"fig_ablations": "Ablations", "fig_prior_bins": "Ablations"}
 
 
 rule label_other_prior:
@@ -101,7 +101,8 @@ rule evaluate_ablations:
             method=["prior", "supervised", "delta", "joint", "joint_ttt"],
         ),
     output:
-        "<results>/tables/ablations.csv",
+        table="<results>/tables/ablations.csv",
+        bins="<results>/tables/ablation_bins.csv",
     log:
         "<logs>/evaluate_ablations.log",
     benchmark:
@@ -126,4 +127,4 @@ rule evaluate_ablations:
     shell:
         "python {input.script} --frames {input.frames} --reference {input.reference}"
         " --predictions {input.predictions} --points {params.points:q}"
-        " --resamples {params.resamples} --seed {params.seed} --output {output} --log {log}"
+        " --resamples {params.resamples} --seed {params.seed} --output {output.table} --bins {output.bins} --log {log}"

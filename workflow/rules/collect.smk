@@ -19,7 +19,7 @@ rule check_sources:
 
 rule prior:
     input:
-        collect("<results>/prior/{set}.h5", set=["pretrain", "test", "adapt", "pool"]),
+        collect("<results>/prior/{set}.h5", set=["pretrain", "test", "pool"]),
     localrule: True
     message:
         "All prior labels."

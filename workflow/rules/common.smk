@@ -279,11 +279,6 @@ def adaptation_settings(entry):
     return as_json(base | {key: entry[key] for key in own_keys})
 
 
-def variant_set(wildcards):
-    """What a variant adapts on."""
-    return "adapt" if VARIANTS[wildcards.variant]["mode"] == "molecule" else "test"
-
-
 def held_out(wildcards):
     """Whether a variant is stopped by the prior labels of rattled copies."""
     return (VARIANTS[wildcards.variant]["stop"] or config["ttt"]["stop"]) == "held_out"

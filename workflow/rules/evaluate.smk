@@ -12,18 +12,25 @@ TABLES = [
     "shift_axes",
     "frontier",
     "refinement",
+    "gains",
+    "gain_correlation",
     "failures",
 ]
 # tables that only some figures need, made by other rules
 OTHER_TABLES = {
     "fig_conformers": ["<results>/tables/conformers.csv"],
     "fig_ablations": ["<results>/tables/ablations.csv"],
+    "fig_prior_bins": [
+        "<results>/tables/ablations.csv",
+        "<results>/tables/ablation_bins.csv",
+    ],
 }
 FIGURES = {
     "fig_shift_axes": "Understanding the shift",
     "fig_force_norm": "Understanding the shift",
     "fig_connectivity": "Understanding the shift",
     "fig_error_bins": "Mitigation",
+    "fig_prior_gain": "Mitigation",
     "fig_ttt_steps": "Mitigation",
     "fig_conformers": "Cost",
     "fig_frontier": "Cost",
@@ -33,7 +40,6 @@ ADAPTED = [
     for mode, key in [
         ("structure", "strategies"),
         ("placebo", "placebo"),
-        ("molecule", "other_geometries"),
     ]
     for strategy in config["ttt"][key]
 ]
@@ -46,7 +52,6 @@ rule evaluate:
         frames=rules.curate.output.test,
         reference=rules.curate.output.test_reference,
         prior="<results>/prior/test.h5",
-        adapted_on=SETS["adapt"],
         train=rules.curate.output.train,
         train_reference=rules.curate.output.train_reference,
         shifts=rules.diagnose_shifts.output.shifts,
@@ -75,7 +80,6 @@ rule evaluate:
             "<results>/failures/curate.csv",
             "<results>/failures/prior_pretrain.csv",
             "<results>/failures/prior_test.csv",
-            "<results>/failures/prior_adapt.csv",
             *(
                 f"<results>/failures/adapt_{mode}_{strategy}_{seed}.csv"
                 for mode, strategy in ADAPTED
@@ -102,9 +106,31 @@ rule evaluate:
         "Compare all methods with the reference labels, paired and with bootstrap intervals."
     shell:
         "python {input.script} --frames {input.frames} --reference {input.reference} --prior {input.prior}"
-        " --adapted-on {input.adapted_on} --radii {input.radii} --train {input.train} --train-reference {input.train_reference} --shifts {input.shifts}"
+        " --radii {input.radii} --train {input.train} --train-reference {input.train_reference} --shifts {input.shifts}"
         " --predictions {input.base} {input.refined} {input.adapted} --failures {input.failures}"
         " --resamples {params.resamples} --seed {params.seed} --output {params.directory} --log {log}"
+
+
+rule compare_published:
+    input:
+        **code("compare_published"),
+        published=own("resources/published.csv"),
+        summary=rules.evaluate.output.summary,
+    output:
+        "<results>/tables/published.csv",
+    log:
+        "<logs>/compare_published.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    message:
+        "Put the published values beside those of this run."
+    shell:
+        "python {input.script} --published {input.published} --summary {input.summary} --output {output} --log {log}"
 
 
 rule summarise_timings:
@@ -215,6 +241,7 @@ rule make_report:
         conformers="<results>/tables/conformers.csv",
         variants="<results>/tables/variants_paired.csv",
         decision="<results>/timings/decision.csv",
+        published=rules.compare_published.output,
         timings=rules.summarise_timings.output,
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
         info=rules.collect_run_info.output.info,

@@ -20,8 +20,6 @@ ADAPTATION = (
     "batch",
 )
 TTT_SETTINGS = {key: config["ttt"][key] for key in ADAPTATION if key in config["ttt"]}
-# what each mode adapts on
-KNOWN = {"structure": "test", "placebo": "test", "molecule": "adapt"}
 MODEL = "<results>/models/{strategy}/seed{seed}/weights.pt"
 
 
@@ -106,8 +104,7 @@ rule adapt_model:
         backbone=BACKBONE,
         model=MODEL,
         frames=rules.curate.output.test,
-        known=lambda wildcards: SETS[KNOWN[wildcards.mode]],
-        prior=lambda wildcards: f"<results>/prior/{KNOWN[wildcards.mode]}.h5",
+        prior="<results>/prior/test.h5",
     output:
         predictions="<results>/adapt/{mode}/{strategy}/seed{seed}.h5",
         failures="<results>/failures/adapt_{mode}_{strategy}_{seed}.csv",
@@ -132,6 +129,6 @@ rule adapt_model:
     shell:
         "{params.python} {input.script} --model {params.directory} --device {params.device}"
         " --frames {input.frames}"
-        " --known {input.known} --prior {input.prior} --mode {wildcards.mode} --settings {params.settings:q}"
+        " --prior {input.prior} --mode {wildcards.mode} --settings {params.settings:q}"
         " --seed {wildcards.seed} --output {output.predictions} --failures {output.failures}"
         " --timing {output.timing} --log {log}"

@@ -1,13 +1,12 @@
 # Curated frames and their GFN-xTB labels.
 
-# pretrain: training structures and rattled copies; test: what is predicted; adapt: geometries of the test
-# molecules, with rattled copies, on which a molecule is adapted before its other geometries are predicted
+# pretrain: training structures and rattled copies; test: what is predicted;
 # unlabelled: what broad pre-training sees, with rattled copies; pool: geometries of the test molecules, the first half
 # of each, on which they are adapted for the curve over the number of geometries; copies: rattled copies of every test
 # structure, by which an adaptation can be stopped
 SETS = {
     name: f"<results>/frames/{name}.h5"
-    for name in ("pretrain", "test", "adapt", "unlabelled", "pool", "copies")
+    for name in ("pretrain", "test", "unlabelled", "pool", "copies")
 }
 
 
@@ -70,34 +69,6 @@ rule augment:
         "Add rattled copies of the training structures for the prior to label."
     shell:
         "python {input.script} --frames {input.frames} --output {output}"
-        " --copies {params.copies} --sigma {params.sigma} --seed {params.seed} --log {log}"
-
-
-rule augment_test:
-    input:
-        **code("augment"),
-        frames=rules.curate.output.test,
-    output:
-        SETS["adapt"],
-    log:
-        "<logs>/augment_test.log",
-    benchmark:
-        "<benchmarks>/augment_test.tsv"
-    conda:
-        "../../envs/xtb.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing("10m"),
-    params:
-        first=config["ttt"]["geometries"],
-        copies=config["ttt"]["rattled_copies"],
-        sigma=config["prior"]["rattle_sigma_A"],
-        seed=config["prior"]["seed"],
-    message:
-        "Take the first {params.first} geometry of every test molecule, with rattled copies, to adapt on."
-    shell:
-        "python {input.script} --frames {input.frames} --output {output} --first {params.first}"
         " --copies {params.copies} --sigma {params.sigma} --seed {params.seed} --log {log}"
 
 

@@ -22,8 +22,8 @@ rule tune_adaptation:
         frames=rules.curate.output.test,
         reference=rules.curate.output.validation_reference,
         prior="<results>/prior/test.h5",
-        known=SETS["adapt"],
-        known_prior="<results>/prior/adapt.h5",
+        pool=SETS["pool"],
+        pool_prior="<results>/prior/pool.h5",
     output:
         "<results>/tuning/{strategy}_{seed}.csv",
     log:
@@ -47,6 +47,7 @@ rule tune_adaptation:
                 "record": config["tuning"]["record"],
             }
         ),
+        copies=config["conformers"]["rattled_copies"],
         levels=config["tuning"]["levels"],
         rates=config["tuning"]["learning_rates"],
     message:
@@ -54,6 +55,6 @@ rule tune_adaptation:
     shell:
         "{params.python} {input.script} --model {params.directory} --device {params.device}"
         " --frames {input.frames}"
-        " --reference {input.reference} --prior {input.prior} --known {input.known}"
-        " --known-prior {input.known_prior} --settings {params.settings:q}"
+        " --reference {input.reference} --prior {input.prior} --pool {input.pool}"
+        " --pool-prior {input.pool_prior} --copies {params.copies} --settings {params.settings:q}"
         " --levels {params.levels} --learning-rates {params.rates} --output {output} --log {log}"

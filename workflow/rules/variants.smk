@@ -14,8 +14,7 @@ rule adapt_variant:
             strategy=VARIANTS[wildcards.variant]["strategy"], seed=wildcards.seed
         ),
         frames=rules.curate.output.test,
-        known=lambda wildcards: SETS[variant_set(wildcards)],
-        prior=lambda wildcards: f"<results>/prior/{variant_set(wildcards)}.h5",
+        prior="<results>/prior/test.h5",
         copies=lambda wildcards: [SETS["copies"]] if held_out(wildcards) else [],
         copies_prior=lambda wildcards: (
             ["<results>/prior/copies.h5"] if held_out(wildcards) else []
@@ -49,7 +48,7 @@ rule adapt_variant:
         "Adaptation {wildcards.variant}, {params.mode} mode, seed {wildcards.seed}."
     shell:
         "{params.python} {input.script} --device {params.device} --model {params.directory} --frames {input.frames}"
-        " --known {input.known} --prior {input.prior} {params.copies} --mode {params.mode}"
+        " --prior {input.prior} {params.copies} --mode {params.mode}"
         " --settings {params.settings:q} --method {wildcards.variant}"
         " --seed {wildcards.seed} --output {output.predictions} --failures {output.failures}"
         " --timing {output.timing} --log {log}"

@@ -71,6 +71,8 @@ def main(args):
     settings = replace(adaptation.Settings.of(args.ttt), record=())
     energy = test_prior.energy - joint.baseline("prior", frames.numbers, frames.sizes).numpy()
     units, members = adaptation.structure_units(frames, test_prior, energy)
+    asked = [k for k, (member,) in enumerate(members) if not frames.group[member].startswith("val_")]
+    units, members = [units[k] for k in asked], [members[k] for k in asked]
     steps, results, losses = adaptation.adapt(joint, units, settings)
     rows, loss = [None] * len(frames), np.full((len(steps), len(frames)), np.nan)
     shift = joint.baseline("reference", frames.numbers, frames.sizes).numpy()

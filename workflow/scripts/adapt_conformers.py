@@ -1,6 +1,7 @@
 """Adapt every molecule on its first geometries and predict its second half; one file per number of geometries.
 
-The prior is called for the geometries that are adapted on alone; reference labels are no input.
+The prior is called for the geometries that are adapted on alone; reference labels are no input. The validation groups
+are left to the scan of hyper-parameters.
 """
 
 import json
@@ -28,7 +29,7 @@ def main(args):
     settings = adaptation.Settings.of(args.settings)
     if settings.pseudo_weight and pseudo is None:
         raise UserError("pseudo_weight is set, but there are no pseudo-labels; give --pseudo")
-    unseen = frames.take(~np.isin(frames.ids.astype(str), pool.ids.astype(str)))
+    unseen = frames.take(~np.isin(frames.ids.astype(str), pool.ids.astype(str)) & ~frames.of_kind("val_"))
     energy = prior.energy - model.baseline("prior", pool.numbers, pool.sizes).numpy()
     shift = model.baseline("reference", frames.numbers, frames.sizes).numpy()
     place = {name: k for k, name in enumerate(frames.ids)}

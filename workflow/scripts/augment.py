@@ -12,8 +12,6 @@ def main(args):
     frames = Frames.concatenate([Frames.load(path) for path in args.frames]).molecules_only(priors.MOLECULES_ONLY)
     if args.groups:
         frames = frames.take(np.isin(frames.group.astype(str), args.groups))
-    if args.first:
-        frames = frames.take(augmentation.places(frames)[0] < args.first)
     if args.pool:
         frames = frames.take(augmentation.pool(frames, args.pool))
     augmentation.rattled(frames, args.copies, args.sigma, args.seed).save(args.output)
@@ -32,7 +30,6 @@ if __name__ == "__main__":
             "sigma": {"type": float, "help": "standard deviation of the displacement (Å)"},
             "seed": {"type": int},
             "groups": {"nargs": "*", "required": False, "help": "take these groups only"},
-            "first": {**count, "help": "take this many of every molecule; 0: all"},
             "pool": {**count, "help": "take the first half of every molecule, this many at most; 0: all"},
         },
     )

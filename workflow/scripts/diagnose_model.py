@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mlipshift import cli, diagnosis, shifts
+from mlipshift import cli, diagnosis, shifts, statistics
 from mlipshift.errors import UserError
 from mlipshift.files import replacing
 from mlipshift.frames import Frames, Labels, Predictions
@@ -91,7 +91,7 @@ def main(args):
     bootstrap = {"resamples": args.resamples, "seed": args.seed}
     joined = [np.concatenate([getattr(f, name) for f in frames]) for name in ("ids", "group", "molecule")]
     ids, group, molecule = joined
-    what, units = diagnosis.resampled(molecule, ids)
+    what, units = statistics.resampled(molecule, ids)
     structures = [dict(zip(("id", "group", "molecule"), row)) for row in zip(*joined)]
     all_errors = np.concatenate(errors)
     own = {name: np.concatenate(measures[name]) for name in diagnosis.OWN if name in measures}

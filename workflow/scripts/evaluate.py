@@ -12,8 +12,7 @@ from mlipshift.tables import read_table, write_table
 def main(args):
     frames, train = Frames.load(args.frames), Frames.load(args.train)
     reference, prior = Labels.load(args.reference, frames), Labels.load(args.prior, frames)
-    adapted_on = Frames.load(args.adapted_on)
-    errors = evaluation.Errors(frames, reference, prior, adapted_on, args.predictions, args.resamples, args.seed)
+    errors = evaluation.Errors(frames, reference, prior, args.predictions, args.resamples, args.seed)
     axes = evaluation.shift_values(
         errors, reference, Labels.load(args.train_reference, train), read_table(args.shifts)
     )
@@ -33,11 +32,18 @@ def main(args):
         "steps": evaluation.steps(errors),
         "shift_axes": evaluation.shift_axes(summary),
         "frontier": evaluation.frontier(errors, summary),
+        "gains": evaluation.gains(errors),
+        "gain_correlation": evaluation.gain_correlation(errors),
         "refinement": evaluation.refinement(errors, {p.parent.name: read_table(p) for p in args.radii}),
     }
+    # no model may be refined, and none adapted
+    columns = {
+        "refinement": evaluation.REFINEMENT,
+        "gains": evaluation.GAINS,
+        "gain_correlation": evaluation.GAIN_CORRELATION,
+    }
     for name, rows in tables.items():
-        columns = evaluation.REFINEMENT if name == "refinement" else None  # no model may be refined
-        write_table(args.output / f"{name}.csv", rows, columns)
+        write_table(args.output / f"{name}.csv", rows, columns.get(name))
     write_table(args.output / "failures.csv", failures, columns=["id", "stage", "reason"])
     for row in sorted(tables["frontier"], key=lambda r: r["mean_meV_per_A"]):
         cli.log.info("%-24s %8.1f meV/Å on all held-out structures", row["method"], row["mean_meV_per_A"])
@@ -51,7 +57,6 @@ if __name__ == "__main__":
             "frames": {"type": Path, "help": "test frames"},
             "reference": {"type": Path, "help": "reference labels of the test frames"},
             "prior": {"type": Path, "help": "prior labels of the test frames"},
-            "adapted_on": {"type": Path, "help": "geometries on which molecules were adapted"},
             "radii": {"type": Path, "nargs": "*", "help": "CSV of the refined radii, one per model"},
             "train": {"type": Path, "help": "training frames"},
             "train_reference": {"type": Path, "help": "reference labels of the training frames"},

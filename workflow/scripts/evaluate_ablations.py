@@ -15,13 +15,16 @@ def main(args):
     by_point = {}
     for path in args.predictions:
         by_point.setdefault(path.parts[-3], []).append(path)
-    rows = []
+    rows, bins = [], []
     for name, paths in by_point.items():
         # the prior of a point is one of its predictions; the labels of none are needed
         none = Labels.build(frames, [None] * len(frames), "none")
-        errors = evaluation.Errors(frames, reference, none, None, paths, args.resamples, args.seed)
-        rows += evaluation.ablation(errors, {"point": name, **args.points[name]})
+        errors = evaluation.Errors(frames, reference, none, paths, args.resamples, args.seed)
+        point = {"point": name, **args.points[name]}
+        rows += evaluation.ablation(errors, point)
+        bins += [point | row for row in evaluation.error_bins(errors)]
     write_table(args.output, rows)
+    write_table(args.bins, bins)
     for row in rows:
         if row["group"] == evaluation.POOLED and np.isfinite(row["gain_meV_per_A"]):
             cli.log.info("%s: TTT's gain %.1f meV/Å", row["point"], row["gain_meV_per_A"])
@@ -38,6 +41,7 @@ if __name__ == "__main__":
             "points": {"type": cli.settings, "help": "JSON: prior, noise and fraction of every point"},
             "resamples": {"type": int, "help": "bootstrap resamples"},
             "seed": {"type": int, "help": "bootstrap seed"},
+            "bins": {"type": Path, "help": "table of the structures per bin of the error"},
             "output": {"type": Path},
         },
     )

@@ -12,7 +12,7 @@ def main(args):
     frames = Frames.load(args.frames)
     reference, prior = Labels.load(args.reference, frames), Labels.load(args.prior, frames)
     paths = [*args.predictions, *args.conformers]
-    errors = evaluation.Errors(frames, reference, prior, None, paths, args.resamples, args.seed)
+    errors = evaluation.Errors(frames, reference, prior, paths, args.resamples, args.seed)
     variants = [m for m in args.strategies if m in errors.final]
     curve = evaluation.conformers(errors, args.strategies, args.copies)
     write_table(

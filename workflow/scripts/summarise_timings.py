@@ -6,7 +6,7 @@ from pathlib import Path
 from mlipshift import cli
 from mlipshift.tables import read_table, write_table
 
-SUFFIX = {"structure": "ttt", "placebo": "placebo", "molecule": "ttt_other"}
+SUFFIX = {"structure": "ttt", "placebo": "placebo"}
 
 
 def main(args):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import adaptation, cli, models, statistics, training
+from mlipshift import adaptation, augmentation, cli, models, statistics, training
 from mlipshift.frames import Frames, Labels
 from mlipshift.tables import write_table
 
@@ -14,36 +14,39 @@ def main(args):
     training.configure(device=args.device)
     frames = Frames.load(args.frames)
     prior = Labels.load(args.prior, frames)
-    known = Frames.load(args.known)
-    known_prior = Labels.load(args.known_prior, known)
+    pool = Frames.load(args.pool)
+    pool_prior = Labels.load(args.pool_prior, pool)
     # nothing but the validation groups goes any further
     chosen = frames.of_kind("val_")
     frames, prior = frames.take(chosen), prior.take(chosen)
     reference = Labels.load(args.reference, frames)
     chosen = reference.ok & prior.ok
     frames, reference, prior = frames.take(chosen), reference.take(chosen), prior.take(chosen)
-    chosen = known.of_kind("val_")
-    known, known_prior = known.take(chosen), known_prior.take(chosen)
+    chosen = np.flatnonzero(pool.of_kind("val_"))
+    pool, pool_prior = pool.take(chosen), pool_prior.take(chosen)
+    unseen = frames.take(~np.isin(frames.ids.astype(str), pool.ids.astype(str)))
+    chosen = augmentation.first(pool, 1, args.copies)
+    pool, pool_prior = pool.take(chosen), pool_prior.take(chosen)
     model, card = models.load(args.model, args.device)
-    energy, known_energy = (
-        p.energy - model.baseline("prior", f.numbers, f.sizes).numpy()
-        for f, p in ((frames, prior), (known, known_prior))
+    energy, pool_energy = (
+        p.energy - model.baseline("prior", f.numbers, f.sizes).numpy() for f, p in ((frames, prior), (pool, pool_prior))
     )
+    # every structure on its own prior labels; unseen geometries of a molecule after adaptation on one
     units = {
-        "structure": adaptation.structure_units(frames, prior, energy),
-        "molecule": adaptation.molecule_units(frames, known, known_prior, known_energy),
+        "structure": (frames, *adaptation.structure_units(frames, prior, energy)),
+        "conformers": (unseen, *adaptation.molecule_units(unseen, pool, pool_prior, pool_energy)),
     }
-    # a geometry that was adapted on is no test of the molecule mode
-    unseen = ~np.isin(frames.ids.astype(str), known.ids.astype(str))
+    place = {name: k for k, name in enumerate(frames.ids)}
     rows = []
     for mode, level, rate in itertools.product(units, args.levels, args.learning_rates):
         settings = adaptation.Settings(**{**args.settings, "level": level, "learning_rate": rate})
-        steps, results, _ = adaptation.adapt(model, units[mode][0], settings)
+        predicted, own, members = units[mode]
+        steps, results, _ = adaptation.adapt(model, own, settings)
         errors = np.full((len(steps), len(frames)), np.nan)
-        for member, result in zip(units[mode][1], results):
-            for k, (_, forces) in zip(member, result):
-                if mode == "structure" or unseen[k]:
-                    errors[:, k] = 1000 * np.abs(forces - reference.forces_of(k)).mean((1, 2))
+        for member, result in zip(members, results):
+            for m, (_, forces) in zip(member, result):
+                k = place[predicted.ids[m]]
+                errors[:, k] = 1000 * np.abs(forces - reference.forces_of(k)).mean((1, 2))
         for t, step in enumerate(steps):
             for group in (*dict.fromkeys(frames.group), "val_all"):
                 values = errors[t, (frames.group == group) | (group == "val_all")]
@@ -79,8 +82,9 @@ if __name__ == "__main__":
             "frames": {"type": Path, "help": "test frames"},
             "reference": {"type": Path, "help": "reference labels of the validation groups"},
             "prior": {"type": Path, "help": "prior labels of the test frames"},
-            "known": {"type": Path, "help": "geometries to adapt a molecule on"},
-            "known_prior": {"type": Path, "help": "prior labels of --known"},
+            "pool": {"type": Path, "help": "geometries to adapt a molecule on, with rattled copies"},
+            "pool_prior": {"type": Path, "help": "prior labels of --pool"},
+            "copies": {"type": int, "help": "rattled copies of the geometry that are adapted on"},
             "settings": {"type": cli.settings, "help": "JSON of the hyper-parameters that are not scanned"},
             "levels": {"nargs": "+", "choices": models.LEVELS},
             "learning_rates": {"type": float, "nargs": "+"},

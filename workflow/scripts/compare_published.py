@@ -1,0 +1,27 @@
+"""Put the published values beside those of this run."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mlipshift import cli, published
+from mlipshift.tables import read_table, write_table
+
+
+def main(args):
+    rows = published.beside(read_table(args.published), read_table(args.summary))
+    write_table(args.output, rows, published.OURS)
+    made = sum(np.isfinite(r["ours"]) for r in rows)
+    cli.log.info("%d published values, %d of them made by this run", len(rows), made)
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        __doc__,
+        {
+            "published": {"type": Path, "help": "CSV of the published values"},
+            "summary": {"type": Path, "help": "CSV of the errors of this run"},
+            "output": {"type": Path},
+        },
+    )
