@@ -254,6 +254,8 @@ def test_the_limit_reads_no_more_than_it_needs(tmp_path):
     assert len(train) == 6
     with pytest.raises(UserError, match="first.extxyz, frame 6"):
         collect({**data, "max_structures_per_group": 7})
+    (train, _), _, _ = collect({**data, "max_structures_per_group": 3, "max_structures_of": {"train": 2}})
+    assert len(train) == 2
 
 
 def test_groups_may_have_any_name_of_their_kind(tmp_path):

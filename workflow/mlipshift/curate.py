@@ -144,7 +144,8 @@ def curate(settings, failures):
     needed = ("train",) if settings.get("labels", "required") == "required" else ()
     seen, used = Ids(), {}
     for group, paths in settings["files"].items():
-        used[group], left = 0, settings["max_structures_per_group"]
+        used[group] = 0
+        left = settings.get("max_structures_of", {}).get(group, settings["max_structures_per_group"])
         for path in paths:
             if left == 0:
                 break

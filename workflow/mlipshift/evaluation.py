@@ -250,7 +250,9 @@ def decision_methods(curve, seconds, adaptations, group="ood_common"):
 
 def bin_edges(values, bins=BINS):
     """Edges of at most `bins` bins with about equally many of `values` in each, rounded to two decimals."""
-    edges = np.unique(np.round(np.quantile(values, np.linspace(0, 1, bins + 1)), 2))
+    edges = np.round(np.quantile(values, np.linspace(0, 1, bins + 1)), 2)
+    edges[0] = np.floor(100 * values.min()) / 100
+    edges = np.unique(edges)
     if edges[-1] <= values.max():
         edges[-1] = np.nextafter(values.max(), np.inf)
     return edges if len(edges) > 1 else np.array([edges[0] - 0.5, edges[0] + 0.5])

@@ -56,6 +56,8 @@ def leaves(node, schema, path=(), default=None):
         else:
             yield here, child, default[key]
             for named in child.get("patternProperties", {}).values():
+                if "properties" not in resolve(named, schema):
+                    continue
                 yield from leaves(named, schema, (*here, "NAME"), fill(named, {}, schema))
 
 
