@@ -31,7 +31,7 @@ from mlipshift import adaptation, augmentation, models, training
 from mlipshift.frames import Frames, Labels
 
 ROOT = Path(__file__).resolve().parents[1]
-STRUCTURES = 12
+STRUCTURES = 24
 FIT = {"batch": 16, "learning_rate": 1e-3, "weight_decay": 1e-4, "energy_weight": 0.1, "average": 0.99}
 RECORD = tuple(range(2, 200, 2))
 
@@ -91,7 +91,7 @@ def main():
         return seconds, 1000 * np.mean(errors, axis=0)
 
     published = adaptation.Settings.of({"preset": "published", "batch": 1})
-    recommended = adaptation.Settings.of({"preset": "recommended", "batch": 16})
+    recommended = adaptation.Settings.of({"preset": "recommended"})
     slow, errors = run(published)
     scan = replace(recommended, steps=200, record=RECORD)
     _, found = run(scan)

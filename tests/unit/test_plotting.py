@@ -336,7 +336,7 @@ def test_force_error_axes_have_units_and_the_chemical_accuracy_line(name, drawn)
     if name in BINS:  # there the axis is cut into bins of the force error
         return
     values = [
-        set(line.get_xdata() if name in ("fig_shift_axes", "fig_ablations") else line.get_ydata())
+        set(line.get_xdata() if name in ("fig_shift_axes", "fig_ablations", "fig_variants") else line.get_ydata())
         for a in labels
         for line in a.lines
         if line.get_linestyle() == "--"

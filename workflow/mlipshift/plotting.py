@@ -697,6 +697,52 @@ def conformers(tables):
 
 
 @styled
+def variants(tables):
+    """Force MAE of every further adaptation before and after, and the paired difference to the unadapted model."""
+    table = tables["variants_paired"]
+    table = _need(table[table.group == "ood_all"], "variants_paired", "held-out shift groups")
+    own = table.drop_duplicates("method").sort_values("method_mean_meV_per_A", ascending=False)
+    others = {k: table[table.baseline == k].baseline_mean_meV_per_A for k in ("supervised", "prior", "delta")}
+    rows = len(own)
+    margins = {"left": 2.1, "right": 0.15, "top": 0.75, "bottom": 0.8, "wspace": 0.3}
+    figure, panels = _canvas(1.75 + 0.2 * rows, 1, 2, **margins, sharey=True)
+    left, right = panels[0]
+    place = np.arange(rows)
+    left.hlines(place, own.baseline_mean_meV_per_A, own.method_mean_meV_per_A, color=PALE, lw=1.2, zorder=1)
+    left.plot(own.baseline_mean_meV_per_A, place, ls="none", **_marks("joint"))
+    left.plot(own.method_mean_meV_per_A, place, ls="none", **_marks("joint_ttt"))
+    handles = [_handle("joint", False, "Its model, not adapted"), _handle("joint_ttt", False, "Adapted")]
+    for key, values in others.items():
+        if len(values):
+            line = {"color": look(key)[0], "lw": 0.9, "ls": (0, (1, 1.5))}
+            left.axvline(values.iloc[0], zorder=1, **line)
+            handles.append(Line2D([], [], label=method(key), **line))
+    shown = [own.baseline_mean_meV_per_A, own.method_mean_meV_per_A, *others.values()]
+    left.set_xlabel(_scale(left, "x", np.concatenate(shown), "Force MAE (meV/Å)"))
+    _accuracy(left, horizontal=False)
+    difference = own.difference_meV_per_A
+    bars = [difference - own.ci_low_meV_per_A, own.ci_high_meV_per_A - difference]
+    right.errorbar(difference, place, xerr=np.clip(bars, 0, None), ls="none", elinewidth=1.1, **_marks("joint_ttt"))
+    right.axvline(0, color=MUTED, lw=0.8)
+    right.set_xscale("symlog", linthresh=100, linscale=1)
+    right.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))
+    right.set_xlabel("Change by the adaptation (meV/Å), linear within ±100")
+    left.set_yticks(place, [scheme(k) for k in own.method])
+    for panel, title in ((left, "a  Error"), (right, "b  Change, paired")):
+        panel.set_title(title, pad=4)
+        panel.set_ylim(-0.6, rows - 0.4)
+    sample = _sizes(own)
+    _head(figure, "Ways to adapt a model to test structures", f"Held-out shift groups, {sample}")
+    _legend(figure, [*handles, _accuracy_handle()], 0.3, 6)
+    caption = (
+        "Adaptations of section variants, best last. (a) Mean force MAE of the model before and after its adaptation;"
+        " dotted: what one could use instead. (b) Paired difference to the model before adaptation, mean over"
+        f" structures and seeds with the {INTERVAL}; {sample}. {ACCURACY}"
+    )
+    return figure, caption
+
+
+@styled
 def ablations(tables):
     """Force MAE before and after TTT for every prior and amount of reference data."""
     table = tables["ablations"]
@@ -831,6 +877,7 @@ FIGURES = {
 
 # drawn on demand, no part of the report
 EXTRA_FIGURES = {
+    "fig_variants": (variants, ("variants_paired",)),
     "fig_ablations": (ablations, ("ablations",)),
     "fig_prior_bins": (prior_bins, ("ablation_bins", "ablations")),
 }

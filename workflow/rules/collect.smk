@@ -56,6 +56,10 @@ rule adapt:
 rule variants:
     input:
         rules.evaluate_variants.output,
+        collect(
+            "<results>/figures/{figure}.svg",
+            figure=[*VARIANT_FIGURES, "fig_conformers"],
+        ),
     localrule: True
     message:
         "Tables of the further adaptations and of the curve over the number of geometries."

@@ -16,9 +16,10 @@ TABLES = [
     "gain_correlation",
     "failures",
 ]
-# tables that only some figures need, made by other rules
+# figures of the tables of other rules, which need none of those above
 OTHER_TABLES = {
     "fig_conformers": ["<results>/tables/conformers.csv"],
+    "fig_variants": ["<results>/tables/variants_paired.csv"],
     "fig_ablations": ["<results>/tables/ablations.csv"],
     "fig_prior_bins": [
         "<results>/tables/ablations.csv",
@@ -202,14 +203,19 @@ rule collect_run_info:
 rule figure:
     input:
         **code("plot_figure"),
-        tables=[f"<results>/tables/{name}.csv" for name in TABLES],
-        other=lambda wildcards: OTHER_TABLES.get(wildcards.figure, []),
-        timings=rules.summarise_timings.output,
+        tables=lambda wildcards: OTHER_TABLES.get(
+            wildcards.figure, [f"<results>/tables/{name}.csv" for name in TABLES]
+        ),
+        timings=lambda wildcards: (
+            [] if wildcards.figure in OTHER_TABLES else rules.summarise_timings.output
+        ),
     output:
         svg=report(
             "<results>/figures/{figure}.svg",
             caption="../report/figure.rst",
-            category=lambda wildcards: (FIGURES | ABLATION_FIGURES)[wildcards.figure],
+            category=lambda wildcards: (FIGURES | VARIANT_FIGURES | ABLATION_FIGURES)[
+                wildcards.figure
+            ],
             labels={"figure": "{figure}"},
         ),
         png="<results>/figures/{figure}.png",
@@ -224,8 +230,8 @@ rule figure:
         mem_mb=growing(1500),
         runtime=growing("10m"),
     params:
-        tables=folder_of("tables"),
-        timings=folder_of("timings"),
+        tables=f"{RESULTS}/tables",
+        timings=f"{RESULTS}/timings",
     message:
         "Draw {wildcards.figure} from the tables."
     shell:
