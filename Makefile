@@ -9,7 +9,7 @@ KILLS ?= 50
 VENV := $(CURDIR)/.venv
 RUN := PATH="$(VENV)/bin:$$PATH"
 # the options of profiles/default, without the line that Snakemake prints about a profile
-SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --cores $(CORES)
+SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --scheduler greedy --cores $(CORES)
 
 # settings that have a variable here
 SETTINGS = $(strip $(if $(MIRROR),'retrieve={"mirror":"$(MIRROR)"}') $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))

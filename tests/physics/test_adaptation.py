@@ -271,3 +271,15 @@ def test_placebo_forces_come_from_another_molecule():
         assert u.forces[0].shape == own[1].shape
         assert all(not np.allclose(u.forces[0], f) for f in own)
         np.testing.assert_allclose(u.forces[0].sum(0), 0, atol=1e-12)
+
+
+def test_the_placebo_of_a_single_molecule_is_another_geometry():
+    frames, prior = frames_and_labels()
+    one = frames.take([3, 4, 5])
+    labels = prior.take([3, 4, 5])
+    units, members = adaptation.placebo_units(one, labels, np.zeros(len(one)), seed=1)
+    assert len(units) == len(one) > 1
+    for unit, (k,) in zip(units, members):
+        foreign = [labels.forces_of(j) - labels.forces_of(j).mean(0) for j in range(len(one)) if j != k]
+        assert any(np.allclose(unit.forces[0], f) for f in foreign)
+    assert adaptation.placebo_units(one.take([0]), labels.take([0]), np.zeros(1), seed=1) == ([], [])

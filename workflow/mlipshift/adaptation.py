@@ -379,7 +379,10 @@ def _copies_of(frames, labels):
 
 
 def placebo_units(frames, prior, energy, seed):
-    """As structure_units, with the prior forces of a random structure of another molecule of the same group."""
+    """As structure_units, with the prior forces of a random structure of another molecule of the same group.
+
+    Of another structure where the group has one molecule alone; a structure that is alone in its group has no placebo.
+    """
     rng = np.random.default_rng([seed, 7])
     usable = np.flatnonzero(prior.ok)
     units, members = [], []
@@ -437,8 +440,9 @@ def _units_by(keys, sources, frames, known, prior, energy, pseudo=None, unseen=F
 
 
 def _foreign_forces(k, frames, prior, usable, rng):
-    """Prior forces of another molecule of the group, repeated or cut to n atoms, net force removed."""
-    other = [j for j in usable if frames.group[j] == frames.group[k] and frames.molecule[j] != frames.molecule[k]]
+    """Prior forces of another structure, repeated or cut to n atoms, net force removed; None if there is none."""
+    group = [j for j in usable if frames.group[j] == frames.group[k] and j != k]
+    other = [j for j in group if frames.molecule[j] != frames.molecule[k]] or group
     if not other:
         return None
     n = int(frames.sizes[k])

@@ -23,7 +23,7 @@ def main(args):
             methods = [f"{strategy}_{SUFFIX[mode]}"]
         else:
             methods = [f"{name}_rr", f"{name}_rr_fallback"] if stage == "refine" else [name]
-        for method in methods:
+        for method in filter(calls.__contains__, methods):  # one that predicts nothing has no cost
             entry = total.setdefault(method, [0.0, 0])
             entry[0] += timing["seconds"]
             entry[1] += timing["structures"]
