@@ -32,7 +32,7 @@ MEANING = {
     "joint_rr": "Joint, graph radius chosen per test structure as published",
     "joint_rr_fallback": "Joint, radius refinement that may keep the trained radius",
     "joint_ttt": "Joint, then test-time training on the prior labels of the test structure",
-    "joint_placebo": "Joint, then test-time training on the prior labels of another molecule, or geometry if there is one molecule",
+    "joint_placebo": "Joint, then test-time training on the prior labels of another molecule or geometry",
     "delta": "trained on reference minus prior; every prediction needs a prior call",
     "probe": "supervised, with a prior head fitted to its frozen representation",
     "delta_joint": "Joint with reference minus prior for the reference head; every prediction needs a prior call",
