@@ -87,6 +87,26 @@ def test_missing_predictions_are_left_out_of_pairs(made):
     assert row["difference_meV_per_A"] == pytest.approx((50 + 50 + 500) / 3 - 100)
 
 
+def test_the_shifts_are_the_held_out_groups_of_the_run(made):
+    row = {"method": "joint", "n_structures": 4, "n_seeds": 1, **dict.fromkeys(evaluation.MEAN, 1.0)}
+    rows = evaluation.shift_axes([row | {"group": g} for g in ("id_test", "ood_hot", "ood_all")])
+    assert [(r["axis"], r["group"]) for r in rows] == [("hot", "id_test"), ("hot", "ood_hot")]
+
+
+def test_one_molecule_has_intervals_over_its_structures(made):
+    frames, *rest = made
+    one = Frames(**{**frames.__dict__, "molecule": np.array(["a"] * 4, dtype=object)})
+    row = row_of(evaluation.summary(errors_of((one, *rest))), group="ood_all", method="joint_ttt")
+    assert row["n_molecules"] == 1 and row["ci_low_meV_per_A"] < row["mean_meV_per_A"] < row["ci_high_meV_per_A"]
+
+
+def test_the_tenth_most_improved_is_chosen_among_the_reported(made):
+    errors = errors_of(made)
+    chosen = evaluation.most_improved(errors, "joint_ttt", "joint", share=0.5)
+    assert chosen.sum() == 2 and not chosen[3]  # the last one gets worse
+    assert not evaluation.most_improved(errors, "joint", "joint").any()
+
+
 def test_error_bins_count_every_structure_once(made):
     errors = errors_of(made)
     rows = [r for r in evaluation.error_bins(errors) if r["method"] == "joint"]

@@ -11,7 +11,6 @@ from mlipshift.decision import Method
 from mlipshift.errors import UserError
 from mlipshift.frames import Predictions
 
-AXES = ("new_elements", "connectivity", "force_norm", "larger")
 BINS = 8
 ERROR_EDGES = (0, 25, 50, 100, 150, 200, 300, 400, 600, 800, np.inf)  # meV/Å
 POOLED = "ood_all"
@@ -408,7 +407,8 @@ def shift_axes(table):
     columns = ("n_structures", "n_seeds", *MEAN)
     return [
         {"axis": axis, "group": group, "method": r["method"]} | {c: r[c] for c in columns}
-        for axis in AXES
+        for axis in dict.fromkeys(r["group"].removeprefix("ood_") for r in table if r["group"].startswith("ood_"))
+        if axis != POOLED.removeprefix("ood_")
         for group in ("id_test", f"ood_{axis}")
         for r in table
         if r["group"] == group

@@ -100,6 +100,11 @@ def group(key):
     return GROUPS.get(key) or (f"{KINDS[kind]}: {name.replace('_', ' ')}" if name and kind in KINDS else key)
 
 
+def shift(axis):
+    """Display name of a shift, the part of a held-out group's key behind ood_."""
+    return AXES.get(axis, axis.replace("_", " "))
+
+
 def ordered(keys, names):
     """Distinct keys in the order of the dictionary `names`, unknown ones last and sorted."""
     keys = set(keys)
@@ -115,3 +120,8 @@ def listed(words):
     """'a', 'a and b', 'a, b and c'."""
     words = [str(w) for w in words]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def several(number, word, words=None):
+    """'1 molecule' or '43 molecules' of a count, which may be text."""
+    return f"{number} {word if str(number) == '1' else words or word + 's'}"

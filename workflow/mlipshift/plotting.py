@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mlipshift.errors import UserError
-from mlipshift.naming import AXES, GROUPS, METHODS, count, group, listed, method, ordered, scheme
+from mlipshift.naming import AXES, GROUPS, METHODS, count, group, listed, method, ordered, scheme, several, shift
 from mlipshift.statistics import CHEMICAL_ACCURACY
 from mlipshift.tables import read_table
 
@@ -222,8 +222,8 @@ def _sample(summary, groups, methods):
 def _sizes(rows):
     """'n = 174 structures of 43 molecules, 3 seeds' of rows of a table."""
     seeds = _span(rows.n_seeds.dropna())
-    text = f"n = {_span(rows.n_structures)} structures of {_span(rows.n_molecules)} molecules"
-    return text + (f", {seeds} seed{'' if seeds == '1' else 's'}" if seeds else "")
+    text = f"n = {_span(rows.n_structures)} structures of {several(_span(rows.n_molecules), 'molecule')}"
+    return text + (f", {several(seeds, 'seed')}" if seeds else "")
 
 
 def _samples(summary, groups, methods):
@@ -262,7 +262,7 @@ def shift_axes(tables):
         for y, key in enumerate(reversed(methods)):
             ends = [side[side.method == key] for side in (inside, outside)]
             _dumbbell(panel, y, ends, look(key)[0])
-        panel.set_title(AXES.get(axis, axis), pad=4)
+        panel.set_title(shift(axis), pad=4)
         _note(panel, f"n = {_span(inside.n_structures)} in, {_span(outside.n_structures)} out")
         panel.set_yticks(range(len(methods)), [method(k) for k in reversed(methods)])
         panel.set_ylim(-0.6, len(methods) - 0.4)
@@ -312,7 +312,7 @@ def _spread(table):
     worst = max(ratios, key=ratios.get)
     return (
         f"Supervised model: largest ratio of held-out to in-distribution error {ratios[worst]:.1f}"
-        f" ({AXES.get(worst, worst).lower()})"
+        f" ({shift(worst).lower()})"
     )
 
 
@@ -433,7 +433,7 @@ def force_norm(tables):
         tables,
         "force_norm",
         "Force error by force norm, before and after test-time training (TTT)",
-        "Mean norm of the reference forces of a structure (eV/Å)",
+        "Mean norm of the reference forces (eV/Å)",
         " (Å/eV)",
         "the mean over atoms of the norm of the reference force",
     )
@@ -446,7 +446,7 @@ def connectivity(tables):
         tables,
         "window_fraction",
         "Force error by connectivity, before and after test-time training (TTT)",
-        "Fraction of the eigenvalues of the graph Laplacian in [0.9, 1.1]",
+        "Fraction of the eigenvalues in [0.9, 1.1]",
         "",
         "the fraction of the eigenvalues of the normalised graph Laplacian in [0.9, 1.1]",
     )
@@ -548,7 +548,7 @@ def ttt_steps(tables):
     panels[0, 0].set_xlim(-0.03 * last, 1.03 * last)
     explained = "Step 0 is the model before adaptation"
     if "joint_placebo" in methods:
-        explained += "; the placebo adapts to the prior labels of another molecule"
+        explained += "; the placebo adapts to the prior labels of another structure"
     _head(figure, "Force error during test-time training (TTT)", explained)
     band = Patch(color=MUTED, alpha=0.2, lw=0, label="95 % interval")
     _legend(figure, [*map(_handle, methods), band, _accuracy_handle()], 0.22, 5)
@@ -804,6 +804,7 @@ def prior_gain(tables):
         handles.append(Line2D([], [], label=group(name), **{**marks, "ms": 4.5, "alpha": 1}))
     for panel in (left, right):
         panel.set_xlabel(_scale(panel, "x", prior, "Force MAE of the prior (meV/Å)"))
+        panel.set_xlim(prior.min() / 1.15, prior.max() * 1.15)
     left.set_yscale("symlog", linthresh=100, linscale=0.8)
     left.set_ylabel("Gain of TTT (meV/Å), linear within ±100")
     left.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))

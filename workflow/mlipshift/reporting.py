@@ -25,6 +25,8 @@ from mlipshift.naming import (
     method,
     ordered,
     scheme,
+    several,
+    shift,
 )
 from mlipshift.plotting import INTERVAL, look
 from mlipshift.statistics import CHEMICAL_ACCURACY
@@ -83,9 +85,9 @@ def error_of(row):
 def sample(row):
     """'174 structures of 43 molecules, 3 seeds' of a row of the summary or of the paired table."""
     seeds = row["n_seeds"]
-    text = f"{count(row['n_structures'])} structures of {count(row['n_molecules'])} molecules"
+    text = f"{count(row['n_structures'])} structures of {several(count(row['n_molecules']), 'molecule')}"
     if np.isfinite(seeds) and seeds > 0:
-        text += f", {count(seeds)} seed{'' if seeds == 1 else 's'}"
+        text += f", {several(count(seeds), 'seed')}"
     return text
 
 
@@ -129,6 +131,12 @@ class Results:
         """Row of the summary, or None."""
         return _first(self.summary[(self.summary.group == where) & (self.summary.method == key)])
 
+    @property
+    def shifts(self):
+        """Names of the held-out groups, without ood_, in display order."""
+        groups = {g.removeprefix("ood_") for g in self.summary.group if g.startswith("ood_") and g != ALL}
+        return ordered(groups, AXES)
+
     def pair(self, key, baseline, where=ALL):
         """Row of the paired table, or None."""
         t = self.paired
@@ -160,17 +168,17 @@ def _shift(r):
     near, far = r.error("supervised", "id_test"), r.error("supervised")
     if near is None or far is None:
         return None
-    parts = {a: r.error("supervised", f"ood_{a}") for a in AXES}
+    parts = {a: r.error("supervised", f"ood_{a}") for a in r.shifts}
     parts = {a: row for a, row in parts.items() if row is not None}
     text = (
         "On structures like the training set the supervised model has a force MAE of"
         f" {error_of(near)}, on the held-out shift groups {error_of(far)}:"
         f" {far[MEAN] / near[MEAN]:.1f} times the in-distribution error."
     )
-    if parts:
+    if len(parts) > 1:
         worst = max(parts, key=lambda a: parts[a][MEAN])
-        each = listed(f"{AXES[a].lower()} {number(row[MEAN])}" for a, row in parts.items())
-        text += f" By group: {each} meV/Å; the largest is that of {AXES[worst].lower()}."
+        each = listed(f"{shift(a).lower()} {number(row[MEAN])}" for a, row in parts.items())
+        text += f" By group: {each} meV/Å; the largest is that of {shift(worst).lower()}."
     return "The shift", text
 
 
@@ -191,9 +199,9 @@ def _ttt(r):
 
 def _by_group(r, key, baseline):
     """Verdict counts and paired differences per shift group as two sentences' parts, None without such groups."""
-    rows = {a: r.pair(key, baseline, f"ood_{a}") for a in AXES}
+    rows = {a: r.pair(key, baseline, f"ood_{a}") for a in r.shifts}
     rows = {a: row for a, row in rows.items() if row is not None}
-    if not rows:
+    if len(rows) < 2:
         return None
     found = [verdict(row) for row in rows.values()]
     lower, higher = found.count("lower"), found.count("higher")
@@ -202,7 +210,7 @@ def _by_group(r, key, baseline):
         f" than can be measured in {len(rows) - lower - higher}"
     )
     each = "; ".join(
-        f"{AXES[a].lower()} {number(row['difference_meV_per_A'], True)}"
+        f"{shift(a).lower()} {number(row['difference_meV_per_A'], True)}"
         f" {bracket(row['ci_low_meV_per_A'], row['ci_high_meV_per_A'], True)}"
         for a, row in rows.items()
     )
@@ -225,7 +233,7 @@ def _placebo(r):
     if placebo is None:
         return None
     text = (
-        f"The placebo, TTT on the prior labels of another molecule, {VERBS[verdict(placebo)]} the force MAE:"
+        f"The placebo, TTT on the prior labels of another structure, {VERBS[verdict(placebo)]} the force MAE:"
         f" {change(placebo)}."
     )
     if real is not None and verdict(real) == "lower":
@@ -271,7 +279,7 @@ def _transfer(r):
     if len(own) == 0:
         return None
     fewest, most = own.geometries.min(), own.geometries.max()
-    number_of = lambda k: f"{k:.0f} geometr{'y' if k == 1 else 'ies'}"
+    number_of = lambda k: several(f"{k:.0f}", "geometry", "geometries")
     texts = ["Geometries of a molecule other than those it was adapted on, for which no further prior call is made."]
     for _, row in own[own.geometries == fewest].iterrows():
         pair = _difference(row)
@@ -280,8 +288,8 @@ def _transfer(r):
             f" {change(pair)}."
         )
         harmed = [
-            AXES[a].lower()
-            for a in AXES
+            shift(a).lower()
+            for a in r.shifts
             for _, part in table[
                 (table.group == f"ood_{a}")
                 & (table.scheme == row["scheme"])
@@ -290,7 +298,7 @@ def _transfer(r):
             ].iterrows()
             if verdict(_difference(part)) == "higher"
         ]
-        if harmed:
+        if harmed and len(r.shifts) > 1:
             texts[-1] += f" It raises the error on: {listed(harmed)}."
     if most > fewest:
         last = own[own.geometries == most]
@@ -675,6 +683,8 @@ def published_table(results):
         unit = row["unit"] if isinstance(row["unit"], str) else ""
         unit = "" if unit == "ratio" else f" {unit}"
         made = np.isfinite(row["ours"])
+        if not made and isinstance(row["ours_is"], str):
+            continue  # this run has no such group
         ours = f"{row['ours']:.3g}{unit}" if made else "–"
         rows.append(
             [
