@@ -69,7 +69,8 @@ def main(args):
     write_table(args.output, rows)
     for mode in units:
         of_mode = [r for r in rows if r["group"] == "val_all" and r["mode"] == mode]
-        cli.log.info("best: %s", min(of_mode, key=lambda r: r["mean_meV_per_A"]))
+        if of_mode:  # no molecule may have a second geometry
+            cli.log.info("best: %s", min(of_mode, key=lambda r: r["mean_meV_per_A"]))
 
 
 if __name__ == "__main__":
