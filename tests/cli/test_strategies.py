@@ -246,6 +246,9 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
     paired, found, choice = (read_table(tables[f"{n}_table"]) for n in ("paired", "conformers", "decision"))
     assert {p.stem for p in variants} == set(paired.method)
     assert set(paired[paired.method == "joint_set"].baseline) == {"joint", "supervised", "prior", "delta"}
+    summary = read_table(tables["variants_table"])
+    assert {p.stem for p in variants} | {"joint_broad", "supervised", "prior"} <= set(summary.method)
+    assert not summary.method.str.match(r"joint_ttt_\d").any()
     common = found[found.group == "ood_common"]
     assert set(common.scheme) == {"joint_ttt", "supervised_distil"} and set(common.geometries) == {1, 2}
     assert set(common[common.geometries == 2].prior_calls_per_molecule) == {4}

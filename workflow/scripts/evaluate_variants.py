@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from mlipshift import cli, decision, evaluation
-from mlipshift.frames import Frames, Labels
+from mlipshift.frames import Frames, Labels, Predictions
 from mlipshift.tables import write_table
 
 
@@ -15,9 +15,9 @@ def main(args):
     errors = evaluation.Errors(frames, reference, prior, paths, args.resamples, args.seed)
     variants = [m for m in args.strategies if m in errors.final]
     curve = evaluation.conformers(errors, args.strategies, args.copies)
-    write_table(
-        args.variants_table, evaluation.summary(errors, [*variants, *args.strategies.values(), "prior", "delta"])
-    )
+    points = {p.method for p in (Predictions.load(path, frames) for path in args.conformers)}
+    shown = [*variants, *(m for m in errors.final if m not in {*variants, *points, "zero"})]
+    write_table(args.variants_table, evaluation.summary(errors, shown))
     found = evaluation.compared(errors, {m: args.strategies[m] for m in variants})
     write_table(args.paired_table, found, list(found[0]) if found else ["group", "method", "baseline"])
     write_table(args.conformers_table, curve, evaluation.CONFORMERS)
