@@ -709,8 +709,8 @@ def variants(tables):
     left, right = panels[0]
     place = np.arange(rows)
     left.hlines(place, own.baseline_mean_meV_per_A, own.method_mean_meV_per_A, color=PALE, lw=1.2, zorder=1)
-    left.plot(own.baseline_mean_meV_per_A, place, ls="none", **_marks("joint"))
     left.plot(own.method_mean_meV_per_A, place, ls="none", **_marks("joint_ttt"))
+    left.plot(own.baseline_mean_meV_per_A, place, ls="none", **_marks("joint"))
     handles = [_handle("joint", False, "Its model, not adapted"), _handle("joint_ttt", False, "Adapted")]
     for key, values in others.items():
         if len(values):
@@ -724,9 +724,15 @@ def variants(tables):
     bars = [difference - own.ci_low_meV_per_A, own.ci_high_meV_per_A - difference]
     right.errorbar(difference, place, xerr=np.clip(bars, 0, None), ls="none", elinewidth=1.1, **_marks("joint_ttt"))
     right.axvline(0, color=MUTED, lw=0.8)
-    right.set_xscale("symlog", linthresh=100, linscale=1)
+    # linear as far as the improvements go; a placebo may do ten times as much harm
+    straight = 100 * np.ceil(max(100, -own.ci_low_meV_per_A.min()) / 100)
+    label = "Change of the force MAE (meV/Å)"
+    if own.ci_high_meV_per_A.max() > 1.5 * straight:
+        right.set_xscale("symlog", linthresh=straight, linscale=2)
+        right.set_xticks([-straight, 0, straight])
+        label = f"Change (meV/Å), linear within ±{straight:g}"
     right.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))
-    right.set_xlabel("Change by the adaptation (meV/Å), linear within ±100")
+    right.set_xlabel(label)
     left.set_yticks(place, [scheme(k) for k in own.method])
     for panel, title in ((left, "a  Error"), (right, "b  Change, paired")):
         panel.set_title(title, pad=4)
