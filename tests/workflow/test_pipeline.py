@@ -27,6 +27,7 @@ TARGETS = [
     "fig_connectivity",
     "fig_error_bins",
     "fig_ttt_steps",
+    "fig_prior_gain",
     "fig_conformers",
     "fig_frontier",
     "variants",
@@ -46,7 +47,7 @@ def planned(process):
 def test_outputs(smoke_run):
     results = smoke_run / "results"
     assert (results / "report.html").stat().st_size > 50_000
-    assert len(list((results / "figures").glob("*.svg"))) == 7
+    assert len(list((results / "figures").glob("*.svg"))) == 8
     summary = pd.read_csv(results / "tables/summary.csv")
     assert {"zero", "prior", "supervised", "delta", "freeze", "freeze_ttt", "joint", "joint_ttt"} <= set(
         summary["method"]
@@ -76,6 +77,7 @@ def test_a_ttt_parameter_reruns_only_adaptation_and_what_follows(smoke_run):
         "adapt_conformers",
         "evaluate",
         "evaluate_variants",
+        "compare_published",
         "summarise_timings",
         "collect_run_info",
         "figure",
