@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,6 +185,23 @@ def test_a_card_without_a_backbone_is_the_compact_network(tmp_path):
     ((energy, forces),) = adaptation.predict(loaded, [molecule(5, 1)])
     ((expected, same),) = adaptation.predict(model, [molecule(5, 1)])
     assert energy == expected and np.array_equal(forces, same)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_stays_on_the_device_it_is_told(kind):
+    """On an emulated device that refuses to mix its tensors with the processor's; see second_device.py."""
+    python = sys.executable
+    if kind == "mace":
+        if not MACE.exists():
+            pytest.skip(".venv-mace is not there; make models")
+        python = MACE
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+    command = [python, Path(__file__).parent / "second_device.py", kind]
+    process = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert process.returncode == 0, process.stderr
+    differences = json.loads(process.stdout.splitlines()[-1])
+    # training is in single precision, and Adam divides by gradients that may be rounding alone
+    assert differences["trained"] < 1e-2 and differences["adapted"] < 1e-12
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

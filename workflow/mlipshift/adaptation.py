@@ -338,7 +338,7 @@ def predict(model, structures, cutoffs=None, batch=64, heads="reference", envelo
         with torch.no_grad():
             energy, forces = model(graphs.collate([rows], dtype, device), (heads,))[heads]
         split = np.split(forces[0].double().cpu().numpy(), np.cumsum([len(g.numbers) for g in rows])[:-1])
-        out += list(zip(energy.double().tolist(), split))
+        out += list(zip(energy.double().cpu().tolist(), split))
     return out
 
 
