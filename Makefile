@@ -6,6 +6,7 @@ CONFIG ?=
 MIRROR ?=
 MODELS ?=
 KILLS ?= 50
+WORKERS ?= 2
 VENV := $(CURDIR)/.venv
 RUN := PATH="$(VENV)/bin:$$PATH"
 # the options of profiles/default, without the line that Snakemake prints about a profile
@@ -33,8 +34,8 @@ smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/,
 	@cd .smoke && $(SNAKEMAKE) --configfile config/smoke.yaml
 	@echo "The report of the smoke run, whose numbers mean nothing: .smoke/results/report.html"
 
-test: venv-test ## run the tests (PYTEST="-k curate" for some of them)
-	@$(RUN) python -m pytest $(PYTEST)
+test: venv-test ## run the tests (PYTEST="-k curate" for some of them, WORKERS=4 at once)
+	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
 cluster-test: venv-test ## run the smoke setting and the failures of a cluster on a real Slurm (as root; six minutes)
 	@bash tests/cluster/run.sh "$(VENV)/bin/python"
