@@ -196,6 +196,43 @@ def test_stopping_keeps_the_prediction_of_the_step_it_chose(model):
         np.testing.assert_allclose(chosen[0][0][1][t], rows[0][0][1][best], atol=1e-12)
 
 
+def test_what_is_known_well_enough_is_left_as_it_is(model):
+    units = [unit(4, 1), unit(7, 3), unit(5, 6)]
+    settings = replace(SETTINGS, record=(1, 2))
+    _, everyone, losses = adaptation.adapt(model, units, settings)
+    order = np.argsort(losses[:, 0])
+    between = float(losses[order[:2], 0].mean())
+    for change in ({}, {"stop": "drop", "stop_fraction": 1e-6}):
+        _, found, loss = adaptation.adapt(model, units, replace(settings, skip_below_eV_per_A=between, **change))
+        for rank, u in enumerate(order):
+            expected = everyone[u][0][1]
+            if rank == 0:
+                expected = np.broadcast_to(expected[0], expected.shape)
+                assert (loss[u] == losses[u, 0]).all()
+            np.testing.assert_array_equal(found[u][0][1], expected)
+    # all of them: the unadapted model, after every step
+    _, found, loss = adaptation.adapt(model, units, replace(settings, skip_below_eV_per_A=2 * float(losses.max())))
+    for u in range(3):
+        np.testing.assert_array_equal(found[u][0][1][-1], everyone[u][0][1][0])
+        assert (loss[u] == losses[u, 0]).all()
+
+
+def test_interpolated_weights_lie_between_the_model_and_the_adapted_one(model):
+    units = [unit(4, 1), unit(7, 3)]
+    settings = replace(SETTINGS, steps=1, optimiser="sgd", learning_rate=0.02)
+    # one step of plain descent: half the way is half the learning rate
+    _, half, losses = adaptation.adapt(model, units, replace(settings, interpolation=0.5))
+    _, slower, _ = adaptation.adapt(model, units, replace(settings, learning_rate=0.01))
+    _, whole, loss = adaptation.adapt(model, units, settings)
+    np.testing.assert_array_equal(losses, loss)
+    for a, b, c in zip(half, slower, whole):
+        np.testing.assert_allclose(a[0][1], b[0][1], atol=1e-9)
+        np.testing.assert_array_equal(a[0][1][0], c[0][1][0])
+        assert np.abs(a[0][1][1] - c[0][1][1]).max() > 1e-6
+    with pytest.raises(UserError, match="interpolation is 1.5; give a share"):
+        replace(settings, interpolation=1.5)
+
+
 def test_stopping_by_copies_that_are_not_there_is_refused(model):
     with pytest.raises(UserError, match="held-out"):
         adaptation.adapt(model, [unit(4, 0)], replace(SETTINGS, stop="held_out"))

@@ -490,7 +490,9 @@ CHECKPOINTS = {
     "weights of another model": saved(lambda path: {"layer": torch.ones(3)}),
     "weights that are a number": saved(lambda path: 3),
     "weights NaN": saved(
-        lambda path: {k: torch.full_like(v, torch.nan) for k, v in torch.load(path / "weights.pt").items()}
+        lambda path: {
+            k: torch.full_like(v, torch.nan) for k, v in torch.load(path / "weights.pt", weights_only=True).items()
+        }
     ),
     "pickled model": saved(lambda path: torch.nn.Linear(1, 1)),
     "hostile pickle": saved(lambda path: Payload(path.parent / "hacked")),

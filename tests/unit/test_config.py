@@ -52,7 +52,8 @@ def test_the_schema_is_valid_and_documents_every_key():
             assert "default" in node, path
             assert "enum" in node or "type" in node, path
         assert not path or node["description"].endswith("."), path
-        assert not path or not path[-1].endswith("_A") or node["unit"] == "Å", path
+        if path and path[-1].endswith("_A"):
+            assert node["unit"] == ("eV/Å" if path[-1].endswith("_eV_per_A") else "Å"), path
 
 
 def test_the_defaults_satisfy_the_schema_and_are_config_yaml():

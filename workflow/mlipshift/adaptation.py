@@ -50,6 +50,9 @@ class Settings:
     force_weight times the force loss plus energy_weight times the energy loss (prior only).
     stop: "none"; "drop", at the first recorded step at which the loss is below stop_fraction of that at step 0;
     "held_out", at the recorded step with the lowest prior loss on the unit's held-out structures.
+    skip_below_eV_per_A: units whose loss before adaptation is below it are left as they are.
+    interpolation: predictions are with weights this share of the way from the model's to the adapted ones (Wortsman et
+    al., "Robust fine-tuning of zero-shot models", CVPR 2022); the losses are those of the adapted weights.
     predict: head that predicts.
     """
 
@@ -66,6 +69,8 @@ class Settings:
     pseudo_weight: float = 0.0
     stop: str = "none"
     stop_fraction: float = 0.3
+    skip_below_eV_per_A: float = 0.0
+    interpolation: float = 1.0
     predict: str = "reference"
     record: tuple = ()
     batch: int = 32
@@ -73,6 +78,8 @@ class Settings:
     def __post_init__(self):
         if self.steps < 0:
             raise UserError(f"ttt.steps is {self.steps}; give 0 or more")
+        if not 0 < self.interpolation <= 1:
+            raise UserError(f"ttt.interpolation is {self.interpolation}; give a share above 0 and of at most 1")
         self._one_of("optimiser", OPTIMISERS)
         self._one_of("level", LEVELS)
         self._one_of("stop", STOPS)
@@ -263,14 +270,18 @@ def _adapt_batch(model, units, settings, cutoff, dtype, device):
                 loss, shown = losses()
         if keep:
             with torch.no_grad():
-                snapshots.append(call(model, parameters, goal, (settings.predict,))[settings.predict])
+                mixed = parameters
+                if settings.interpolation < 1:
+                    share = settings.interpolation
+                    mixed = parameters | {n: frozen[n].expand_as(p).lerp(p, share) for n, p in zip(names, stacked)}
+                snapshots.append(call(model, mixed, goal, (settings.predict,))[settings.predict])
                 watched = shown
                 if held is not None:
-                    watched = held.force_loss(call(model, parameters, held.batch, ("prior",))["prior"][1])
+                    watched = held.force_loss(call(model, mixed, held.batch, ("prior",))["prior"][1])
             if shown is not None:
                 trace.append(shown.detach())
                 stopping.look(watched.detach())
-        if last:
+        if last or stopping.skipped().all():
             break
         # units are independent: the gradient of the sum is every unit's own gradient
         optimiser.zero_grad()
@@ -280,7 +291,7 @@ def _adapt_batch(model, units, settings, cutoff, dtype, device):
 
     energies = torch.stack([e for e, _ in snapshots]).double().cpu().numpy()
     forces = torch.stack([f for _, f in snapshots]).double().cpu().numpy()
-    chosen = stopping.chosen(len(snapshots))
+    chosen = stopping.chosen(len(settings.checkpoints))
     results, s = [], 0
     for r, graphs_of_unit in enumerate(asked):
         rows, start = [], 0
@@ -302,19 +313,26 @@ class _Stopping:
     def look(self, loss):
         self.seen.append(loss.double().cpu().numpy())
 
+    def skipped(self):
+        """Which units [R] are not adapted at all."""
+        if not self.seen:
+            return np.zeros(self.units, dtype=bool)
+        return self.seen[0] < self.settings.skip_below_eV_per_A
+
     def chosen(self, times):
         """Index [R, T] of the recorded step whose parameters are those of the unit after each recorded step."""
         index = np.tile(np.arange(times), (self.units, 1))
-        if self.settings.stop == "none" or not self.seen:
-            return index
-        seen = np.stack(self.seen, axis=1)
-        for t in range(1, times):
+        skipped = self.skipped()
+        stops = self.settings.stop != "none" and self.seen and not skipped.all()
+        seen = np.stack(self.seen, axis=1) if stops else None
+        for t in range(1, times) if stops else ():
             if self.settings.stop == "drop":
                 reached = seen[:, t - 1] <= self.settings.stop_fraction * seen[:, 0]
                 index[:, t] = np.where(reached | (index[:, t - 1] < t - 1), index[:, t - 1], t)
             else:
                 best = np.take_along_axis(seen, index[:, t - 1 : t], axis=1)[:, 0]
                 index[:, t] = np.where(seen[:, t] < best, t, index[:, t - 1])
+        index[skipped] = 0
         return index
 
 

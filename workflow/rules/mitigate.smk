@@ -15,6 +15,8 @@ ADAPTATION = (
     "pseudo_weight",
     "stop",
     "stop_fraction",
+    "skip_below_eV_per_A",
+    "interpolation",
     "predict",
     "record",
     "batch",
