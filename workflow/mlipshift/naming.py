@@ -45,7 +45,7 @@ SCHEMES = {
     "joint_ttt_between": "Joint + TTT, interpolated",
     "joint_distil": "Joint + distillation",
     "joint_distil_between": "Joint + distillation, interpolated",
-    "joint_distil_unless_known": "Joint + distillation, interpolated, unless known",
+    "joint_distil_unless_known": "Joint + distillation, unless known",
     "joint_distil_and_ttt": "Joint + distillation and TTT",
     "supervised_distil": "Supervised + distillation",
     "broad_ttt": "Joint, broad + TTT",
