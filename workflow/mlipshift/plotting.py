@@ -645,7 +645,7 @@ def conformers(tables):
     table = table[table.group == "ood_common"]
     if len(table) == 0:
         return _empty("Other geometries of a molecule", "No held-out molecule has two or more geometries.")
-    margins = {"left": 0.65, "right": 2.05, "top": 0.75, "bottom": 0.5, "wspace": 0.6}
+    margins = {"left": 0.65, "right": 2.2, "top": 0.75, "bottom": 0.5, "wspace": 0.6}
     figure, panels = _canvas(3.5, 1, 2, **margins)
     left, right = panels[0]
     shown = table.drop_duplicates(["scheme", "geometries"])
@@ -654,13 +654,16 @@ def conformers(tables):
     for key, part in table.drop_duplicates(["baseline"]).groupby("baseline"):
         colour = look(key)[0]
         left.axhline(part.baseline_mean_meV_per_A.iloc[0], color=colour, lw=0.9, ls=(0, (1, 1.5)), zorder=1)
-        note = " (a prior call each)" if key in ("prior", "delta") else ", not adapted"
+        note = " (a prior call each)" if key in ("prior", "delta") else ", unadapted"
         handles.append(Line2D([], [], color=colour, lw=0.9, ls=(0, (1, 1.5)), label=method(key) + note))
     # dodged for clarity, by a factor on the logarithmic axis
     schemes = list(shown.groupby("scheme", sort=False))
     for k, ((colour, marker), (name, part)) in enumerate(zip(SCHEMES * 9, schemes)):
         dodge = 1.03 ** (k - (len(schemes) - 1) / 2)
-        marks = {"color": colour, "marker": marker, "markeredgecolor": "white", "markeredgewidth": 0.5, "ms": 5.6}
+        # hollow when the colours begin again
+        again = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 1.1, "ls": (0, (3, 1.5))}
+        solid = {"markeredgecolor": "white", "markeredgewidth": 0.5}
+        marks = {"color": colour, "marker": marker, "ms": 5.6} | (again if k >= len(SCHEMES) else solid)
         own = part.sort_values("geometries")
         bars = np.clip([own[MEAN] - own[LOW], own[HIGH] - own[MEAN]], 0, None)
         left.errorbar(own.geometries * dodge, own[MEAN], yerr=bars, elinewidth=0.9, **marks)
@@ -684,7 +687,7 @@ def conformers(tables):
     _accuracy(left)
     sample = _sizes(shown)
     _head(figure, "Other geometries of a molecule, without a prior call for them", f"Held-out shift groups, {sample}")
-    _legend(figure, [*handles, _accuracy_handle()], 2.8, 1, x=WIDTH - 1.95)
+    _legend(figure, [*handles, _accuracy_handle()], 2.8, 1, x=WIDTH - 2.1)
     calls = shown.groupby("geometries").prior_calls_per_molecule.first()
     spent = listed(f"{k:g}: {v:g}" for k, v in calls.items())
     caption = (
