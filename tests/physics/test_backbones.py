@@ -29,15 +29,20 @@ def test_contract(kind, contract):
     CONTRACTS[contract](kind)
 
 
-@pytest.fixture(scope="module")
-def mace_results():
-    if not MACE.exists():
+def results(script, kind, python=sys.executable):
+    """JSON that a script beside this file prints for a backbone, in a process of its own."""
+    if not Path(python).exists():
         pytest.skip(".venv-mace is not there; make models")
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
-    command = [MACE, Path(__file__).parent / "contracts.py", "mace"]
+    command = [python, Path(__file__).parent / script, kind]
     process = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def mace_results():
+    return results("contracts.py", "mace", MACE)
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
@@ -190,16 +195,7 @@ def test_a_card_without_a_backbone_is_the_compact_network(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_stays_on_the_device_it_is_told(kind):
     """On an emulated device that refuses to mix its tensors with the processor's; see second_device.py."""
-    python = sys.executable
-    if kind == "mace":
-        if not MACE.exists():
-            pytest.skip(".venv-mace is not there; make models")
-        python = MACE
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
-    command = [python, Path(__file__).parent / "second_device.py", kind]
-    process = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert process.returncode == 0, process.stderr
-    differences = json.loads(process.stdout.splitlines()[-1])
+    differences = results("second_device.py", kind, MACE if kind == "mace" else sys.executable)
     # training is in single precision, and Adam divides by gradients that may be rounding alone
     assert differences["trained"] < 1e-2 and differences["adapted"] < 1e-12
 

@@ -105,6 +105,7 @@ def test_generated_files_are_up_to_date(tmp_path):
         ("trainin", {}, ["unknown key 'trainin'", "did you mean 'training'?"]),
         ("ttt.learnig_rate", 1.0, ["unknown key 'ttt.learnig_rate'", "'learning_rate'"]),
         ("zzz", 1, ["unknown key 'zzz'", "remove it", "training"]),
+        ("conformers.schemes.mine", {"strategy": "joint", "interpolation": 1.5}, ["interpolation' is 1.5", "most 1"]),
         ("data.files.my_group", ["a.xyz"], ["unknown key 'data.files.my_group'", "id_test"]),
         ("training.pretrain.steps", -5, ["'training.pretrain.steps' is -5", "whole number of at least 1"]),
         ("ttt.steps", -1, ["'ttt.steps' is -1", "at least 0"]),

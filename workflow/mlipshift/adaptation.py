@@ -50,7 +50,8 @@ class Settings:
     force_weight times the force loss plus energy_weight times the energy loss (prior only).
     stop: "none"; "drop", at the first recorded step at which the loss is below stop_fraction of that at step 0;
     "held_out", at the recorded step with the lowest prior loss on the unit's held-out structures.
-    skip_below_eV_per_A: units whose loss before adaptation is below it are left as they are.
+    skip_below_eV_per_A: units are left as they are whose loss before adaptation is below it: that on the labels they
+    would be adapted to, or on their held-out structures where these stop.
     interpolation: predictions are with weights this share of the way from the model's to the adapted ones (Wortsman et
     al., "Robust fine-tuning of zero-shot models", CVPR 2022); the losses are those of the adapted weights.
     predict: head that predicts.
@@ -259,6 +260,13 @@ def _adapt_batch(model, units, settings, cutoff, dtype, device):
             total = total + settings.prior_weight * loss
         return total, shown
 
+    def predicting():
+        """The parameters that predict, between those of the model and the adapted ones."""
+        share = settings.interpolation
+        if share == 1:
+            return parameters
+        return parameters | {n: frozen[n].expand_as(p).lerp(p, share) for n, p in zip(names, stacked)}
+
     optimiser = _optimiser(stacked, settings)
     snapshots, trace, stopping = [], [], _Stopping(settings, len(units))
     for step in range(settings.steps + 1):
@@ -270,14 +278,11 @@ def _adapt_batch(model, units, settings, cutoff, dtype, device):
                 loss, shown = losses()
         if keep:
             with torch.no_grad():
-                mixed = parameters
-                if settings.interpolation < 1:
-                    share = settings.interpolation
-                    mixed = parameters | {n: frozen[n].expand_as(p).lerp(p, share) for n, p in zip(names, stacked)}
-                snapshots.append(call(model, mixed, goal, (settings.predict,))[settings.predict])
+                weights = predicting()
+                snapshots.append(call(model, weights, goal, (settings.predict,))[settings.predict])
                 watched = shown
                 if held is not None:
-                    watched = held.force_loss(call(model, mixed, held.batch, ("prior",))["prior"][1])
+                    watched = held.force_loss(call(model, weights, held.batch, ("prior",))["prior"][1])
             if shown is not None:
                 trace.append(shown.detach())
                 stopping.look(watched.detach())
@@ -321,18 +326,25 @@ class _Stopping:
 
     def chosen(self, times):
         """Index [R, T] of the recorded step whose parameters are those of the unit after each recorded step."""
-        index = np.tile(np.arange(times), (self.units, 1))
         skipped = self.skipped()
-        stops = self.settings.stop != "none" and self.seen and not skipped.all()
-        seen = np.stack(self.seen, axis=1) if stops else None
-        for t in range(1, times) if stops else ():
+        if skipped.all():  # they were left at once, and no later step was seen
+            return np.zeros((self.units, times), dtype=int)
+        index = self._stopped(times)
+        index[skipped] = 0
+        return index
+
+    def _stopped(self, times):
+        index = np.tile(np.arange(times), (self.units, 1))
+        if self.settings.stop == "none" or not self.seen:
+            return index
+        seen = np.stack(self.seen, axis=1)
+        for t in range(1, times):
             if self.settings.stop == "drop":
                 reached = seen[:, t - 1] <= self.settings.stop_fraction * seen[:, 0]
                 index[:, t] = np.where(reached | (index[:, t - 1] < t - 1), index[:, t - 1], t)
             else:
                 best = np.take_along_axis(seen, index[:, t - 1 : t], axis=1)[:, 0]
                 index[:, t] = np.where(seen[:, t] < best, t, index[:, t - 1])
-        index[skipped] = 0
         return index
 
 
