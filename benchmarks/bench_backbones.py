@@ -13,7 +13,9 @@ import torch
 from ase.io import iread
 from common import line
 
-from mlipshift import adaptation, graphs, models, training
+from mlipshift.learn import batches, networks, training
+from mlipshift.mitigate import adaptation
+from mlipshift.shift import graphs
 
 BENCHMARK = Path(__file__).parents[1] / "resources" / "benchmark" / "train.extxyz"
 COUNT, STEPS = 16, 4
@@ -39,7 +41,7 @@ def costs(model, structures, forces, sizes=(COUNT,)):
     cutoff = model.architecture.cutoff
     rows = [graphs.build(*s, cutoff) for s in structures]
     data = training.Dataset(rows, forces, np.zeros(len(rows)))
-    model.calibrate(graphs.collate([rows]))
+    model.calibrate(batches.collate([rows]))
 
     def train():
         batch, target, _ = data.batch(np.arange(COUNT), torch.float32)
@@ -65,11 +67,11 @@ def main(wanted):
     structures = [(a.numbers, a.positions) for a in chosen]
     forces = [a.arrays["REF_forces"] for a in chosen]
     torch.manual_seed(0)
-    ours = costs(models.build({}), structures, forces)
+    ours = costs(networks.build({}), structures, forces)
     for name, architecture in BACKBONES.items():
         if (architecture["backbone"] == "mace") != (wanted == "mace"):
             continue
-        model = models.build(architecture)
+        model = networks.build(architecture)
         sizes = (COUNT, 1) if model.stacks else (1,)
         for what, value in costs(model, structures, forces, sizes).items():
             beside = ours["TTT step, 16 at once"] if what.startswith("TTT") else ours[what]

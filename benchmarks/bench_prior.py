@@ -31,7 +31,7 @@ def frames(path):
     """Write the embedded benchmark, REPEATS times, to a frame store; number of structures."""
     from ase.io import read
 
-    from mlipshift.frames import Frames
+    from mlipshift.base.frames import Frames
 
     files = sorted((ROOT / "resources" / "benchmark").glob("*.extxyz"))
     atoms = [a for f in files for a in read(f, index=":")]
@@ -51,7 +51,7 @@ def bare(path, shard):
     from ase.units import Bohr
     from tblite.interface import Calculator
 
-    from mlipshift.frames import Frames
+    from mlipshift.base.frames import Frames
 
     store = Frames.load(path)
     structures = [store[k] for k in range(shard, len(store), WORKERS)]
@@ -75,8 +75,8 @@ def memory(path, method, engine):
 
     import numpy as np
 
-    from mlipshift import priors
-    from mlipshift.frames import Frames
+    from mlipshift.base.frames import Frames
+    from mlipshift.prior import labels as priors
 
     rng, calls, found = np.random.default_rng(0), 0, []
     singlepoint = priors.engine(method, engine)
@@ -113,9 +113,7 @@ def main():
             files = {name: str(folder / f"{name}-{k}") for name in ("output", "failures", "timing")}
             shard = ["--frames", str(store), "--method", "GFN2-xTB", "--engine", "tblite", "--accuracy", "1.0"]
             shard += ["--shard", f"{k + 1}-of-{WORKERS}"]
-            ours.append(
-                [sys.executable, script, *shard, *(w for n, f in files.items() for w in (f"--{n}", f))]
-            )
+            ours.append([sys.executable, script, *shard, *(w for n, f in files.items() for w in (f"--{n}", f))])
             rival.append([sys.executable, __file__, str(store), str(k)])
         timing = lambda k, _: json.loads((folder / f"timing-{k}").read_text())["seconds"]
         times = [(slowest(ours, timing), slowest(rival, lambda _, text: float(text))) for _ in range(ROUNDS)]

@@ -66,10 +66,12 @@ def steps(folder):
     given = {"data": {"files": files, "checksums": None}, "shifts": {"labels": ["reference"]}}
     (folder / "config.yaml").write_text(json.dumps(given))
     sys.path.insert(0, str(ROOT / "workflow"))
-    from mlipshift import config
+    from mlipshift.run import configuration
 
     # of two sources, so that the default files are not used beside these
-    settings = config.load(given, ROOT / "workflow/schemas/config.schema.yaml", [("defaults", {}), ("this", given)])
+    settings = configuration.load(
+        given, ROOT / "workflow/schemas/config.schema.yaml", [("defaults", {}), ("this", given)]
+    )
     stores = {n: folder / f"{n}.h5" for n in ("train", "train-reference", "test", "test-reference")}
     script = lambda name: [sys.executable, str(ROOT / f"workflow/scripts/{name}.py")]
     return {
@@ -79,7 +81,7 @@ def steps(folder):
             *(word for name, path in stores.items() for word in (f"--{name}", path)),
         ],
         "shift measures": [
-            *script("diagnose"),
+            *script("diagnose_shifts"),
             *("--train", stores["train"], "--test", stores["test"]),
             *("--labels", "reference", stores["train-reference"], stores["test-reference"]),
             *("--cutoff", settings["spectra"]["cutoff_A"], "--variant", settings["spectra"]["variant"]),

@@ -19,7 +19,7 @@ from rdkit.Chem import AllChem
 from scipy.spatial import cKDTree
 from torch_geometric.utils import add_remaining_self_loops, get_laplacian, to_scipy_sparse_matrix
 
-from mlipshift.spectra import spectra_of_many
+from mlipshift.shift.spectra import spectra_of_many
 
 CONFORMERS, RATTLE = 32, 0.05  # embedded, and displaced by that standard deviation in Å
 RADII = np.linspace(3, 9, 10)  # Å, the candidates of the released code

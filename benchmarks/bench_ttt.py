@@ -27,8 +27,10 @@ import numpy as np
 from ase.io import read
 from common import line
 
-from mlipshift import adaptation, augmentation, models, training
-from mlipshift.frames import Frames, Labels
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.data import augmentation
+from mlipshift.learn import networks, training
+from mlipshift.mitigate import adaptation
 
 ROOT = Path(__file__).resolve().parents[1]
 STRUCTURES = 24
@@ -74,7 +76,7 @@ def trained(folder):
 def main():
     training.configure()
     with tempfile.TemporaryDirectory() as folder:
-        model = models.load(sys.argv[1])[0] if len(sys.argv) > 1 else trained(Path(folder))
+        model = networks.load(sys.argv[1])[0] if len(sys.argv) > 1 else trained(Path(folder))
         frames, reference = benchmark("val_")
         chosen = np.flatnonzero(augmentation.places(frames)[0] == 0)[:STRUCTURES]
         frames, reference = frames.take(chosen), reference.take(chosen)

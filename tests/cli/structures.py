@@ -13,9 +13,7 @@ BENCHMARK = ROOT / "resources" / "benchmark"
 KEYS = {"energy": "REF_energy", "forces": "REF_forces"}
 UNITS = {"energy": "eV", "length": "Angstrom", "forces": "eV/Angstrom"}
 GROUPS = ["train", "id_test"] + [
-    f"{kind}_{axis}"
-    for kind in ("val", "ood")
-    for axis in ("new_elements", "connectivity", "force_norm", "larger")
+    f"{kind}_{axis}" for kind in ("val", "ood") for axis in ("new_elements", "connectivity", "force_norm", "larger")
 ]
 
 
@@ -33,9 +31,7 @@ def store(path, frames):
 def checksums(folder):
     """Write SHA256SUMS of all extxyz files in a folder; returns its path as text."""
     path = folder / "SHA256SUMS"
-    lines = [
-        f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}" for p in sorted(folder.glob("*.extxyz"))
-    ]
+    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}" for p in sorted(folder.glob("*.extxyz"))]
     path.write_text("\n".join(lines) + "\n")
     return str(path)
 

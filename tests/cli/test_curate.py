@@ -9,12 +9,12 @@ from ase import Atoms
 from ase.io import read
 from structures import KEYS, ROOT, UNITS, checksums, environment, run, sample, settings, store
 
-from mlipshift import curate as library
-from mlipshift import readers, records
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Labels
-from mlipshift.tables import read_table
-from mlipshift.units import BOHR, ENERGY, EV, FORCES, LENGTH
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.tables import read_table
+from mlipshift.base.units import BOHR, ENERGY, EV, FORCES, LENGTH
+from mlipshift.data import curation as library
+from mlipshift.data import readers, records
 
 WATER = Atoms("OH2", [[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]])
 
@@ -154,9 +154,7 @@ def test_a_rotated_molecule_does_not_disturb_the_unit_check():
         turn, _ = np.linalg.qr(np.random.default_rng(k).normal(size=(3, 3)))
         turn *= np.linalg.det(turn)
         turned.append(
-            record(
-                change(atoms, positions=atoms.positions @ turn, REF_forces=atoms.arrays["REF_forces"] @ turn)
-            )
+            record(change(atoms, positions=atoms.positions @ turn, REF_forces=atoms.arrays["REF_forces"] @ turn))
         )
     assert records.work_ratio(turned) == pytest.approx(records.work_ratio(plain), abs=1e-6)
     assert 0.5 < records.work_ratio(plain) < 2
@@ -195,8 +193,7 @@ def test_defaults_of_what_a_frame_does_not_say(tmp_path):
 
 def test_labels_under_names_that_ase_claims(tmp_path):
     text = (
-        '2\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-31.7 pbc="F F F"\n'
-        "H 0 0 0 0 0 0.1\nH 0 0 0.74 0 0 -0.1\n"
+        '2\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-31.7 pbc="F F F"\nH 0 0 0 0 0 0.1\nH 0 0 0.74 0 0 -0.1\n'
     )
     for name in ("train", "id_test"):
         (tmp_path / f"{name}.extxyz").write_text(text)
@@ -390,6 +387,6 @@ def test_files_outside_the_folder_of_the_checksums_are_not_compared(tmp_path):
 
 
 def test_constants_are_those_of_the_reference_calculations():
-    from mlipshift import reference
+    from mlipshift.labelling import reference
 
     assert (EV, BOHR) == (reference.EV, reference.BOHR)

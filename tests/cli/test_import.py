@@ -10,13 +10,13 @@ import yaml
 from ase import Atoms
 from structures import KEYS, ROOT, UNITS, environment, run, sample, store
 
-from mlipshift.config import load
-from mlipshift.errors import UserError
-from mlipshift.frames import Dataset, Frames, Labels
-from mlipshift.readers import iterate
-from mlipshift.selection import canonical, charges_of_parts, import_dataset
-from mlipshift.tables import read_table
-from mlipshift.units import BOHR, EV, KCAL
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Dataset, Frames, Labels
+from mlipshift.base.tables import read_table
+from mlipshift.base.units import BOHR, EV, KCAL
+from mlipshift.data.readers import iterate
+from mlipshift.data.selection import canonical, charges_of_parts, import_dataset
+from mlipshift.run.configuration import load
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 DATA = {"keys": KEYS, "units": UNITS, "bad_structures": "refuse", "trust_pickles": False}
@@ -227,7 +227,7 @@ def test_periodic_structures_can_be_imported_but_not_curated(tmp_path):
     path = store(tmp_path / "slab.extxyz", [slab])
     _, (record,), _ = imported(tmp_path, [path])
     assert record.pbc.all() and record.cell.diagonal().tolist() == [4, 5, 6]
-    from mlipshift.curate import curate
+    from mlipshift.data.curation import curate
 
     data = {**DATA, "files": {"train": [str(tmp_path / "x.h5")]}, "checksums": None, "max_structures_per_group": None}
     with pytest.raises(UserError, match="is periodic; set data.periodic to true"):

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlipshift import augmentation, training
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Labels, Predictions
-from mlipshift.tables import read_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.tables import read_table
+from mlipshift.data import augmentation
+from mlipshift.learn import training
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 ARCHITECTURE = {"features": 8, "blocks": 1, "radial": 6, "cutoff": 4.0}
@@ -78,7 +79,7 @@ def run(tmp_path_factory):
         springs(Frames.load(folder / f"{name}.h5"), 0.8, "prior").save(folder / f"{name}_prior.h5")
     for name in ("train", "test"):
         springs(Frames.load(folder / f"{name}.h5"), 1.0, "reference").save(folder / f"{name}_reference.h5")
-    trainer = script("train")
+    trainer = script("train_model")
     for strategy in ["pretrain", "supervised", "delta", "joint", "probe", "delta_joint"] + [
         "pretrain_broad",
         "joint_broad",
@@ -117,7 +118,7 @@ def predicted(run, strategy):
 def adapted(run, strategy, name, mode="structure", **settings):
     path = run / f"{name}.h5"
     held = settings.get("stop") == "held_out"
-    script("adapt").main(
+    script("adapt_model").main(
         SimpleNamespace(
             device="cpu",
             model=run / strategy,
@@ -167,10 +168,10 @@ def pseudo(run):
 
 
 def test_broad_pretraining_knows_the_elements_of_the_unlabelled_structures(run):
-    from mlipshift import models
+    from mlipshift.learn import networks
 
     for strategy, known in (("joint", False), ("joint_broad", True), ("joint_transductive", True)):
-        shift = models.load(run / strategy)[0].shift
+        shift = networks.load(run / strategy)[0].shift
         assert bool(shift[1, 9] != 0) == known, strategy
         assert shift[0, 9] == 0
 

@@ -113,7 +113,7 @@ def test_element_without_parametrisation(workdir):
 @pytest.mark.filterwarnings("ignore:Basis may be available")
 def test_element_without_basis():
     pytest.importorskip("pyscf", reason="the reference calculations have an environment of their own")
-    from mlipshift import reference
+    from mlipshift.labelling import reference
 
     level = {"xc": "wb97m-d3bj", "basis": "sto-3g", "grid_level": 1, "conv_tol": 1e-6}
     with pytest.raises(ValueError, match="sto-3g") as caught:
@@ -135,9 +135,7 @@ def test_truncated_file(workdir):
     path.write_text("\n".join(path.read_text().splitlines()[:-4]) + "\n")
     checksums(path.parent)
     line = curate(workdir)
-    assert re.search(
-        r"val_larger\.extxyz, frame \d+ \(line \d+\): the file ends after \d+ of \d+ atoms", line
-    )
+    assert re.search(r"val_larger\.extxyz, frame \d+ \(line \d+\): the file ends after \d+ of \d+ atoms", line)
     assert "fetch it again" in line
 
 

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from mlipshift import adaptation, graphs, models, training
-from mlipshift.frames import Frames, Labels
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.learn import batches, networks, training
+from mlipshift.mitigate import adaptation
+from mlipshift.shift import graphs
 
 CUTOFF = 4.0
 GEMNET = {"backbone": "gemnet", "atom_features": 12, "edge_features": 12, "triplet_features": 6, "blocks": 3}
@@ -50,9 +52,9 @@ def unit(n, seed, geometries=1):
 def small(kind):
     """Small model in double precision with calibrated scaling."""
     torch.manual_seed(0)
-    model = models.build(KINDS[kind]).double().eval()
+    model = networks.build(KINDS[kind]).double().eval()
     rows = [graphs.build(*molecule(n, n), CUTOFF) for n in (3, 5, 7)]
-    model.calibrate(graphs.collate([rows], torch.float64))
+    model.calibrate(batches.collate([rows], torch.float64))
     return model
 
 
@@ -84,7 +86,7 @@ def same(kind, found, expected):
 def rotation_translation_and_permutation(kind):
     model, (numbers, positions) = small(kind), molecule(7, 1)
     order = np.random.default_rng(0).permutation(7)
-    for head in models.HEADS:
+    for head in networks.HEADS:
         ((energy, forces),) = adaptation.predict(model, [(numbers, positions)], heads=head)
         assert np.abs(forces).max() > 1e-3
         for matrix in (Rotation.random(random_state=3).as_matrix(), -np.eye(3)):
@@ -118,7 +120,7 @@ def other_structures_and_padding_do_not_matter(kind):
     model, structures = small(kind), [molecule(n, n) for n in (1, 2, 8, 4)]
     together = adaptation.predict(model, structures)
     same(kind, together, [adaptation.predict(model, [s])[0] for s in structures])
-    batch = graphs.collate([[graphs.build(*s, CUTOFF)] for s in structures], torch.float64)
+    batch = batches.collate([[graphs.build(*s, CUTOFF)] for s in structures], torch.float64)
     with torch.no_grad():
         energy, forces = model(batch, ("reference",))["reference"]
     rows = [(energy[k].item(), forces[k, : len(s[0])].numpy()) for k, s in enumerate(structures)]
@@ -155,13 +157,13 @@ def a_longer_list_changes_nothing_unless_the_envelope_is_rescaled(kind):
 
 def levels_are_nested_and_the_heads_are_apart(kind):
     model = small(kind)
-    low, middle, high = (set(models.representation(model, level)) for level in models.LEVELS)
+    low, middle, high = (set(networks.representation(model, level)) for level in networks.LEVELS)
     assert low and low <= middle <= high
     assert high == {n for n, _ in model.named_parameters() if not n.startswith("heads.")}
     assert model.counts()["min"] < model.counts()["max"]
     # the representation is shared by the heads, and no head uses the parameters of the other
-    batch = graphs.collate([[graphs.build(*molecule(6, 3), CUTOFF)]], torch.float64)
-    for head, other in zip(models.HEADS, models.HEADS[::-1]):
+    batch = batches.collate([[graphs.build(*molecule(6, 3), CUTOFF)]], torch.float64)
+    for head, other in zip(networks.HEADS, networks.HEADS[::-1]):
         energy, forces = model(batch, (head,))[head]
         (energy.sum() + forces.square().sum()).backward()
         touched = {n for n, p in model.named_parameters() if p.grad is not None}
@@ -202,7 +204,7 @@ def adaptation_is_a_plain_loop_with_the_heads_frozen(kind):
     _, rows, losses = adaptation.adapt(model, [u], replace(settings, steps=8))
     assert losses[0, -1] < losses[0, 0]
     _, rows, _ = adaptation.adapt(model, [u], settings)
-    before, names = state(model), set(models.representation(model, "min"))
+    before, names = state(model), set(networks.representation(model, "min"))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in names)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate)
@@ -231,20 +233,20 @@ def training_lowers_the_loss_and_every_strategy_runs(kind):
     changed = {n for n, p in joint.named_parameters() if not torch.equal(p, before[n])}
     for prefix in ("heads.reference.", "heads.prior."):
         assert any(n.startswith(prefix) for n in changed)
-    assert changed & set(models.representation(joint, "min"))
+    assert changed & set(networks.representation(joint, "min"))
 
 
 def a_saved_model_is_the_same(kind):
     model = small(kind).float()
     with tempfile.TemporaryDirectory() as folder:
-        models.save(model, folder, {"strategy": "joint", "seed": 0})
-        loaded, card = models.load(folder)
+        networks.save(model, folder, {"strategy": "joint", "seed": 0})
+        loaded, card = networks.load(folder)
     assert card["backbone"] == model.name and card["forces"] == model.architecture.forces
     assert card["parameters_of"]["max"] + 2 * card["parameters_of"]["head"] == card["parameters"]
     structures = [molecule(5, 1), molecule(3, 2)]
     for (e, f), (e0, f0) in zip(adaptation.predict(loaded, structures), adaptation.predict(model, structures)):
         assert e == e0 and np.array_equal(f, f0)
-    batch = graphs.collate([[graphs.build(*structures[0], CUTOFF)]])
+    batch = batches.collate([[graphs.build(*structures[0], CUTOFF)]])
     assert loaded.features(batch).shape[:2] == (1, 5)
 
 

@@ -17,7 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from mlipshift import adaptation, models, training
+from mlipshift.learn import networks, training
+from mlipshift.mitigate import adaptation
 
 _setup_privateuseone_for_python_backend("other")
 OTHER = torch.device("other", 0)
@@ -111,9 +112,9 @@ def trained(kind, device):
     model, _ = training.train("pretrain", KINDS[kind], short, 0, prior=data, device=device)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        models.save(model, folder, {"strategy": "pretrain", "seed": 0})
+        networks.save(model, folder, {"strategy": "pretrain", "seed": 0})
         for strategy in ("freeze", "joint"):
-            base = models.load(folder, device)[0].train()
+            base = networks.load(folder, device)[0].train()
             model, _ = training.train(strategy, KINDS[kind], short, 0, data, data, base, device)
             rows += [value.cpu().double().numpy().ravel() for value in model.state_dict().values()]
             rows += predicted(model.eval())

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mlipshift import adaptation, training
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Labels
-from mlipshift.models import Architecture, Potential, representation
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.learn import training
+from mlipshift.learn.networks import Architecture, Potential, representation
+from mlipshift.mitigate import adaptation
 
 SETTINGS = adaptation.Settings(steps=3, learning_rate=1e-3, batch=4)
 

@@ -13,9 +13,11 @@ import torch
 from contracts import CONTRACTS, CUTOFF, KINDS, SETTINGS, molecule, small, unit
 from scipy.special import eval_legendre
 
-from mlipshift import adaptation, backbones, graphs, models
-from mlipshift.backbones import gemnet
-from mlipshift.errors import UserError
+from mlipshift.base.errors import UserError
+from mlipshift.learn import backbones, batches, networks
+from mlipshift.learn.backbones import gemnet
+from mlipshift.mitigate import adaptation
+from mlipshift.shift import graphs
 
 ROOT = Path(__file__).parents[2]
 MACE = ROOT / ".venv-mace/bin/python"
@@ -86,23 +88,25 @@ def test_gemnet_has_the_published_number_of_weights(settings, published):
 def test_gemnet_has_the_published_levels():
     model = backbones.create("gemnet", SMALLER, heads=("reference",))
     counts = model.counts()
-    shares = [round(100 * counts[level] / counts["all"]) for level in models.LEVELS]
+    shares = [round(100 * counts[level] / counts["all"]) for level in networks.LEVELS]
     assert shares == [25, 55, 77]
-    assert [round(counts[level] / 1e6, 2) for level in models.LEVELS] == [0.57, 1.26, 1.79]
-    low = models.representation(model, "min")
+    assert [round(counts[level] / 1e6, 2) for level in networks.LEVELS] == [0.57, 1.26, 1.79]
+    low = networks.representation(model, "min")
     assert {n.split(".")[0] for n in low} == {"atoms", "edges", "interactions", "outputs"}, "projections are not in it"
     assert not any(n.startswith(("interactions.1.", "outputs.1.")) for n in low)
 
 
 def test_a_second_head_adds_the_last_blocks_alone():
-    one, two = (backbones.create("gemnet", SMALLER, heads=models.HEADS[:k]).counts() for k in (1, 2))
+    one, two = (backbones.create("gemnet", SMALLER, heads=networks.HEADS[:k]).counts() for k in (1, 2))
     assert two["all"] - one["all"] == one["head"]
     assert two["max"] == one["max"] == one["all"] - one["head"]
 
 
 def test_reverse_edges_against_brute_force():
     structures = [molecule(6, 1), molecule(4, 2), molecule(1, 3)]
-    batch = graphs.collate([[graphs.build(*s, CUTOFF) for s in structures[:2]], [graphs.build(*structures[2], CUTOFF)]])
+    batch = batches.collate(
+        [[graphs.build(*s, CUTOFF) for s in structures[:2]], [graphs.build(*structures[2], CUTOFF)]]
+    )
     width = batch.edges.shape[2]
     real = batch.edges.flatten() > 0
     for edge, back in enumerate(batch.reverse.tolist()):
@@ -115,7 +119,7 @@ def test_reverse_edges_against_brute_force():
 def test_triplet_message_against_a_sum_over_triplets():
     """Message to every edge c -> a: an explicit sum over b and over the terms of the bilinear layer."""
     model, structure = small("gemnet"), molecule(6, 4)
-    batch = graphs.collate([[graphs.build(*structure, CUTOFF)]], torch.float64)
+    batch = batches.collate([[graphs.build(*structure, CUTOFF)]], torch.float64)
     geometry = gemnet.Geometry(batch, batch.vectors, model.architecture)
     basis = model.projections(geometry)
     layer = model.interactions[0].triplets
@@ -161,7 +165,7 @@ def test_scaling_factors_keep_the_variance_and_are_saved(tmp_path):
     scales = [module for module in model.modules() if isinstance(module, gemnet.Scale)]
     before = [float(s.factor) for s in scales]
     assert all(f > 0 and f != 1 for f in before)
-    model.calibrate(graphs.collate([rows], torch.float64))
+    model.calibrate(batches.collate([rows], torch.float64))
     np.testing.assert_allclose([float(s.factor) for s in scales], before, rtol=1e-10)
     ratios = []
 
@@ -172,21 +176,21 @@ def test_scaling_factors_keep_the_variance_and_are_saved(tmp_path):
     for scale in scales:
         scale.register_forward_hook(keep)
     with torch.no_grad():
-        model(graphs.collate([rows], torch.float64))
+        model(batches.collate([rows], torch.float64))
     np.testing.assert_allclose(*np.transpose(ratios), rtol=1e-8)
-    models.save(model.float(), tmp_path, {})
-    loaded = [m for m in models.load(tmp_path)[0].modules() if isinstance(m, gemnet.Scale)]
+    networks.save(model.float(), tmp_path, {})
+    loaded = [m for m in networks.load(tmp_path)[0].modules() if isinstance(m, gemnet.Scale)]
     np.testing.assert_allclose([float(s.factor) for s in loaded], before, rtol=1e-6)
 
 
 def test_a_card_without_a_backbone_is_the_compact_network(tmp_path):
     """Cards of earlier versions name neither backbone nor forces in their architecture."""
     model = small("painn").float()
-    models.save(model, tmp_path, {"strategy": "joint", "seed": 0})
+    networks.save(model, tmp_path, {"strategy": "joint", "seed": 0})
     card = json.loads((tmp_path / "model.json").read_text())
     del card["backbone"], card["architecture"]["forces"], card["parameters_of"]
     (tmp_path / "model.json").write_text(json.dumps(card))
-    loaded, _ = models.load(tmp_path)
+    loaded, _ = networks.load(tmp_path)
     ((energy, forces),) = adaptation.predict(loaded, [molecule(5, 1)])
     ((expected, same),) = adaptation.predict(model, [molecule(5, 1)])
     assert energy == expected and np.array_equal(forces, same)

@@ -14,11 +14,11 @@ import pytest
 from ase.build import bulk, graphene, molecule
 from scipy.spatial.transform import Rotation
 
-from mlipshift import adaptation
-from mlipshift import models as potentials
-from mlipshift.families import Embedding
-from mlipshift.frames import Frames, Labels, Predictions
-from mlipshift.registry import OPERATIVE, Registry
+from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.external.families import Embedding
+from mlipshift.external.registry import OPERATIVE, Registry
+from mlipshift.learn import networks as potentials
+from mlipshift.mitigate import adaptation
 
 ROOT = Path(__file__).parents[2]
 MODELS = {"chgnet": "chgnet", "sevennet0": "sevennet", "mace_trained": "mace"}

@@ -12,8 +12,9 @@ from ase.data import covalent_radii
 from ase.io import read
 from scipy.spatial.transform import Rotation
 
-from mlipshift import priors, reference
-from mlipshift.tables import read_table
+from mlipshift.base.tables import read_table
+from mlipshift.labelling import reference
+from mlipshift.prior import labels as priors
 
 ROOT = Path(__file__).parents[2]
 WATER = np.array([8, 1, 1]), np.array([[0.0, 0.02, 0.1], [0.0, 0.78, -0.49], [0.03, -0.74, -0.45]])

@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from mlipshift import adaptation, graphs
-from mlipshift.models import HEADS, Architecture, Potential
+from mlipshift.base.geometry import pairs
+from mlipshift.learn.networks import HEADS, Architecture, Potential
+from mlipshift.mitigate import adaptation
 
 TOLERANCE = 1e-10  # double precision
 
@@ -80,7 +81,7 @@ def test_a_longer_neighbour_list_changes_nothing_and_a_shorter_one_does(model):
 @pytest.mark.parametrize("n", [3, 20, 90])
 def test_neighbour_pairs_against_brute_force(n):
     positions = np.random.default_rng(n).normal(scale=4.0, size=(n, 3))
-    i, j = graphs.pairs(positions, 5.0)
+    i, j = pairs(positions, 5.0)
     expected = [
         (a, b) for a in range(n) for b in range(n) if a != b and np.linalg.norm(positions[a] - positions[b]) < 5.0
     ]

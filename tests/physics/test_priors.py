@@ -18,9 +18,9 @@ from ase.build import molecule
 from ase.io import read
 
 from clone import environment
-from mlipshift import priors
-from mlipshift.frames import Frames, Labels
-from mlipshift.tables import read_table
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.tables import read_table
+from mlipshift.prior import labels as priors
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "resources/benchmark").glob("*.extxyz"))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mlipshift import training
-from mlipshift.frames import Frames, Labels
-from mlipshift.models import build, representation
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.learn import training
+from mlipshift.learn.networks import build, representation
 
 ARCHITECTURE = {"features": 8, "blocks": 1, "radial": 6, "cutoff": 4.0}
 SETTINGS = {

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from clone import ROOT, SMOKE, assert_same_tables, copy_repository, environment
-from mlipshift.files import replacing
-from mlipshift.frames import Frames
+from mlipshift.base.files import replacing
+from mlipshift.base.frames import Frames
 
 COMMAND = ["snakemake", "--workflow-profile", "none", "--rerun-incomplete", "--quiet", "host", "--cores", "2", *SMOKE]
 

@@ -17,9 +17,9 @@ import pytest
 import server as http
 import yaml
 
-from mlipshift import retrieval
-from mlipshift.errors import UserError
-from mlipshift.manifest import Entry, File
+from mlipshift.base.errors import UserError
+from mlipshift.data import retrieval
+from mlipshift.data.manifest import Entry, File
 
 ROOT = Path(__file__).parents[2]
 BODY = random.Random(0).randbytes(100_000)
@@ -383,7 +383,7 @@ def command(case, **options):
     entry |= {"homepage": "https://none.org", "files": [file]}
     (case.folder / "manifest.yaml").write_text(yaml.safe_dump({"set": entry}))
     settings = {"store": case.settings.store, "attempts": 3, "timeout_s": 5, "backoff_s": 0.01, **options}
-    script = str(ROOT / "workflow/scripts/retrieve.py")
+    script = str(ROOT / "workflow/scripts/retrieve_file.py")
     return [
         *(sys.executable, script, "--manifest", str(case.folder / "manifest.yaml")),
         *("--schema", str(case.folder / "schema.yaml"), "--name", "set", "--version", "1", "--file", "data.bin"),

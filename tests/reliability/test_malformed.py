@@ -20,8 +20,8 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from clone import ROOT
-from mlipshift import models
-from mlipshift.frames import Frames, Labels
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.learn import networks
 from scripts import assert_refused, run_script
 
 BENCHMARK = ROOT / "resources" / "benchmark"
@@ -453,8 +453,8 @@ def test_store(name, store):
 @pytest.fixture
 def checkpoint(tmp_path):
     """Directory of a small, untrained model."""
-    architecture = models.Architecture(features=8, blocks=1, radial=6, cutoff=5.0)
-    models.save(models.Potential(architecture), tmp_path / "model", {"strategy": "supervised", "seed": 0})
+    architecture = networks.Architecture(features=8, blocks=1, radial=6, cutoff=5.0)
+    networks.save(networks.Potential(architecture), tmp_path / "model", {"strategy": "supervised", "seed": 0})
     return tmp_path / "model"
 
 

@@ -6,9 +6,9 @@ from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from mlipshift.curate import convert
-from mlipshift.errors import UserError
-from mlipshift.readers import iterate, recognise
+from mlipshift.base.errors import UserError
+from mlipshift.data.curation import convert
+from mlipshift.data.readers import iterate, recognise
 
 SETTINGS = {
     "keys": {"energy": "REF_energy", "forces": "REF_forces"},

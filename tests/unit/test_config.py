@@ -9,8 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from mlipshift.config import load, resolve, typed
-from mlipshift.errors import UserError
+from mlipshift.base.errors import UserError
+from mlipshift.run.configuration import load, resolve, typed
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

@@ -6,7 +6,7 @@ from enum import Enum
 
 import pytest
 
-from mlipshift.console import Console, failure
+from mlipshift.run.console import Console, failure
 
 Event = Enum("Event", ["RUN_INFO", "JOB_INFO", "JOB_ERROR", "JOB_FINISHED", "SHELLCMD"])
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from mlipshift.decision import Method, breakeven, choose, frontier, table
-from mlipshift.errors import UserError
+from mlipshift.base.errors import UserError
+from mlipshift.mitigate.decision import Method, breakeven, choose, frontier, table
 
 SUPERVISED = Method("supervised", 500, seconds=0.001)
 PRIOR = Method("prior", 300, prior_calls=1)

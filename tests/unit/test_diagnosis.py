@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from mlipshift import diagnosis, plotting_shift, reporting_shift, shifts, statistics
-from mlipshift.frames import Frames, Labels, Predictions
-from mlipshift.tables import read_table, write_table
+from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.evaluate import diagnosis, statistics
+from mlipshift.shift import measures
+from mlipshift.shift.measures import CRITERIA
+from mlipshift.show import plotting_shift, reporting_shift
 
 BOOTSTRAP = {"resamples": 200, "seed": 0}
 
@@ -43,7 +46,7 @@ def test_the_error_is_the_mean_over_components_and_missing_where_either_side_is(
     predictions = Predictions.build(some, rows, [0], 5.0, "m", 0)
     errors = diagnosis.errors_of(predictions, Labels.build(some, reference, "reference"))
     assert errors[0] == pytest.approx(100.0) and np.isnan(errors[1:]).all()
-    norms = shifts.mean_norm(predictions.forces[-1], predictions.offsets)
+    norms = measures.mean_norm(predictions.forces[-1], predictions.offsets)
     assert norms[:2] == pytest.approx(1.1 * 3**0.5) and np.isnan(norms[2])
 
 
@@ -142,9 +145,9 @@ def test_the_map_keeps_distances_of_a_plane_and_the_nearest_is_of_another_molecu
     again = diagnosis.embedding_map(train, test)
     assert np.array_equal(first, again[0]) and np.array_equal(second, again[1], equal_nan=True)
 
-    assert np.allclose(shifts.nearest(test, train), apart.min(axis=0), equal_nan=True)
+    assert np.allclose(measures.nearest(test, train), apart.min(axis=0), equal_nan=True)
     rows, names = np.array([[0.0], [0.1], [5.0]]), np.array(["a", "a", "b"])
-    assert shifts.nearest(rows, rows, names=names, known_names=names) == pytest.approx([5.0, 4.9, 4.9])
+    assert measures.nearest(rows, rows, names=names, known_names=names) == pytest.approx([5.0, 4.9, 4.9])
 
 
 @pytest.fixture(params=["labelled", "unlabelled", "one axis"])
@@ -152,7 +155,7 @@ def folder(request, tmp_path):
     """(kind, folder) of the tables of a made-up model: all labels, none, or one criterion alone."""
     rng = np.random.default_rng(6)
     names, group = molecules_of(20, 3), np.repeat(["id_test", "ood_larger"], 30).astype(object)
-    columns = ["window_fraction"] if request.param == "one axis" else list(shifts.CRITERIA)
+    columns = ["window_fraction"] if request.param == "one axis" else list(CRITERIA)
     measures = {name: (rng.normal(1, 0.2, 40), rng.normal(1.2, 0.4, 60)) for name in columns}
     measures["embedding_distance"] = (rng.uniform(0, 1, 40), rng.uniform(0, 3, 60))
     errors = 50 + 100 * measures["embedding_distance"][1] + rng.uniform(0, 9, 60)
@@ -273,6 +276,6 @@ def test_a_correlation_that_may_be_zero_is_not_called_a_predictor():
 
 
 def test_every_criterion_has_a_name_and_an_axis():
-    for name in shifts.CRITERIA | diagnosis.OWN:
+    for name in CRITERIA | diagnosis.OWN:
         assert plotting_shift.NAMES[name] != name
         assert diagnosis.kind_of(name)[0] in plotting_shift.AXIS_NAMES

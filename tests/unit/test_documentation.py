@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlipshift.config import resolve
+from mlipshift.run.configuration import resolve
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "config/README.md", "profiles/README.md"]

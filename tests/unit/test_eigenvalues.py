@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlipshift import eigenvalues as module
-from mlipshift.eigenvalues import LANES, LARGEST, eigenvalues
+from mlipshift.shift import eigenvalues as module
+from mlipshift.shift.eigenvalues import LANES, LARGEST, eigenvalues
 
 LIBRARY = Path(module.__file__).parents[1]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlipshift import sources
+from mlipshift.run import sources
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = {path.stem: path for path in sorted((ROOT / "envs").glob("*.yaml"))}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mlipshift import evaluation
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Labels, Predictions
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.evaluate import comparisons
 
 
 @pytest.fixture()
@@ -47,7 +47,7 @@ def made(tmp_path):
 
 
 def errors_of(made):
-    return evaluation.Errors(*made, resamples=100, seed=0)
+    return comparisons.Errors(*made, resamples=100, seed=0)
 
 
 def row_of(rows, **keys):
@@ -59,22 +59,22 @@ def row_of(rows, **keys):
 def test_seeds_are_averaged_per_structure(made):
     errors = errors_of(made)
     np.testing.assert_allclose(errors.mean("joint"), 200.0)
-    row = row_of(evaluation.summary(errors), group="ood_all", method="joint")
+    row = row_of(comparisons.summary(errors), group="ood_all", method="joint")
     assert row["mean_meV_per_A"] == pytest.approx(200.0) and row["n_seeds"] == 2 and row["n_molecules"] == 2
-    assert row_of(evaluation.summary(errors), group="ood_all", method="prior")["mean_meV_per_A"] == pytest.approx(300)
+    assert row_of(comparisons.summary(errors), group="ood_all", method="prior")["mean_meV_per_A"] == pytest.approx(300)
 
 
 def test_the_last_step_counts_and_every_step_is_kept(made):
     errors = errors_of(made)
     np.testing.assert_allclose(errors.mean("joint_ttt"), [50, 50, 50, 500])
-    rows = evaluation.steps(errors)
+    rows = comparisons.steps(errors)
     assert row_of(rows, group="ood_all", method="joint_ttt", step=0)["mean_meV_per_A"] == pytest.approx(250)
     assert row_of(rows, group="ood_all", method="joint_ttt", step=1)["mean_meV_per_A"] == pytest.approx(162.5)
 
 
 def test_prior_calls_of_the_methods(made):
     errors = errors_of(made)
-    table = evaluation.frontier(errors, evaluation.summary(errors))
+    table = comparisons.frontier(errors, comparisons.summary(errors))
     assert row_of(table, method="joint_ttt")["prior_calls_per_structure"] == 1.0
     assert row_of(table, method="joint")["prior_calls_per_structure"] == 0.0
     assert row_of(table, method="delta")["prior_calls_per_structure"] == 1.0
@@ -82,46 +82,46 @@ def test_prior_calls_of_the_methods(made):
 
 def test_missing_predictions_are_left_out_of_pairs(made):
     errors = errors_of(made)
-    row = row_of(evaluation.paired(errors), group="ood_all", method="joint_ttt", baseline="delta")
+    row = row_of(comparisons.paired(errors), group="ood_all", method="joint_ttt", baseline="delta")
     assert row["n_structures"] == 3
     assert row["difference_meV_per_A"] == pytest.approx((50 + 50 + 500) / 3 - 100)
 
 
 def test_the_shifts_are_the_held_out_groups_of_the_run(made):
-    row = {"method": "joint", "n_structures": 4, "n_seeds": 1, **dict.fromkeys(evaluation.MEAN, 1.0)}
-    rows = evaluation.shift_axes([row | {"group": g} for g in ("id_test", "ood_hot", "ood_all")])
+    row = {"method": "joint", "n_structures": 4, "n_seeds": 1, **dict.fromkeys(comparisons.MEAN, 1.0)}
+    rows = comparisons.shift_axes([row | {"group": g} for g in ("id_test", "ood_hot", "ood_all")])
     assert [(r["axis"], r["group"]) for r in rows] == [("hot", "id_test"), ("hot", "ood_hot")]
 
 
 def test_one_molecule_has_intervals_over_its_structures(made):
     frames, *rest = made
     one = Frames(**{**frames.__dict__, "molecule": np.array(["a"] * 4, dtype=object)})
-    row = row_of(evaluation.summary(errors_of((one, *rest))), group="ood_all", method="joint_ttt")
+    row = row_of(comparisons.summary(errors_of((one, *rest))), group="ood_all", method="joint_ttt")
     assert row["n_molecules"] == 1 and row["ci_low_meV_per_A"] < row["mean_meV_per_A"] < row["ci_high_meV_per_A"]
 
 
 def test_the_tenth_most_improved_is_chosen_among_the_reported(made):
     errors = errors_of(made)
-    chosen = evaluation.most_improved(errors, "joint_ttt", "joint", share=0.5)
+    chosen = comparisons.most_improved(errors, "joint_ttt", "joint", share=0.5)
     assert chosen.sum() == 2 and not chosen[3]  # the last one gets worse
-    assert not evaluation.most_improved(errors, "joint", "joint").any()
+    assert not comparisons.most_improved(errors, "joint", "joint").any()
 
 
 def test_error_bins_count_every_structure_once(made):
     errors = errors_of(made)
-    rows = [r for r in evaluation.error_bins(errors) if r["method"] == "joint"]
+    rows = [r for r in comparisons.error_bins(errors) if r["method"] == "joint"]
     assert sum(r["n_structures"] for r in rows) == pytest.approx(4)
 
 
 def test_bins_hold_every_value():
     values = np.random.default_rng(0).exponential(size=200)
-    edges = evaluation.bin_edges(values)
+    edges = comparisons.bin_edges(values)
     assert edges[0] <= values.min() and edges[-1] > values.max()
-    assert len(evaluation.bin_edges(np.zeros(10))) == 2
+    assert len(comparisons.bin_edges(np.zeros(10))) == 2
 
 
 def test_no_held_out_structure_is_refused(made):
     frames, reference, prior, _ = made
     inside = Frames(**{**frames.__dict__, "group": np.array(["id_test"] * 4, dtype=object)})
     with pytest.raises(UserError, match="held-out"):
-        evaluation.Errors(inside, reference, prior, [], 10, 0)
+        comparisons.Errors(inside, reference, prior, [], 10, 0)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlipshift.errors import UserError
-from mlipshift.frames import BLOCK, Dataset, Frames, Labels, Predictions
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import BLOCK, Dataset, Frames, Labels, Predictions
 
 
 def make(sizes, seed=0, prefix="s"):

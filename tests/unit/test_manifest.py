@@ -9,8 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from mlipshift.errors import UserError
-from mlipshift.manifest import Manifest, alternatives
+from mlipshift.base.errors import UserError
+from mlipshift.data.manifest import Manifest, alternatives
 
 ROOT = Path(__file__).parents[2]
 PATH, SCHEMA = ROOT / "resources/manifest.yaml", ROOT / "workflow/schemas/manifest.schema.yaml"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from ase.build import bulk, fcc111, molecule
 
-from mlipshift import periodic, shifts
-from mlipshift.curate import convert
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames
-from mlipshift.records import Record
-from mlipshift.spectra import quantiles, spectra, wasserstein, window_fraction
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames
+from mlipshift.data.curation import convert
+from mlipshift.data.records import Record
+from mlipshift.shift import measures, periodic
+from mlipshift.shift.spectra import quantiles, spectra, wasserstein, window_fraction
 
 NACL = bulk("NaCl", "rocksalt", a=5.64)
 
@@ -103,12 +103,12 @@ def test_the_measures_of_shift_take_crystals_and_molecules_together():
     ethanol = molecule("CH3CH2OH")
     rows = [row(NACL), row(ethanol, "b"), row(NACL * (2, 1, 1), "c")]
     frames = Frames.build(rows)
-    training = shifts.Training.of([frames.take([0, 1])], 3.0, "robust", 10)
-    found = shifts.measure(training, frames)
+    training = measures.Training.of([frames.take([0, 1])], 3.0, "robust", 10)
+    found = measures.measure(training, frames)
     assert found["composition_distance"][[0, 2]] == pytest.approx(0)
     # the same crystal in another cell is nearer to it than anything else
     assert found["spectrum_wasserstein_nearest"][2] < 0.01
-    alone = shifts.measure(training, frames.take([1]))
+    alone = measures.measure(training, frames.take([1]))
     assert {n: v[0] for n, v in alone.items()} == pytest.approx({n: v[1] for n, v in found.items()})
 
 

@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlipshift import naming, plotting, reporting, statistics
-from mlipshift.errors import UserError
-from mlipshift.tables import read_table, write_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.catalogue import names
+from mlipshift.evaluate import statistics
+from mlipshift.show import plotting, reporting
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL_FIGURES = [*plotting.FIGURES, *plotting.EXTRA_FIGURES]
 BINS = ("fig_error_bins", "fig_prior_bins")  # numbers of structures, without an interval
-GROUPS = ["id_test", "val_force_norm", *(f"ood_{a}" for a in naming.AXES), "ood_all"]
+GROUPS = ["id_test", "val_force_norm", *(f"ood_{a}" for a in names.AXES), "ood_all"]
 MEANS = {  # meV/Å on the pooled held-out groups
     "zero": 900.0,
     "prior": 160.0,
@@ -173,7 +175,7 @@ def make_tables(folder, means=MEANS, n=37, molecules=11, seeds=3, half=8.0):
         tables / "shift_axes.csv",
         [
             {"axis": x, "group": g, "method": k, "n_structures": n, "n_seeds": seeds, **interval(mean(g, k))}
-            for x in naming.AXES
+            for x in names.AXES
             for g in ("id_test", f"ood_{x}")
             for k in means
         ],
@@ -197,10 +199,7 @@ def make_tables(folder, means=MEANS, n=37, molecules=11, seeds=3, half=8.0):
     )
     write_table(
         timings / "seconds.csv",
-        [
-            {"method": k, "seconds_per_structure": 0.01 * (1 + j), "n_structures": n}
-            for j, k in enumerate(means)
-        ],
+        [{"method": k, "seconds_per_structure": 0.01 * (1 + j), "n_structures": n} for j, k in enumerate(means)],
     )
     write_table(
         timings / "durations.csv",
@@ -372,7 +371,7 @@ def test_texts_do_not_leave_the_figure_and_titles_do_not_overlap(drawn):
 
 
 def test_a_method_looks_the_same_everywhere_and_like_no_other():
-    assert set(plotting.STYLE) == set(naming.METHODS) == set(naming.MEANING)
+    assert set(plotting.STYLE) == set(names.METHODS) == set(names.MEANING)
     assert len(set(plotting.STYLE.values())) == len(plotting.STYLE)
 
 
@@ -448,9 +447,7 @@ def page(run):
 
 
 def test_report_needs_nothing_from_outside(page):
-    resources = re.findall(
-        r"<(?:script|link|img|iframe|source|object)\b[^>]*?(?:src|href|data)\s*=\s*\"([^\"]*)", page
-    )
+    resources = re.findall(r"<(?:script|link|img|iframe|source|object)\b[^>]*?(?:src|href|data)\s*=\s*\"([^\"]*)", page)
     assert len(resources) == len(plotting.FIGURES)
     assert all(r.startswith("data:image/svg+xml;base64,") for r in resources)
     assert not re.search(r"@import|url\(", page)
@@ -486,9 +483,7 @@ def test_report_states_the_numbers_of_the_tables(page):
         "TTT lowers the force MAE of the Joint model on the held-out shift groups: from 110.0 to 70.0 meV/Å"
         " (paired difference −40.0, 95 % interval [−48.0, −32.0]; 37 structures of 11 molecules, 3 seeds)"
     ) in text
-    assert (
-        "Joint + TTT is less accurate than Δ-learning (paired difference +15.0 meV/Å [+7.0, +23.0])" in text
-    )
+    assert "Joint + TTT is less accurate than Δ-learning (paired difference +15.0 meV/Å [+7.0, +23.0])" in text
     assert "Prior gives 160.0 meV/Å [152.0, 168.0]" in text
     assert "The gain of TTT therefore needs the prior labels of the structure itself" in text
     assert "The lowest mean force MAE on the held-out shift groups has Δ-learning (55.0 meV/Å" in text
@@ -503,10 +498,7 @@ def test_report_states_the_numbers_of_the_tables(page):
 def test_a_negative_result_is_reported_as_one(tmp_path):
     make_tables(tmp_path, MEANS | {"joint_ttt": 130.0, "freeze_ttt": 152.0})
     text = words(build(tmp_path))
-    assert (
-        "TTT raises the force MAE of the Joint model on the held-out shift groups: from 110.0 to 130.0"
-        in text
-    )
+    assert "TTT raises the force MAE of the Joint model on the held-out shift groups: from 110.0 to 130.0" in text
     assert "TTT does not measurably change the force MAE of the Freeze model" in text
     assert "TTT lowers the force MAE" not in text
     assert "gain of TTT" not in text

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlipshift import published
-from mlipshift.errors import UserError
+from mlipshift.base.errors import UserError
+from mlipshift.evaluate import published
 
 FILE = Path(__file__).resolve().parents[2] / "resources" / "published.csv"
 

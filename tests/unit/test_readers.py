@@ -16,10 +16,10 @@ import lmdb
 import numpy as np
 import pytest
 
-from mlipshift import readers, records
-from mlipshift.errors import UserError
-from mlipshift.frames import Dataset
-from mlipshift.units import BOHR, EV, KCAL
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Dataset
+from mlipshift.base.units import BOHR, EV, KCAL
+from mlipshift.data import readers, records
 
 MIRROR = Path(__file__).parents[3] / "shared" / "data"
 SETTINGS = {

@@ -12,13 +12,14 @@ import yaml
 from ase.build import fcc111
 from jsonschema import Draft202012Validator
 
-from mlipshift import families, sources
-from mlipshift.capability import reasons, summary
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Predictions
-from mlipshift.manifest import Manifest
-from mlipshift.registry import CAPABILITY, OPERATIVE, Registry
-from mlipshift.tables import read_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Predictions
+from mlipshift.base.tables import read_table
+from mlipshift.data.manifest import Manifest
+from mlipshift.external import families
+from mlipshift.external.capability import reasons, summary
+from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
+from mlipshift.run import sources
 
 ROOT = Path(__file__).parents[2]
 PATH, SCHEMA = ROOT / "config" / "models.yaml", ROOT / "workflow" / "schemas" / "models.schema.yaml"
@@ -64,7 +65,7 @@ def test_a_shipped_entry_says_what_it_is(name):
     entry = SHIPPED[name]
     for key in ("licence_code", "licence_weights", "source", "run"):
         assert entry[key] != "not stated", key
-    assert (ROOT / f"workflow/mlipshift/families/{entry['family']}.py").is_file()
+    assert (ROOT / f"workflow/mlipshift/external/families/{entry['family']}.py").is_file()
     # only what was not run may lack an environment
     assert (ROOT / f"envs/{entry['environment']}.yaml").is_file() or entry["run"].startswith("not run")
     assert entry["box_padding_A"] > (entry["cutoff_A"] or 0)
@@ -121,7 +122,7 @@ def test_a_pickled_checkpoint_needs_an_explicit_yes(name):
 def test_the_environment_of_a_model_provides_what_it_imports(name):
     entry = SHIPPED[name]
     workflow = ROOT / "workflow"
-    scripts = [workflow / "scripts/predict_model.py", workflow / f"mlipshift/families/{entry['family']}.py"]
+    scripts = [workflow / "scripts/predict_model.py", workflow / f"mlipshift/external/families/{entry['family']}.py"]
     files = [file for path in scripts for file in (path, *sources.library_of(path, workflow))]
     needed = {n.split(".")[0] for file in files for n in sources.imports(file)}
     needed -= {sources.PACKAGE, *sys.stdlib_module_names}

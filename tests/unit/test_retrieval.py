@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from mlipshift import archives, retrieval
-from mlipshift.errors import UserError
-from mlipshift.manifest import Entry, File
+from mlipshift.base.errors import UserError
+from mlipshift.data import archives, retrieval
+from mlipshift.data.manifest import Entry, File
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "reliability"))
@@ -329,7 +329,7 @@ def sources(tmp_path):
 
     def check(**settings):
         done = run(
-            *("check_sources", "--manifest", tmp_path / "manifest.yaml", "--schema", tmp_path / "schema.yaml"),
+            *("ask_sources", "--manifest", tmp_path / "manifest.yaml", "--schema", tmp_path / "schema.yaml"),
             *("--settings", json.dumps({"timeout_s": 2, **settings}), "--output", tmp_path / "sources.csv"),
             *("--log", tmp_path / "log"),
         )
@@ -448,7 +448,7 @@ def test_the_rules_download_unpack_and_run_again_only_for_another_hash(clone):
     assert (data / "plain.bin").read_bytes() == BODY and (data / "deep/other.bin").read_bytes() == BODY[::-1]
     assert (data / "unpacked/a.tar.gz/x/one.txt").read_bytes() == b"1."
     assert (data / "members/a.tar.gz/x/two.txt").read_bytes() == b"22"
-    with open(folder / "workflow/mlipshift/retrieval.py", "a") as handle:
+    with open(folder / "workflow/mlipshift/data/retrieval.py", "a") as handle:
         handle.write("# edited\n")
     entry["files"][0]["urls"].append("https://none.invalid/another")
     write()

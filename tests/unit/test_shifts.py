@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlipshift import refinement, shifts, spectra
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Labels
-from mlipshift.shifts import Training
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.mitigate import radius
+from mlipshift.shift import measures, spectra
+from mlipshift.shift.measures import Training
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +46,7 @@ def labels(f, scale):
 def test_force_norm_is_the_mean_over_atoms():
     f = frames(("a", [1, 1], chain(2)), ("b", [6, 1, 1], chain(3)))
     forces = [np.array([[3.0, 4, 0], [0, 0, 1]]), np.array([[1.0, 0, 0], [0, 2, 0], [0, 0, 3]])]
-    found = shifts.force_norm(Labels.build(f, [(0.0, x) for x in forces], "x"))
+    found = measures.force_norm(Labels.build(f, [(0.0, x) for x in forces], "x"))
     np.testing.assert_allclose(found, [3.0, 2.0])
 
 
@@ -61,7 +62,7 @@ def test_measures_single_out_the_shifted_structure():
     train = frames(*(water(name, 1.1 + 0.01 * k) for k, name in enumerate("abcde")))
     test = frames(water("same", 1.2), ("sulfur", [16, 1, 1], chain(3)), ("long", [6] * 9, chain(9)))
     known = training(train)
-    found = shifts.measure(known, test)
+    found = measures.measure(known, test)
     assert found["unseen_element_fraction"].tolist() == [0.0, pytest.approx(1 / 3), 0.0]
     assert found["composition_distance"].tolist() == [0.0, pytest.approx(2 / 3), pytest.approx(4 / 3)]
     assert found["n_atoms"].tolist() == [3, 3, 9]
@@ -74,7 +75,7 @@ def test_unseen_elements_are_told_apart_from_the_composition():
     """Two structures of unseen elements are equally far, whichever elements these are."""
     train = frames(("a", [6, 1, 1], chain(3)), ("b", [6, 6, 1], chain(3)))
     test = frames(("x", [16, 1, 1], chain(3)), ("y", [17, 1, 1], chain(3)), ("z", [16, 17, 1], chain(3)))
-    found = shifts.measure(training(train), test)
+    found = measures.measure(training(train), test)
     np.testing.assert_allclose(found["unseen_element_fraction"], [1 / 3, 1 / 3, 2 / 3])
     np.testing.assert_allclose(found["composition_distance"], [2 / 3, 2 / 3, 4 / 3])
 
@@ -83,13 +84,13 @@ def test_force_norms_of_whichever_labels_there_are():
     train = frames(water("a"), water("b"))
     norms = {"reference": np.array([1.0, 2.0]), "prior": np.array([3.0, np.nan])}
     known = training(train)
-    assert not [name for name in shifts.measure(known, train) if "force_norm" in name]
-    found = shifts.measure(known, train, norms)
+    assert not [name for name in measures.measure(known, train) if "force_norm" in name]
+    found = measures.measure(known, train, norms)
     assert found["reference_force_norm_eV_per_A"].tolist() == [1.0, 2.0]
     assert found["prior_force_norm_eV_per_A"][0] == 3.0 and np.isnan(found["prior_force_norm_eV_per_A"][1])
     assert "predicted_force_norm_eV_per_A" not in found
-    assert list(found) == [name for name in shifts.CRITERIA if name in found]
-    assert set(shifts.measure(known, train, norms | {"predicted": np.ones(2)})) == set(shifts.CRITERIA)
+    assert list(found) == [name for name in measures.CRITERIA if name in found]
+    assert set(measures.measure(known, train, norms | {"predicted": np.ones(2)})) == set(measures.CRITERIA)
 
 
 def test_the_nearest_training_structure_of_a_training_structure_is_of_another_molecule():
@@ -99,7 +100,7 @@ def test_the_nearest_training_structure_of_a_training_structure_is_of_another_mo
     known = training(train, cutoff=2.5)
     for own, zero in ((True, False), (False, True)):
         for name in ("spectrum_padded_nearest", "spectrum_wasserstein_nearest"):
-            values = shifts.measure(known, train, own=own)[name]
+            values = measures.measure(known, train, own=own)[name]
             assert (values < 1e-12).all() if zero else (values > 1e-3).all(), name
 
 
@@ -107,10 +108,10 @@ def test_a_training_set_of_one_molecule_has_finite_distances():
     train = frames(*(water("a", 1.1 + 0.05 * k) for k in range(5)))
     known = training(train, cutoff=2.6)
     for own in (True, False):
-        for name, values in shifts.measure(known, train, own=own).items():
+        for name, values in measures.measure(known, train, own=own).items():
             assert np.isfinite(values).all(), name
     lonely = frames(water("a"))
-    assert np.isnan(shifts.measure(training(lonely), lonely, own=True)["spectrum_wasserstein_nearest"]).all()
+    assert np.isnan(measures.measure(training(lonely), lonely, own=True)["spectrum_wasserstein_nearest"]).all()
 
 
 def test_distances_to_the_mean_and_to_the_nearest_spectrum():
@@ -123,7 +124,7 @@ def test_distances_to_the_mean_and_to_the_nearest_spectrum():
     own = [[spectra.spectra(p, [2.5])[0] for _, _, p in structures] for structures in sets]
     pad = lambda v: np.pad(v, (0, 14 - len(v)))
     known, test = np.array([*map(pad, own[0])]), np.array([*map(pad, own[1])])
-    found = shifts.measure(training(frames(*sets[0]), cutoff=2.5, variant="published"), frames(*sets[1]))
+    found = measures.measure(training(frames(*sets[0]), cutoff=2.5, variant="published"), frames(*sets[1]))
     np.testing.assert_allclose(found["spectrum_padded_distance"], ((test - known.mean(0)) ** 2).sum(1))
     expected = ((test[:, None] - known) ** 2).sum(-1).min(1)
     np.testing.assert_allclose(found["spectrum_padded_nearest"], expected)
@@ -138,7 +139,7 @@ def test_distances_to_the_mean_and_to_the_nearest_spectrum():
 def test_structures_larger_than_every_training_structure_have_a_published_distance():
     """The released code crashes there."""
     known = training(frames(water("a"), water("b")), variant="published")
-    found = shifts.measure(known, frames(("long", [6] * 40, chain(40))))
+    found = measures.measure(known, frames(("long", [6] * 40, chain(40))))
     assert np.isfinite(found["spectrum_padded_distance"]).all() and found["spectrum_padded_distance"][0] > 10
 
 
@@ -150,7 +151,7 @@ def crowd(count):
 def test_blocks_give_the_same_as_the_whole():
     everything = crowd(50)
     parts = [everything.take(np.arange(a, b)) for a, b in ((0, 7), (7, 8), (8, 50))]
-    whole, pieces = (shifts.measure(training(*blocks), everything, own=True) for blocks in ([everything], parts))
+    whole, pieces = (measures.measure(training(*blocks), everything, own=True) for blocks in ([everything], parts))
     for name in whole:
         np.testing.assert_allclose(pieces[name], whole[name], atol=1e-12, err_msg=name)
 
@@ -172,20 +173,20 @@ def test_a_sample_of_the_training_structures_is_bounded_seeded_and_fair():
 def test_outside_counts_standard_deviations():
     known = np.array([0.0, 2.0])
     values = np.array([-0.5, 1.5, 2.5, np.nan])
-    assert shifts.outside(known, values, "both", 1.0).tolist() == [True, False, True, False]
-    assert shifts.outside(known, values, "upper", 1.0).tolist() == [False, False, True, False]
+    assert measures.outside(known, values, "both", 1.0).tolist() == [True, False, True, False]
+    assert measures.outside(known, values, "upper", 1.0).tolist() == [False, False, True, False]
 
 
 def test_tally_of_blocks_is_mean_and_standard_deviation_of_all():
     values = np.random.default_rng(0).normal(3.0, 2.0, 1000)
     values[::7] = np.nan
-    tally = shifts.Tally()
+    tally = measures.Tally()
     for block in np.split(values, [0, 1, 400, 407]):
         tally.add(block)
     assert tally.n == np.isfinite(values).sum()
     assert tally.mean == pytest.approx(np.nanmean(values), rel=1e-12)
     assert tally.deviation == pytest.approx(np.nanstd(values), rel=1e-12)
-    empty = shifts.Tally()
+    empty = measures.Tally()
     empty.add(np.array([np.nan]))
     assert empty.n == 0 and np.isnan(empty.mean) and np.isnan(empty.deviation)
 
@@ -216,7 +217,7 @@ def diagnose(folder, kinds, sample=5000, sigma=1.0):
     words += ["--sample", sample, "--seed", 0, "--sigma", sigma]
     words += [word for pair in pairs for word in ("--labels", *pair)]
     words += [word for name, path in outputs.items() for word in (f"--{name}", path)]
-    command = [sys.executable, ROOT / "workflow/scripts/diagnose.py", *words]
+    command = [sys.executable, ROOT / "workflow/scripts/diagnose_shifts.py", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
     done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True)
     return [pd.read_csv(path) for path in outputs.values()] if done.returncode == 0 else done.stderr
@@ -226,12 +227,12 @@ def test_the_script_writes_measures_summary_and_sweep(stores):
     folder, made = stores
     table, summary, sweep = diagnose(folder, ["prior", "reference"])
     assert table.id.tolist() == [*made["train"].ids, *made["test"].ids]
-    norms = np.concatenate([shifts.force_norm(made[f"reference_{part}"]) for part in ("train", "test")])
+    norms = np.concatenate([measures.force_norm(made[f"reference_{part}"]) for part in ("train", "test")])
     np.testing.assert_allclose(table.reference_force_norm_eV_per_A, norms, rtol=1e-6)
-    norms = np.concatenate([shifts.force_norm(made[f"prior_{part}"])[::2] for part in ("train", "test")])
+    norms = np.concatenate([measures.force_norm(made[f"prior_{part}"])[::2] for part in ("train", "test")])
     np.testing.assert_allclose(table.prior_force_norm_eV_per_A, norms, rtol=1e-6)
 
-    criteria = [name for name in shifts.CRITERIA if not name.startswith("predicted")]
+    criteria = [name for name in measures.CRITERIA if not name.startswith("predicted")]
     assert list(summary.criterion.unique()) == list(sweep.criterion.unique()) == criteria
     assert list(summary.group.unique()) == ["train", "ood_0", "ood_1"]
     known, fractions = table[table.group == "train"], {}
@@ -239,9 +240,9 @@ def test_the_script_writes_measures_summary_and_sweep(stores):
         chosen = table[table.group == row.group][row.criterion]
         assert row.n_structures == len(chosen) and row.mean == pytest.approx(chosen.mean(), rel=1e-6, abs=1e-9)
         assert row.training_standard_deviation == pytest.approx(known[row.criterion].std(ddof=0), rel=1e-5, abs=1e-8)
-        side = shifts.CRITERIA[row.criterion][1]
+        side = measures.CRITERIA[row.criterion][1]
         for sigma in (0.5, 1.0, 2.0):
-            away = shifts.outside(known[row.criterion].to_numpy(), chosen.to_numpy(), side, sigma)
+            away = measures.outside(known[row.criterion].to_numpy(), chosen.to_numpy(), side, sigma)
             fractions[row.group, row.criterion, sigma] = away.mean()
         assert row.fraction_outside == pytest.approx(fractions[row.group, row.criterion, 1.0], abs=2e-3)
     assert list(sweep.columns) == ["group", "criterion", "sigma", "fraction_outside"]
@@ -269,7 +270,7 @@ RADII = np.linspace(1.0, 6.0, 6)
 
 def test_training_structures_keep_their_cutoff():
     train = frames(*((name, [6] * 5, chain(5)) for name in "abc"))
-    choice = refinement.choose(train, train, 3.0, RADII)
+    choice = radius.choose(train, train, 3.0, RADII)
     np.testing.assert_allclose(choice.published, 3.0)
     np.testing.assert_allclose(choice.fallback, 3.0)
     np.testing.assert_allclose(choice.at_trained, 0.0, atol=1e-12)
@@ -279,7 +280,7 @@ def test_compressed_chain_is_rewired_to_the_training_graph():
     """The same chain at half the spacing has the training spectrum at half the cutoff."""
     train = frames(*((name, [6] * 6, chain(6, spacing)) for name, spacing in (("a", 1.2), ("b", 1.25))))
     test = frames(("squeezed", [6] * 6, chain(6, 0.6)))
-    choice = refinement.choose(train, test, 3.0, [1.5, 2.0, 3.0, 4.0])
+    choice = radius.choose(train, test, 3.0, [1.5, 2.0, 3.0, 4.0])
     assert choice.published[0] == choice.fallback[0] == 1.5
     assert choice.distance[0, 0] == pytest.approx(0.0, abs=1e-12)
     assert choice.reason == [""]
@@ -289,7 +290,7 @@ def test_fallback_never_exceeds_the_trained_cutoff_nor_refines_larger_structures
     train = frames(("a", [6] * 4, chain(4)), ("b", [6] * 5, chain(5)))
     rng = np.random.default_rng(0)
     test = frames(*((f"t{k}", [6] * n, rng.normal(scale=2, size=(n, 3))) for k, n in enumerate((3, 5, 8, 12))))
-    choice = refinement.choose(train, test, 3.0, RADII)
+    choice = radius.choose(train, test, 3.0, RADII)
     assert (choice.fallback <= 3.0).all()
     assert choice.fallback[2:].tolist() == [3.0, 3.0]
     assert choice.reason[3].startswith("larger")
@@ -299,4 +300,4 @@ def test_fallback_never_exceeds_the_trained_cutoff_nor_refines_larger_structures
 def test_radii_must_be_positive():
     train = frames(("a", [6] * 4, chain(4)))
     with pytest.raises(UserError, match="radii"):
-        refinement.choose(train, train, 3.0, [0.0, 1.0])
+        radius.choose(train, train, 3.0, [0.0, 1.0])

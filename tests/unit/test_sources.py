@@ -1,6 +1,6 @@
 """Which library files a script uses."""
 
-from mlipshift import sources
+from mlipshift.run import sources
 
 
 def test_imports_are_found_transitively_lazily_and_without_strangers(tmp_path):

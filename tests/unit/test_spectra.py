@@ -5,8 +5,8 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import wasserstein_distance
 
-from mlipshift import spectra
-from mlipshift.errors import UserError
+from mlipshift.base.errors import UserError
+from mlipshift.shift import spectra
 
 RADII = np.linspace(1.5, 9.0, 8)
 
@@ -169,9 +169,7 @@ def test_spectra_are_invariant_under_permutation_translation_and_rotation():
     turn = np.linalg.qr(cloud(3, 1.0, 5))[0]
     moved = positions[np.random.default_rng(3).permutation(17)] @ turn + 7.0
     for variant in spectra.VARIANTS:
-        both = zip(
-            spectra.spectra(positions, [6.0, 9.0], variant), spectra.spectra(moved, [6.0, 9.0], variant)
-        )
+        both = zip(spectra.spectra(positions, [6.0, 9.0], variant), spectra.spectra(moved, [6.0, 9.0], variant))
         for first, second in both:
             np.testing.assert_allclose(first, second, atol=1e-9)
 

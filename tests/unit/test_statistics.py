@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlipshift import statistics
+from mlipshift.evaluate import statistics
 
 
 def test_force_mae_against_a_loop():

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from clone import copy_repository, snakemake
-from mlipshift.families import Embedding
-from mlipshift.frames import Frames, Predictions
+from mlipshift.base.frames import Frames, Predictions
+from mlipshift.external.families import Embedding
 
 EMT = {
     "title": "EMT",

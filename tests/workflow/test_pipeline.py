@@ -90,7 +90,7 @@ def test_a_ttt_parameter_reruns_only_adaptation_and_what_follows(smoke_run):
 def test_a_library_edit_reruns_only_the_rules_that_use_it(smoke_run, tmp_path):
     twin = tmp_path / "twin"
     shutil.copytree(smoke_run, twin, symlinks=True)
-    with open(twin / "workflow/mlipshift/refinement.py", "a") as handle:
+    with open(twin / "workflow/mlipshift/mitigate/radius.py", "a") as handle:
         handle.write("\n# edited\n")
     jobs = set(planned(snakemake(twin, "-n", *SMOKE)))
     assert "refine_radius" in jobs

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from clone import ROOT, copy_repository, snakemake
-from mlipshift.frames import Frames
+from mlipshift.base.frames import Frames
 
 MIRROR = ROOT.parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(not MIRROR.is_dir(), reason="no copies of the public files beside the repository")

@@ -15,13 +15,14 @@ MAIN = workflow.modifier.is_main_snakefile()
 
 sys.path.insert(0, str(HOME / "workflow"))
 
-from mlipshift import console, running, sources
-from mlipshift import config as settings_of
-from mlipshift.errors import UserError
-from mlipshift.manifest import Manifest, alternatives
-from mlipshift.registry import CAPABILITY, OPERATIVE, Registry
-from mlipshift.strategies import STRATEGIES as KINDS
-from mlipshift.strategies import needed
+from mlipshift.base.errors import UserError
+from mlipshift.data.manifest import Manifest, alternatives
+from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
+from mlipshift.catalogue.strategies import STRATEGIES as KINDS
+from mlipshift.catalogue.strategies import needed
+from mlipshift.run import configuration as settings_of
+from mlipshift.run import console, sources
+from mlipshift.run import locks as running
 
 console.prepare_jobs(HOME / "workflow")
 
@@ -104,7 +105,7 @@ RESULTS, LOGS = (
 BENCHMARKS = f"{RESULTS}/benchmarks"
 
 # the network that every strategy trains: its module, and the environment that can import it
-BACKBONE = own(f"workflow/mlipshift/backbones/{config['model']['backbone']}.py")
+BACKBONE = own(f"workflow/mlipshift/learn/backbones/{config['model']['backbone']}.py")
 NETWORK = "mace" if config["model"]["backbone"] == "mace" else "torch"
 NETWORK_ENVIRONMENT = str(Path(HOME, "envs", f"{NETWORK}.yaml"))
 
@@ -307,7 +308,7 @@ def model_entry(name):
 def model_family(wildcards):
     """Input function: the modules that load a model."""
     family = model_entry(wildcards.model)["family"]
-    modules = [own(f"workflow/mlipshift/families/{family}.py")]
+    modules = [own(f"workflow/mlipshift/external/families/{family}.py")]
     return modules + ([BACKBONE] if family == "mlipshift" else [])
 
 

@@ -62,7 +62,7 @@ rule predict:
 
 rule refine_radius:
     input:
-        **code("refine"),
+        **code("refine_radius"),
         backbone=BACKBONE,
         model=MODEL,
         train=rules.curate.output.train,
@@ -102,7 +102,7 @@ rule refine_radius:
 
 rule adapt_model:
     input:
-        **code("adapt"),
+        **code("adapt_model"),
         backbone=BACKBONE,
         model=MODEL,
         frames=rules.curate.output.test,

@@ -231,7 +231,7 @@ FORCES = {
 
 rule diagnose_shifts:
     input:
-        **code("diagnose"),
+        **code("diagnose_shifts"),
         train=rules.curate.output.train,
         test=rules.curate.output.test,
         labels=lambda wildcards: [

@@ -15,7 +15,7 @@ FROM_MANIFEST = {
 
 rule retrieve_file:
     input:
-        **settled(**code("retrieve")),
+        **settled(**code("retrieve_file")),
         **settled(**MANIFEST),
     output:
         "data/{name}/{version}/{path}",
@@ -94,7 +94,7 @@ rule unpack_member:
 
 rule ask_sources:
     input:
-        **code("check_sources"),
+        **code("ask_sources"),
         **MANIFEST,
     output:
         "<results>/tables/sources.csv",

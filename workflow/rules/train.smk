@@ -10,7 +10,7 @@ ARCHITECTURE = {
 rule train_model:
     input:
         unpack(strategy_inputs),
-        **code("train"),
+        **code("train_model"),
         backbone=BACKBONE,
         frames=rules.curate.output.train,
     output:

@@ -16,7 +16,7 @@ rule tune:
 
 rule tune_adaptation:
     input:
-        **code("tune"),
+        **code("tune_adaptation"),
         backbone=BACKBONE,
         model=MODEL,
         frames=rules.curate.output.test,

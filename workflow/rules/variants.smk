@@ -9,7 +9,7 @@ VARIANT_FIGURES = {"fig_variants": "Mitigation"} if VARIANTS else {}
 
 rule adapt_variant:
     input:
-        **code("adapt"),
+        **code("adapt_model"),
         backbone=BACKBONE,
         model=lambda wildcards: MODEL.format(
             strategy=VARIANTS[wildcards.variant]["strategy"], seed=wildcards.seed

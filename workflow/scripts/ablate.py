@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import adaptation, cli, training
-from mlipshift.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.learn import training
+from mlipshift.mitigate import adaptation
+from mlipshift.run import cli
 
 
 def noisy(labels, noise, seed):

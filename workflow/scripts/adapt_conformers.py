@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import adaptation, augmentation, cli, models, training
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Labels, Predictions
-from mlipshift.strategies import STRATEGIES
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.catalogue.strategies import STRATEGIES
+from mlipshift.data import augmentation
+from mlipshift.learn import networks, training
+from mlipshift.mitigate import adaptation
+from mlipshift.run import cli
 
 
 def main(args):
@@ -21,7 +24,7 @@ def main(args):
     frames, pool = Frames.load(args.frames), Frames.load(args.pool)
     prior = Labels.load(args.prior, pool)
     pseudo = Labels.load(args.pseudo, pool) if args.pseudo else None
-    model, card = models.load(args.model, args.device)
+    model, card = networks.load(args.model, args.device)
     if STRATEGIES[card["strategy"]].difference:
         raise UserError(
             f"{args.model}: Δ-learning needs a prior call per prediction; adapt another model to conformers"

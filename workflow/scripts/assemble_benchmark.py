@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from ase.io import read, write
 
-from mlipshift import cli
-from mlipshift.errors import UserError
-from mlipshift.tables import read_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.log import log
+from mlipshift.base.tables import read_table
+from mlipshift.run import cli
 
 PURPOSE = {
     "train": "training",
@@ -112,7 +113,7 @@ def main(args):
         failures=f"\nFailed structures:\n{listed}\n" if failures else "",
     )
     (args.output / "DATASHEET.md").write_text(sheet)
-    cli.log.info("%d structures, %d failures", len(frames), len(failures))
+    log.info("%d structures, %d failures", len(frames), len(failures))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import augmentation, cli, priors
-from mlipshift.frames import Frames
+from mlipshift.base.frames import Frames
+from mlipshift.base.log import log
+from mlipshift.data import augmentation
+from mlipshift.prior import labels as priors
+from mlipshift.run import cli
 
 
 def main(args):
@@ -15,7 +18,7 @@ def main(args):
     if args.pool:
         frames = frames.take(augmentation.pool(frames, args.pool))
     augmentation.rattled(frames, args.copies, args.sigma, args.seed).save(args.output)
-    cli.log.info("%d structures and %d rattled copies each", len(frames), args.copies)
+    log.info("%d structures and %d rattled copies each", len(frames), args.copies)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from mlipshift import cli, config
+from mlipshift.run import cli, configuration
 
 
 def main(args):
-    settings = config.read(args.config)
-    config.load(settings, args.schema, [("defaults", {}), (str(args.config), settings)])
+    settings = configuration.read(args.config)
+    configuration.load(settings, args.schema, [("defaults", {}), (str(args.config), settings)])
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import cli
-from mlipshift.capability import reasons, summary
-from mlipshift.frames import Frames
-from mlipshift.tables import write_table
+from mlipshift.base.frames import Frames
+from mlipshift.base.tables import write_table
+from mlipshift.external.capability import reasons, summary
+from mlipshift.run import cli
 
 
 def main(args):

@@ -3,14 +3,17 @@
 import os
 from pathlib import Path
 
+from mlipshift.base.log import progress
+
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 from ase.io import read
 
-from mlipshift import cli, reference
-from mlipshift.errors import UserError
-from mlipshift.tables import write_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.tables import write_table
+from mlipshift.labelling import reference
+from mlipshift.run import cli
 
 COMPONENTS = 3  # forces per structure that are compared with finite differences
 LARGEST = 7  # atoms of the structures that are drawn from; the checks cost a dozen calculations each
@@ -27,7 +30,7 @@ def main(args):
     frames.sort(key=lambda a: a.info["id"])
     rows = []
     chosen = sorted(rng.choice(len(frames), args.structures, replace=False))
-    for atoms in cli.progress([frames[k] for k in chosen], len(chosen), "checked structures"):
+    for atoms in progress([frames[k] for k in chosen], len(chosen), "checked structures"):
         components = np.column_stack(np.divmod(rng.choice(3 * len(atoms), COMPONENTS, replace=False), 3))
         info = atoms.info
         found = reference.quality(

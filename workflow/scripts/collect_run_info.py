@@ -10,9 +10,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from mlipshift import cli
-from mlipshift.errors import UserError
-from mlipshift.tables import write_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.tables import write_table
+from mlipshift.run import cli
 
 PACKAGES = (
     "ase",

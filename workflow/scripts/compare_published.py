@@ -4,15 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import cli, published
-from mlipshift.tables import read_table, write_table
+from mlipshift.base.log import log
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.evaluate import published
+from mlipshift.run import cli
 
 
 def main(args):
     rows = published.beside(read_table(args.published), read_table(args.summary))
     write_table(args.output, rows, published.OURS)
     made = sum(np.isfinite(r["ours"]) for r in rows)
-    cli.log.info("%d published values, %d of them made by this run", len(rows), made)
+    log.info("%d published values, %d of them made by this run", len(rows), made)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from mlipshift import cli
-from mlipshift.curate import curate
-from mlipshift.frames import Frames, Labels
-from mlipshift.tables import write_table
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.log import log
+from mlipshift.base.tables import write_table
+from mlipshift.data.curation import curate
+from mlipshift.run import cli
 
 
 def main(args):
@@ -38,7 +39,7 @@ def main(args):
             if validation and row["group"].startswith("val_"):
                 validation((row, label))
     write_table(args.failures, failures, columns=["id", "stage", "reason"])
-    cli.log.info("%d training, %d test, %d unlabelled structures, %d failures", *count.values(), len(failures))
+    log.info("%d training, %d test, %d unlabelled structures, %d failures", *count.values(), len(failures))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mlipshift import cli, diagnosis, shifts, statistics
-from mlipshift.errors import UserError
-from mlipshift.files import replacing
-from mlipshift.frames import Frames, Labels, Predictions
-from mlipshift.tables import read_table, write_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.files import replacing
+from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.log import log
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.evaluate import diagnosis, statistics
+from mlipshift.run import cli
+from mlipshift.shift import measures
 
 COMPONENTS = ("component_1", "component_2")
 
@@ -39,7 +42,7 @@ def columns_of(table, train, test, path):
     """{criterion: (training values [T], test values [S])} of the shift table, which has to be of these frames."""
     if list(table.id) != [*train.ids, *test.ids]:
         raise UserError(f"{path}: shift measures of other frames (ids differ); re-run the rule that made them")
-    names = [name for name in shifts.CRITERIA if name in table.columns and table[name].notna().any()]
+    names = [name for name in measures.CRITERIA if name in table.columns and table[name].notna().any()]
     split = {name: np.split(table[name].to_numpy(dtype=float), [len(train)]) for name in names}
     return {name: tuple(values) for name, values in split.items()}
 
@@ -72,7 +75,7 @@ def main(args):
     predictions = [Predictions.load(args.predictions_train, train), Predictions.load(args.predictions_test, test)]
     errors = [diagnosis.errors_of(p, known) for p, known in zip(predictions, labels)]
     measures = columns_of(read_table(args.shifts), train, test, args.shifts)
-    norms = [shifts.mean_norm(p.forces[-1], p.offsets) for p in predictions]
+    norms = [measures.mean_norm(p.forces[-1], p.offsets) for p in predictions]
     measures["predicted_force_norm_eV_per_A"] = tuple(norms)
 
     frames = (train, test)
@@ -82,8 +85,8 @@ def main(args):
         names = train.molecule if len(set(train.molecule)) > 1 else train.ids
         known = inner[0][np.isfinite(inner[0]).all(axis=1)]
         distances = (
-            shifts.nearest(inner[0], inner[0], names=names, known_names=names),
-            shifts.nearest(inner[1], known),
+            measures.nearest(inner[0], inner[0], names=names, known_names=names),
+            measures.nearest(inner[1], known),
         )
         measures["embedding_distance"] = distances
         *maps, explained = diagnosis.embedding_map(*inner)
@@ -127,7 +130,7 @@ def main(args):
         "missing": absent(frames, labels, errors, maps, measures),
     }
     for line in summary["missing"]:
-        cli.log.info("%s: %s", args.model, line)
+        log.info("%s: %s", args.model, line)
     with replacing(args.output / "diagnosis.json") as part:
         part.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from mlipshift import cli
-from mlipshift.config import expected, fill, resolve
+from mlipshift.run import cli
+from mlipshift.run.configuration import expected, fill, resolve
 
 HEAD = """\
 # Settings of the reproduction, all at their defaults. Generated from workflow/schemas/config.schema.yaml
@@ -63,9 +63,7 @@ def leaves(node, schema, path=(), default=None):
 
 def scalar(value):
     """YAML of a scalar or a flat list in one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6).removesuffix(
-        "...\n"
-    )
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6).removesuffix("...\n")
     return text.strip().replace("1.0e-0", "1.0e-")
 
 
@@ -131,7 +129,9 @@ def manual(schema, values):
             lines.append(f"| **`{'.'.join(path)}`** | **{node['description']}** | | | |")
         entries = own_values(node, default, schema) if is_section else None
         if entries:
-            lines += [f"| `{'.'.join(path)}.{name}` | a default entry | | | `{scalar(e)}` |" for name, e in entries.items()]
+            lines += [
+                f"| `{'.'.join(path)}.{name}` | a default entry | | | `{scalar(e)}` |" for name, e in entries.items()
+            ]
         if is_section:
             continue
         if len(lines) == 1:

@@ -4,49 +4,51 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import cli, evaluation
-from mlipshift.frames import Frames, Labels
-from mlipshift.tables import read_table, write_table
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.log import log
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.evaluate import comparisons
+from mlipshift.run import cli
 
 
 def main(args):
     frames, train = Frames.load(args.frames), Frames.load(args.train)
     reference, prior = Labels.load(args.reference, frames), Labels.load(args.prior, frames)
-    errors = evaluation.Errors(frames, reference, prior, args.predictions, args.resamples, args.seed)
-    axes = evaluation.shift_values(
+    errors = comparisons.Errors(frames, reference, prior, args.predictions, args.resamples, args.seed)
+    axes = comparisons.shift_values(
         errors, reference, Labels.load(args.train_reference, train), read_table(args.shifts)
     )
-    summary = evaluation.summary(errors)
+    summary = comparisons.summary(errors)
     failures = [r for path in args.failures for r in read_table(path).to_dict("records")]
     failures += [
         {"id": frames.ids[k], "stage": "evaluate", "reason": "no reference label"}
         for k in np.flatnonzero(~reference.ok)
     ]
     tables = {
-        "per_structure": evaluation.per_structure(errors),
+        "per_structure": comparisons.per_structure(errors),
         "summary": summary,
-        "paired": evaluation.paired(errors),
-        "bins": evaluation.bins(errors, axes),
-        "training_density": evaluation.training_density(axes),
-        "error_bins": evaluation.error_bins(errors),
-        "steps": evaluation.steps(errors),
-        "shift_axes": evaluation.shift_axes(summary),
-        "frontier": evaluation.frontier(errors, summary),
-        "gains": evaluation.gains(errors),
-        "gain_correlation": evaluation.gain_correlation(errors),
-        "refinement": evaluation.refinement(errors, {p.parent.name: read_table(p) for p in args.radii}),
+        "paired": comparisons.paired(errors),
+        "bins": comparisons.bins(errors, axes),
+        "training_density": comparisons.training_density(axes),
+        "error_bins": comparisons.error_bins(errors),
+        "steps": comparisons.steps(errors),
+        "shift_axes": comparisons.shift_axes(summary),
+        "frontier": comparisons.frontier(errors, summary),
+        "gains": comparisons.gains(errors),
+        "gain_correlation": comparisons.gain_correlation(errors),
+        "refinement": comparisons.refinement(errors, {p.parent.name: read_table(p) for p in args.radii}),
     }
     # no model may be refined, and none adapted
     columns = {
-        "refinement": evaluation.REFINEMENT,
-        "gains": evaluation.GAINS,
-        "gain_correlation": evaluation.GAIN_CORRELATION,
+        "refinement": comparisons.REFINEMENT,
+        "gains": comparisons.GAINS,
+        "gain_correlation": comparisons.GAIN_CORRELATION,
     }
     for name, rows in tables.items():
         write_table(args.output / f"{name}.csv", rows, columns.get(name))
     write_table(args.output / "failures.csv", failures, columns=["id", "stage", "reason"])
     for row in sorted(tables["frontier"], key=lambda r: r["mean_meV_per_A"]):
-        cli.log.info("%-24s %8.1f meV/Å on all held-out structures", row["method"], row["mean_meV_per_A"])
+        log.info("%-24s %8.1f meV/Å on all held-out structures", row["method"], row["mean_meV_per_A"])
 
 
 if __name__ == "__main__":

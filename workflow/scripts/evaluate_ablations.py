@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import cli, evaluation
-from mlipshift.frames import Frames, Labels
-from mlipshift.tables import write_table
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.log import log
+from mlipshift.base.tables import write_table
+from mlipshift.evaluate import comparisons
+from mlipshift.run import cli
 
 
 def main(args):
@@ -19,15 +21,15 @@ def main(args):
     for name, paths in by_point.items():
         # the prior of a point is one of its predictions; the labels of none are needed
         none = Labels.build(frames, [None] * len(frames), "none")
-        errors = evaluation.Errors(frames, reference, none, paths, args.resamples, args.seed)
+        errors = comparisons.Errors(frames, reference, none, paths, args.resamples, args.seed)
         point = {"point": name, **args.points[name]}
-        rows += evaluation.ablation(errors, point)
-        bins += [point | row for row in evaluation.error_bins(errors)]
+        rows += comparisons.ablation(errors, point)
+        bins += [point | row for row in comparisons.error_bins(errors)]
     write_table(args.output, rows)
     write_table(args.bins, bins)
     for row in rows:
-        if row["group"] == evaluation.POOLED and np.isfinite(row["gain_meV_per_A"]):
-            cli.log.info("%s: TTT's gain %.1f meV/Å", row["point"], row["gain_meV_per_A"])
+        if row["group"] == comparisons.POOLED and np.isfinite(row["gain_meV_per_A"]):
+            log.info("%s: TTT's gain %.1f meV/Å", row["point"], row["gain_meV_per_A"])
 
 
 if __name__ == "__main__":

@@ -3,24 +3,26 @@
 import json
 from pathlib import Path
 
-from mlipshift import cli, decision, evaluation
-from mlipshift.frames import Frames, Labels, Predictions
-from mlipshift.tables import write_table
+from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.tables import write_table
+from mlipshift.evaluate import comparisons
+from mlipshift.mitigate import decision
+from mlipshift.run import cli
 
 
 def main(args):
     frames = Frames.load(args.frames)
     reference, prior = Labels.load(args.reference, frames), Labels.load(args.prior, frames)
     paths = [*args.predictions, *args.conformers]
-    errors = evaluation.Errors(frames, reference, prior, paths, args.resamples, args.seed)
+    errors = comparisons.Errors(frames, reference, prior, paths, args.resamples, args.seed)
     variants = [m for m in args.strategies if m in errors.final]
-    curve = evaluation.conformers(errors, args.strategies, args.copies)
+    curve = comparisons.conformers(errors, args.strategies, args.copies)
     points = {p.method for p in (Predictions.load(path, frames) for path in args.conformers)}
     shown = [*variants, *(m for m in errors.final if m not in {*variants, *points, "zero"})]
-    write_table(args.variants_table, evaluation.summary(errors, shown))
-    found = evaluation.compared(errors, {m: args.strategies[m] for m in variants})
+    write_table(args.variants_table, comparisons.summary(errors, shown))
+    found = comparisons.compared(errors, {m: args.strategies[m] for m in variants})
     write_table(args.paired_table, found, list(found[0]) if found else ["group", "method", "baseline"])
-    write_table(args.conformers_table, curve, evaluation.CONFORMERS)
+    write_table(args.conformers_table, curve, comparisons.CONFORMERS)
 
     seconds = json.loads(args.prior_timing.read_text())
     timings = {"prior": seconds["seconds"] / max(1, seconds["structures"])}
@@ -34,7 +36,7 @@ def main(args):
             if one["molecules"]:
                 key = (found["scheme"], int(count))
                 adaptations.setdefault(key, []).append(one["seconds"] / one["molecules"])
-    methods = evaluation.decision_methods(curve, timings, adaptations)
+    methods = comparisons.decision_methods(curve, timings, adaptations)
     settings = args.decision
     rows = []
     if methods:

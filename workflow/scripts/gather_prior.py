@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import cli, priors
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Labels
-from mlipshift.tables import read_table, write_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.log import log
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.prior import labels as priors
+from mlipshift.run import cli
 
 
 def in_order(path, shards):
@@ -33,7 +35,7 @@ def main(args):
     timings = [json.loads(path.read_text()) for path in args.shard_timings]
     total = {key: sum(t[key] for t in timings) for key in ("seconds", "structures")}
     args.timing.write_text(json.dumps(total))
-    cli.log.info("%d labels, %d failures, %.1f core seconds", labelled, len(failures), total["seconds"])
+    log.info("%d labels, %d failures, %.1f core seconds", labelled, len(failures), total["seconds"])
 
 
 if __name__ == "__main__":

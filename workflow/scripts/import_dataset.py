@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from mlipshift import cli
-from mlipshift.selection import import_dataset
-from mlipshift.tables import write_table
+from mlipshift.base.log import log
+from mlipshift.base.tables import write_table
+from mlipshift.data.selection import import_dataset
+from mlipshift.run import cli
 
 
 def main(args):
@@ -13,7 +14,7 @@ def main(args):
     write_table(args.failures, failures, columns=["id", "stage", "reason"])
     for row in counts:
         if row["subset"] == "all":
-            cli.log.info("%s: %s molecules, %d structures", row["step"], row.get("molecules", "?"), row["structures"])
+            log.info("%s: %s molecules, %d structures", row["step"], row.get("molecules", "?"), row["structures"])
 
 
 if __name__ == "__main__":

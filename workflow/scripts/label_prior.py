@@ -8,15 +8,18 @@ import time
 import zipfile
 from pathlib import Path
 
+from mlipshift.base.log import log, progress
+
 # threads only get into each other's way on molecules; shards are the parallel unit
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from mlipshift import cli, priors
-from mlipshift.files import replacing
-from mlipshift.frames import Frames, Labels
-from mlipshift.tables import write_table
+from mlipshift.base.files import replacing
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.tables import write_table
+from mlipshift.prior import labels as priors
+from mlipshift.run import cli
 
 
 def checkpoint_key(frames, settings):
@@ -61,7 +64,7 @@ def main(args):
     blocks = Frames.blocks(args.frames, size, number - 1, total)
     with Labels.joiner(args.output, level) as append:
         start = time.perf_counter()
-        for k, frames in enumerate(cli.progress(blocks, stripes, f"{args.method} shard {args.shard}, stripes")):
+        for k, frames in enumerate(progress(blocks, stripes, f"{args.method} shard {args.shard}, stripes")):
             key = checkpoint_key(frames.molecules_only(priors.MOLECULES_ONLY), settings)
             known = read_checkpoint(kept / f"{k}.npz", key, frames, level)
             if known is None:
@@ -78,7 +81,7 @@ def main(args):
     write_table(args.failures, failures, columns=["id", "stage", "reason"])
     args.timing.write_text(json.dumps({"seconds": summed, "structures": labelled}))
     shutil.rmtree(kept, ignore_errors=True)
-    cli.log.info("%d structures, %d of them labelled by a job that was killed", labelled, resumed)
+    log.info("%d structures, %d of them labelled by a job that was killed", labelled, resumed)
 
 
 if __name__ == "__main__":

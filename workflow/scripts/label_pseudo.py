@@ -2,17 +2,19 @@
 
 from pathlib import Path
 
-from mlipshift import adaptation, cli, models, training
-from mlipshift.errors import UserError
-from mlipshift.frames import Frames, Labels
-from mlipshift.strategies import STRATEGIES
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.catalogue.strategies import STRATEGIES
+from mlipshift.learn import networks, training
+from mlipshift.mitigate import adaptation
+from mlipshift.run import cli
 
 
 def main(args):
     training.configure(device=args.device)
     frames = Frames.load(args.frames)
     prior = Labels.load(args.prior, frames)
-    model, card = models.load(args.model, args.device)
+    model, card = networks.load(args.model, args.device)
     if not STRATEGIES[card["strategy"]].difference:
         raise UserError(f"{args.model}: learnt by {card['strategy']}; pseudo-labels need a Δ-learning model")
     energy = model.baseline("reference", frames.numbers, frames.sizes).numpy() + prior.energy

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from mlipshift.base.log import log, progress
+
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import json
@@ -10,9 +12,10 @@ import json
 import numpy as np
 from ase.io import read, write
 
-from mlipshift import cli, reference
-from mlipshift.errors import UserError
-from mlipshift.tables import write_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.tables import write_table
+from mlipshift.labelling import reference
+from mlipshift.run import cli
 
 SAME_GEOMETRY = 1e-6  # Å
 
@@ -43,7 +46,7 @@ def main(args):
     frames = read(args.geometries, index=":")[args.shard :: args.shards]
     known = labelled(args.known, args.settings)
     done, failures, reused = [], [], 0
-    for atoms in cli.progress(frames, len(frames), f"shard {args.shard}"):
+    for atoms in progress(frames, len(frames), f"shard {args.shard}"):
         info = atoms.info
         found = find(known, atoms)
         reused += found is not None
@@ -59,7 +62,7 @@ def main(args):
         done.append(atoms)
     write_table(args.failures, failures, columns=["id", "stage", "reason"])
     write(args.output, done, format="extxyz")
-    cli.log.info("%d labels, %d of them from %s", len(done), reused, args.known)
+    log.info("%d labels, %d of them from %s", len(done), reused, args.known)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-from mlipshift import cli, plotting, reporting
-from mlipshift.errors import UserError
-from mlipshift.tables import read_table
+from mlipshift.base.errors import UserError
+from mlipshift.base.tables import read_table
+from mlipshift.run import cli
+from mlipshift.show import plotting, reporting
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "report" / "report.html.j2"
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from mlipshift import cli, plotting
+from mlipshift.run import cli
+from mlipshift.show import plotting
 
 
 def main(args):

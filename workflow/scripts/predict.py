@@ -4,15 +4,17 @@ import json
 import time
 from pathlib import Path
 
-from mlipshift import adaptation, cli, models, training
-from mlipshift.frames import Frames, Labels, Predictions
-from mlipshift.strategies import STRATEGIES
+from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.catalogue.strategies import STRATEGIES
+from mlipshift.learn import networks, training
+from mlipshift.mitigate import adaptation
+from mlipshift.run import cli
 
 
 def main(args):
     training.configure(device=args.device)
     frames = Frames.load(args.frames).molecules_only(training.MOLECULES_ONLY)
-    model, card = models.load(args.model, args.device)
+    model, card = networks.load(args.model, args.device)
     start = time.perf_counter()
     rows = adaptation.predict(model, [frames[k][:2] for k in range(len(frames))])
     seconds = time.perf_counter() - start

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift import cli, families
-from mlipshift.errors import UserError, shortened
-from mlipshift.frames import Frames, Predictions
-from mlipshift.tables import read_table, write_table
+from mlipshift.base.errors import UserError, shortened
+from mlipshift.base.frames import Frames, Predictions
+from mlipshift.base.log import progress
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.external import families
+from mlipshift.run import cli
 
 
 def main(args):
@@ -21,7 +23,7 @@ def main(args):
     model = families.load(args.entry, args.checkpoint)
     start = time.perf_counter()
     rows, vectors = [], []
-    for k in cli.progress(range(len(frames)), len(frames), args.model):
+    for k in progress(range(len(frames)), len(frames), args.model):
         row = vector = None
         if frames.ids[k] not in skip:
             try:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from mlipshift import cli, reporting_shift
-from mlipshift.files import replacing
-from mlipshift.tables import read_table
+from mlipshift.base.files import replacing
+from mlipshift.base.tables import read_table
+from mlipshift.run import cli
+from mlipshift.show import reporting_shift
 
 
 def main(args):

@@ -5,13 +5,16 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from mlipshift.base.log import log, progress
+
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 from ase import Atoms
 from ase.io import write
 
-from mlipshift import cli, sampling
+from mlipshift.labelling import sampling
+from mlipshift.run import cli
 
 
 def one(row, seed):
@@ -41,9 +44,9 @@ def main(args):
         rows = list(csv.DictReader(handle))
     with ProcessPoolExecutor(args.threads) as pool:
         jobs = [pool.submit(one, row, args.seed) for row in rows]
-        frames = [f for job in cli.progress(jobs, len(jobs), "molecules") for f in job.result()]
+        frames = [f for job in progress(jobs, len(jobs), "molecules") for f in job.result()]
     write(args.output, frames, format="extxyz")
-    cli.log.info("%d geometries of %d molecules", len(frames), len({r["name"] for r in rows}))
+    log.info("%d geometries of %d molecules", len(frames), len({r["name"] for r in rows}))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from mlipshift import cli
-from mlipshift.tables import read_table, write_table
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.run import cli
 
 SUFFIX = {"structure": "ttt", "placebo": "placebo"}
 

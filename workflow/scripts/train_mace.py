@@ -11,10 +11,12 @@ import numpy as np
 from ase import Atoms
 from ase.io import write
 
-from mlipshift import cli, families
-from mlipshift.errors import UserError
-from mlipshift.files import replacing
-from mlipshift.frames import Frames, Labels
+from mlipshift.base.errors import UserError
+from mlipshift.base.files import replacing
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.log import log
+from mlipshift.external import families
+from mlipshift.run import cli
 
 NAME = "mace"
 LAST_RATE = 0.01  # of the first learning rate
@@ -69,7 +71,7 @@ def main(args):
         command = [sys.executable, "-m", "mace.cli.run_train", "--ema"]
         command += [f"--{name}={value}" for name, value in options.items()]
         process = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        cli.log.info("%s", process.stdout)
+        log.info("%s", process.stdout)
         made = folder / f"{NAME}.model"
         if process.returncode or not made.exists():
             last = (process.stdout.strip().splitlines() or ["nothing"])[-1]

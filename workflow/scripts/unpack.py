@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from mlipshift import archives, cli
+from mlipshift.data import archives
+from mlipshift.run import cli
 
 
 def main(args):

@@ -1,0 +1,93 @@
+"""The house: which package may import which, how long a module and a function may be, and what is annotated."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "workflow" / "mlipshift"
+# package -> packages of mlipshift that it may import beside itself; data flows one way
+ALLOWED = {
+    "base": "",
+    "catalogue": "base",
+    "run": "base catalogue",
+    "data": "base",
+    "shift": "base data",
+    "prior": "base data",
+    "labelling": "base data prior",
+    "learn": "base catalogue data shift",
+    "mitigate": "base catalogue data shift learn",
+    "external": "base catalogue data shift learn mitigate",
+    "evaluate": "base catalogue shift mitigate",
+    "show": "base catalogue evaluate",
+}
+MODULES = sorted(LIBRARY.rglob("*.py"))
+SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+LONGEST_MODULE, LONGEST_FUNCTION = 350, 60  # lines
+name_of = lambda path: str(path.relative_to(ROOT))
+
+
+def imported(tree):
+    """Dotted names of mlipshift that a syntax tree imports, wherever it does."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"line {node.lineno}: a relative import is not followed by what re-runs a rule"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def functions(tree):
+    """(function, whether it is public) of a syntax tree: no leading underscore, in no function, in no private class."""
+
+    def walk(node, public):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield child, public and not child.name.startswith("_")
+                yield from walk(child, False)
+            elif isinstance(child, ast.ClassDef):
+                yield from walk(child, public and not child.name.startswith("_"))
+            else:
+                yield from walk(child, public)
+
+    yield from walk(tree, True)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_one_way(path):
+    package = path.relative_to(LIBRARY).parts[0]
+    own = {package, *ALLOWED.get(package, "").split()} if package != "__init__.py" else set()
+    names = [n.split(".") for n in imported(ast.parse(path.read_text(encoding="utf-8"))) if n.startswith("mlipshift")]
+    assert [".".join(n) for n in names if n[1] not in own] == []
+
+
+def test_every_package_is_stated():
+    assert {p.name for p in LIBRARY.iterdir() if p.is_dir() and p.name != "__pycache__"} == set(ALLOWED)
+    order = list(ALLOWED)
+    for package, others in ALLOWED.items():
+        assert all(order.index(other) < order.index(package) for other in others.split())
+        words = (LIBRARY / package / "__init__.py").read_text(encoding="utf-8")
+        assert len(ast.get_docstring(ast.parse(words)).splitlines()) == 3, (
+            f"{package}: what lives there, what it imports"
+        )
+
+
+@pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=name_of)
+def test_nothing_is_too_long_to_read(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST_MODULE
+    lengths = {f.name: f.end_lineno - f.lineno + 1 for f, _ in functions(ast.parse(text))}
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FUNCTION} == {}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_public_functions_are_annotated(path):
+    bare = []
+    for function, public in functions(ast.parse(path.read_text(encoding="utf-8"))):
+        a = function.args
+        given = [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
+        missing = [arg.arg for arg in given if arg.annotation is None and arg.arg not in ("self", "cls")]
+        if public and (missing or function.returns is None):
+            bare.append(f"{function.name}({', '.join(missing)})")
+    assert bare == []

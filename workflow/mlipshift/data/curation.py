@@ -1,0 +1,167 @@
+"""The border of the pipeline: structure files in, checked structures and labels in eV, Å, eV/Å out."""
+
+import hashlib
+import re
+import sqlite3
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+from ase.data import covalent_radii
+
+from mlipshift.base.errors import UserError
+from mlipshift.base.geometry import edges, scaled_distances, symbol
+from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, check_spin
+from mlipshift.base.log import log
+from mlipshift.data.readers import checked, iterate
+from mlipshift.data.records import label_of, record_failure, row_of
+
+MIN_SCALED_DISTANCE = 0.4  # in sums of covalent radii; the shortest bonds of hot molecules are at 0.7
+
+
+def verify_checksums(files, sums):
+    """Compare every file below the folder of `sums` with its line there (format of sha256sum).
+
+    Files elsewhere are none of its business. Raises UserError for an unreadable line, a file that is not listed, and
+    a difference.
+    """
+    sums = Path(sums)
+    files = [path for path in map(Path, files) if path.resolve().is_relative_to(sums.parent.resolve())]
+    if not files:
+        return
+    if not sums.is_file():
+        raise UserError(f"{sums}: no such file; put it there, or set data.checksums to null to skip the check")
+    listed = {}
+    for number, line in enumerate(sums.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
+        if not match:
+            raise UserError(f"{sums}, line {number}: not a line of sha256sum; write it anew with sha256sum")
+        listed[(sums.parent / match[2]).resolve()] = match[1].lower()
+    for path in files:
+        again = f"(cd {sums.parent} && sha256sum *{path.suffix} > {sums.name})"
+        if path.resolve() not in listed:
+            raise UserError(f"{path}: not listed in {sums}; add it, {again}, or set data.checksums to null")
+        with open(path, "rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        expected = listed[path.resolve()]
+        if found != expected:
+            raise UserError(
+                f"{path}: sha256 is {found}, {sums} expects {expected}; fetch the file again, or accept "
+                f"the change: {again}"
+            )
+
+
+class Ids:
+    """Ids seen so far and where, in a temporary file: memory does not grow with their number."""
+
+    def __init__(self):
+        # an empty name is a private database on disk that SQLite deletes itself
+        self.table = sqlite3.connect("", isolation_level=None)
+        self.table.execute("PRAGMA journal_mode = OFF")
+        self.table.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID")
+
+    def add(self, name, place):
+        """Raise UserError if the id was already added."""
+        try:
+            self.table.execute("INSERT INTO seen VALUES (?, ?)", (name, place))
+        except sqlite3.IntegrityError:
+            (first,) = self.table.execute("SELECT place FROM seen WHERE id = ?", (name,)).fetchone()
+            raise UserError(f"{place}: id {name!r} was already used in {first}; give unique ids") from None
+
+
+def convert(record, group, needs_labels, crystals=False):
+    """(row for Frames.build, (energy eV, forces [n, 3] eV/Å) or None) of a record.
+
+    crystals: whether periodic structures are taken. Raises ValueError with the reason when the structure cannot be
+    used. A structure without labels is an error only where they are needed; half a label always is.
+    """
+    row = row_of(record, group)
+    numbers = record.numbers
+    if np.any(record.pbc):
+        _check_periodic(record, crystals)
+        return row, label_of(record, needs_labels)
+    outside = [z for z in numbers if not 1 <= z <= MAX_ELEMENT]
+    if outside:
+        raise ValueError(
+            f"element {symbol(outside[0])} (Z = {outside[0]}) is outside GFN-xTB, which covers Z = 1 to {MAX_ELEMENT}"
+        )
+    _check_overlap(numbers, record.positions)
+    check_spin(numbers, row["charge"], row["multiplicity"])
+    return row, label_of(record, needs_labels)
+
+
+def _check_overlap(numbers, positions):
+    scaled = scaled_distances(numbers, positions)
+    distance = scaled * (covalent_radii[numbers][:, None] + covalent_radii[numbers])
+    close = np.argwhere((scaled < MIN_SCALED_DISTANCE) | (distance < MIN_DISTANCE))
+    if len(close):
+        i, j = close[0]
+        _overlap(numbers, i, j, distance[i, j])
+
+
+def _overlap(numbers, i, j, distance):
+    """Raise ValueError for atoms i and j, or an image of j, that lie on top of each other."""
+    pair = f"{i} ({symbol(numbers[i])}) and {j} ({symbol(numbers[j])})"
+    raise ValueError(f"atoms {pair} lie on top of each other, {distance:.3f} Å apart")
+
+
+def _check_periodic(record, wanted):
+    """What holds for crystals and slabs: they were asked for, have a cell, and no atom lies on an image of another."""
+    numbers, pbc = record.numbers, np.asarray(record.pbc)
+    if not wanted:
+        raise ValueError(
+            "is periodic; set data.periodic to true for a diagnosis of crystals and slabs, or give it as a molecule"
+            ' (pbc="F F F")'
+        )
+    if (numbers < 1).any():
+        raise ValueError("has an atom without an element")
+    if np.linalg.matrix_rank(record.cell[pbc], tol=0.1) < pbc.sum():
+        raise ValueError("is periodic along cell vectors that are shorter than 0.1 Å or in one plane")
+    radii = covalent_radii[numbers]
+    reach = max(2 * MIN_SCALED_DISTANCE * radii.max(), MIN_DISTANCE)
+    i, j, _, distance = edges(record.positions, record.cell, pbc, reach)
+    close = (distance < MIN_SCALED_DISTANCE * (radii[i] + radii[j])) | (distance < MIN_DISTANCE)
+    if close.any():
+        k = np.flatnonzero(close)[0]
+        _overlap(numbers, i[k], j[k], distance[k])
+
+
+def curate(settings, failures):
+    """Yield (row for Frames.build, (energy, forces) or None) of all groups of the configuration section `data`.
+
+    The row says the group. failures: list that gets a row for every structure that cannot be used. One structure is
+    in memory at a time, beside SAMPLE ones of a file for its units; of a file no more is read than its limit, and files
+    beyond max_structures_per_group are not opened. Raises UserError for what the user must mend.
+    """
+    for group, paths in settings["files"].items():
+        for path in paths:
+            if not Path(path).exists():
+                raise UserError(f"{path}: no such file; correct data.files.{group} or put the file there")
+    if settings["checksums"]:
+        verify_checksums(chain.from_iterable(settings["files"].values()), settings["checksums"])
+    needed = ("train",) if settings.get("labels", "required") == "required" else ()
+    seen, used = Ids(), {}
+    for group, paths in settings["files"].items():
+        used[group] = 0
+        left = settings.get("max_structures_of", {}).get(group, settings["max_structures_per_group"])
+        for path in paths:
+            if left == 0:
+                break
+            read, limits = 0, (left, settings.get("max_structures_per_file"))
+            limit = min((n for n in limits if n is not None), default=None)
+            for record in checked(path, islice(iterate(path, group, settings), limit), settings):
+                read += 1
+                try:
+                    row, label = convert(record, group, group in needed, settings.get("periodic", False))
+                except ValueError as error:
+                    record_failure(record, error, settings, failures, "curate")
+                    continue
+                seen.add(record.id, record.where)
+                used[group] += 1
+                yield row, label
+            left = None if left is None else left - read
+        log.info("%s: %d structures", group, used[group])
+    if not used.get("train"):
+        raise UserError("data.files.train: no usable structure; the failure table has the reasons")

@@ -1,0 +1,4 @@
+"""How the embedded benchmark was made: sampled geometries and labels of density functional theory.
+
+It imports base, data and prior.
+"""

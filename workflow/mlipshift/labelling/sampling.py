@@ -1,0 +1,169 @@
+"""Geometries for the embedded benchmark: GFN2-xTB dynamics and thermal normal-mode displacement.
+
+Molecules are given as SMILES, embedded with RDKit and relaxed with GFN2-xTB. Every geometry is
+accepted only if its covalent bonds are those of the relaxed molecule, so that a hot sample shifts
+the forces and not the bonding.
+"""
+
+import hashlib
+import itertools
+
+import numpy as np
+from ase import Atoms, units
+from ase.data import covalent_radii
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
+from ase.neighborlist import neighbor_list
+from ase.optimize import BFGS
+from ase.vibrations import VibrationsData
+
+from mlipshift.base.errors import UserError
+from mlipshift.prior.labels import gfn_xtb
+
+TIMESTEP_FS = 0.5
+HESSIAN_STEP = 0.01  # Å
+SOFT_MODE = 0.012  # eV, about 100 cm^-1: below it the harmonic amplitude is meaningless
+
+
+def molecule_seed(name, seed):
+    """Seed of one molecule, independent of the order in which molecules are sampled."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")
+
+
+def embed(smiles, seed):
+    """Atoms of a SMILES with explicit hydrogens from RDKit's ETKDG, not relaxed.
+
+    Separate fragments are placed 4 Å apart. Raises UserError for a SMILES RDKit cannot read.
+    """
+    from rdkit import Chem
+    from rdkit.Chem import AllChem
+
+    parts, offset = [], 0.0
+    for fragment in smiles.split("."):
+        mol = Chem.MolFromSmiles(fragment)
+        if mol is None:
+            raise UserError(f"SMILES {smiles!r} cannot be read; correct it in the molecule list")
+        mol = Chem.AddHs(mol)
+        embedded = AllChem.EmbedMolecule(mol, randomSeed=seed % 2**31)
+        if embedded != 0 and AllChem.EmbedMolecule(mol, randomSeed=1, useRandomCoords=True) != 0:
+            raise UserError(f"RDKit found no geometry for SMILES {smiles!r}")
+        numbers = [a.GetAtomicNum() for a in mol.GetAtoms()]
+        atoms = Atoms(numbers, mol.GetConformer().GetPositions())
+        atoms.translate(-atoms.positions.mean(0))
+        atoms.translate([offset - atoms.positions[:, 0].min(), 0, 0])
+        offset = atoms.positions[:, 0].max() + 3.0
+        parts.append(atoms)
+    whole = parts[0]
+    for part in parts[1:]:
+        whole += part
+    return whole
+
+
+def bonds(atoms, scale=1.3):
+    """Set of covalently bonded pairs (i < j): closer than `scale` times the sum of covalent radii."""
+    cut = scale * covalent_radii[atoms.numbers]
+    i, j = neighbor_list("ij", atoms, cut)
+    return {(int(a), int(b)) for a, b in zip(i, j) if a < b}
+
+
+def relax(atoms, charge, multiplicity):
+    """GFN2-xTB minimum near `atoms` (|F| < 0.01 eV/Å)."""
+    atoms = atoms.copy()
+    atoms.calc = gfn_xtb("GFN2-xTB", charge, multiplicity)
+    optimiser = BFGS(atoms, logfile=None)
+    optimiser.run(fmax=0.01, steps=500)
+    if not optimiser.converged():
+        raise UserError(f"{atoms.get_chemical_formula()} did not relax in 500 steps")
+    return atoms
+
+
+def normal_modes(atoms):
+    """Non-trivial normal modes: energies (eV), displacement patterns in Å·amu^½ units."""
+    n = len(atoms)
+    hessian = np.zeros((3 * n, 3 * n))
+    probe = atoms.copy()
+    probe.calc = atoms.calc
+    for k in range(3 * n):
+        forces = []
+        for sign in (1, -1):
+            probe.positions = atoms.positions
+            probe.positions[k // 3, k % 3] += sign * HESSIAN_STEP
+            forces.append(probe.get_forces().ravel())
+        hessian[k] = (forces[1] - forces[0]) / (2 * HESSIAN_STEP)
+    hessian = 0.5 * (hessian + hessian.T)
+    data = VibrationsData.from_2d(atoms, hessian)
+    energies, modes = data.get_energies_and_modes()
+    keep = energies.real > SOFT_MODE
+    return energies.real[keep], modes[keep]
+
+
+def displace(atoms, energies, modes, temperature, rng):
+    """Positions drawn from the classical thermal distribution of the harmonic modes at `temperature` (K)."""
+    kt = units.kB * temperature
+    omega = energies / units._hbar * units._e / units.s  # 1/(ASE time)
+    amplitude = rng.normal(size=len(energies)) * np.sqrt(kt) / omega
+    return atoms.positions + np.einsum("m,mij->ij", amplitude, modes)
+
+
+def dynamics(atoms, temperature, rng, equilibrate=400, interval=200):
+    """Yield positions of a Langevin trajectory at `temperature` (K), `interval` steps of 0.5 fs apart."""
+    atoms = atoms.copy_with_calc()
+    MaxwellBoltzmannDistribution(atoms, temperature_K=2 * temperature, rng=rng)
+    Stationary(atoms)
+    if len(atoms) > 2:
+        ZeroRotation(atoms)
+    md = Langevin(
+        atoms,
+        TIMESTEP_FS * units.fs,
+        temperature_K=temperature,
+        friction=0.02 / units.fs,
+        rng=rng,
+        fixcm=False,
+    )
+    md.run(equilibrate)
+    while True:
+        yield atoms.positions.copy()
+        md.run(interval)
+
+
+class _Molecule(Atoms):
+    def copy_with_calc(self):
+        twin = self.copy()
+        twin.calc = self.calc
+        return twin
+
+
+def sample(name, smiles, charge, multiplicity, plan, seed):
+    """Geometries of one molecule.
+
+    plan: list of (protocol, temperature_K, count), protocol "md" or "modes".
+    Returns a list of (positions [n, 3] Å, protocol label) and the atomic numbers [n].
+    Raises UserError when too many samples are rejected.
+    """
+    root = molecule_seed(name, seed)
+    start = _Molecule(relax(embed(smiles, root), charge, multiplicity))
+    start.calc = gfn_xtb("GFN2-xTB", charge, multiplicity)
+    reference = bonds(start)
+    modes = None
+    out = []
+    for k, (protocol, temperature, count) in enumerate(plan):
+        rng = np.random.default_rng([root, k])
+        if protocol == "modes":
+            modes = modes or normal_modes(start)
+            stream = (displace(start, *modes, temperature, rng) for _ in itertools.count())
+        elif protocol == "md":
+            stream = dynamics(start, temperature, rng)
+        else:
+            raise UserError(f"sampling protocol {protocol!r} is unknown; use md or modes")
+        accepted = 0
+        for attempt, positions in enumerate(stream):
+            candidate = start.copy()
+            candidate.positions = positions - positions.mean(0)
+            if bonds(candidate) == reference:
+                out.append((candidate.positions.copy(), f"{protocol}{temperature}"))
+                accepted += 1
+                if accepted == count:
+                    break
+            if attempt > 60 + 10 * count:
+                raise UserError(f"{name}: {protocol} at {temperature} K keeps breaking bonds")
+    return out, start.numbers.copy()

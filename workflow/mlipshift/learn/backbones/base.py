@@ -1,0 +1,197 @@
+"""What every network of this project is: a shared representation with ordered levels, and named heads.
+
+Input is a Batch of mlipshift.learn.batches, whose neighbour list may have any cutoff. Output of a head are
+energies above the atomic baseline [S] (eV) and forces [R, n, 3] (eV/Å).
+
+A backbone says how it represents a batch (`represent`), how a head reads that (`read`), and which of its parameters
+belong to which stage (`stages`); everything else is here, once.
+
+Weights may carry a leading replica axis (torch.func.functional_call with stacked parameters), so that many
+structures are adapted at once, each with its own parameters; a backbone that cannot do so says `stacks = False` and
+is adapted one unit after another.
+"""
+
+import torch
+from torch import nn
+
+from mlipshift.base.errors import UserError
+
+MAX_ELEMENT = 94
+HEADS = ("reference", "prior")
+LEVELS = ("min", "med", "max")
+FORCES = ("direct", "gradient")
+
+
+class Dense(nn.Module):
+    """x [R, ..., in] -> [R, ..., out]; weight [in, out] shared or [R, in, out] per replica."""
+
+    def __init__(self, inputs, outputs, bias=True, initialise=nn.init.xavier_uniform_):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        initialise(self.weight)
+
+    def forward(self, x):
+        if self.weight.dim() == 2:
+            x = x @ self.weight
+            return x if self.bias is None else x + self.bias
+        flat = x.flatten(1, -2)
+        out = (
+            torch.bmm(flat, self.weight) if self.bias is None else torch.baddbmm(self.bias[:, None], flat, self.weight)
+        )
+        return out.unflatten(1, x.shape[1:-1])
+
+
+class Embedding(nn.Module):
+    """Row number [R, n] -> features [R, n, F]; weight [rows, F] shared or [R, rows, F] per replica."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, z):
+        if self.weight.dim() == 2:
+            return self.weight[z]
+        replicas, rows = self.weight.shape[:2]
+        index = z + rows * torch.arange(replicas, device=z.device)[:, None]
+        return self.weight.flatten(0, 1).index_select(0, index.flatten()).unflatten(0, z.shape)
+
+
+def gather(x, neighbours, shape):
+    """Atom features [R, n, ...] at the neighbours [R * n * K] of every atom: [R, n, K, ...], shape = (R, n, K)."""
+    return x.flatten(0, 1).index_select(0, neighbours).unflatten(0, shape)
+
+
+class Backbone(nn.Module):
+    """Base class; `shift` [heads, elements] eV are atomic reference energies, fitted and not trained.
+
+    architecture: dataclass of hyper-parameters with at least `cutoff` (Å) and `forces`, one of FORCES. Direct forces
+    have no net force, since their mean over each structure is removed; forces that are a gradient have none by
+    themselves. Raises UserError for forces that the backbone does not have.
+    """
+
+    name = None
+    forces = FORCES
+    stacks = True
+
+    def __init__(self, architecture, heads=HEADS):
+        super().__init__()
+        if architecture.forces not in self.forces:
+            raise UserError(
+                f"the backbone {self.name} has no {architecture.forces} forces; use {' or '.join(self.forces)}"
+            )
+        self.architecture = architecture
+        self.names = tuple(heads)
+        self.register_buffer("shift", torch.zeros(len(heads), MAX_ELEMENT + 1, dtype=torch.float64))
+
+    def represent(self, batch, vectors):
+        """The shared representation, in any form that `read` takes; vectors [R, n, K, 3] Å to the neighbours."""
+        raise NotImplementedError
+
+    def read(self, head, state):
+        """(energy per atom [R, n] eV, forces [R, n, 3] eV/Å or None where they are a gradient) of one head."""
+        raise NotImplementedError
+
+    def scalars(self, state):
+        """Invariant features of every atom [R, n, F] in the shared representation."""
+        raise NotImplementedError
+
+    def stages(self):
+        """Prefixes of parameter names per stage in the order of the network, the first with the embedding."""
+        raise NotImplementedError
+
+    def calibrate(self, batch, heads=None):
+        """Set what is fitted to training structures rather than trained; most backbones have nothing of the kind."""
+
+    def features(self, batch):
+        """Invariant features of every atom [R, n, F] of a Batch."""
+        with torch.no_grad():
+            return self.scalars(self.represent(batch, batch.vectors))
+
+    def forward(self, batch, heads=None):
+        """{head: (energy [S] eV, forces [R, n, 3] eV/Å)}, all heads unless named; padded atoms have zero force."""
+        heads = self.names if heads is None else heads
+        real = (batch.structure < len(batch.sizes)).to(batch.vectors.dtype)
+        if self.architecture.forces == "gradient":
+            return self._conservative(batch, heads, real)
+        state = self.represent(batch, batch.vectors)
+        structure = batch.structure.flatten()
+        out = {}
+        for name in heads:
+            energy, forces = self.read(name, state)
+            forces = forces * real[..., None]
+            net = forces.new_zeros(len(batch.sizes) + 1, 3).index_add(0, structure, forces.flatten(0, 1))
+            mean = net[:-1] / batch.sizes[:, None]
+            mean = torch.cat([mean, mean.new_zeros(1, 3)]).index_select(0, structure)
+            forces = forces - mean.unflatten(0, batch.structure.shape)
+            out[name] = (_total(energy, batch, real), forces)
+        return out
+
+    def _conservative(self, batch, heads, real):
+        """Forces as minus the gradient of the energy; differentiable where autograd is on."""
+        training = torch.is_grad_enabled()
+        out = {}
+        with torch.enable_grad():
+            # padded edges get a length: the norm of a zero vector has no derivative
+            vectors = torch.where(batch.edges[..., None] > 0, batch.vectors, torch.ones_like(batch.vectors))
+            vectors = vectors.detach().requires_grad_()
+            state = self.represent(batch, vectors)
+            for k, name in enumerate(heads):
+                energy = _total(self.read(name, state)[0], batch, real)
+                (slope,) = torch.autograd.grad(
+                    energy.sum(), vectors, create_graph=training, retain_graph=training or k + 1 < len(heads)
+                )
+                slope = slope * batch.edges[..., None]
+                # a vector points from its atom to a neighbour, and both ends move it
+                far = torch.zeros_like(slope[:, :, 0]).flatten(0, 1)
+                far = far.index_add(0, batch.neighbours, slope.flatten(0, 2)).unflatten(0, batch.z.shape)
+                forces = slope.sum(2) - far
+                out[name] = (energy, forces) if training else (energy.detach(), forces.detach())
+        return out
+
+    def baseline(self, head, numbers, counts):
+        """Sum of atomic reference energies (eV) of structures: numbers [N] split by counts [S]."""
+        per_atom = self.shift[self.names.index(head)].cpu()[torch.as_tensor(numbers, dtype=torch.long)]
+        owner = torch.repeat_interleave(torch.arange(len(counts)), torch.as_tensor(counts))
+        return torch.zeros(len(counts), dtype=torch.float64).index_add(0, owner, per_atom)
+
+    def representation(self, level="max"):
+        """Names of the parameters of the shared representation up to a level.
+
+        min: embedding and first block; med: embedding and the first half of the blocks, rounded up;
+        max: everything but the heads. Raises UserError for another level.
+        """
+        if level not in LEVELS:
+            raise UserError(f"level {level!r} is unknown; use one of {', '.join(LEVELS)}")
+        shared = [name for name, _ in self.named_parameters() if not name.startswith("heads.")]
+        if level == "max":
+            return shared
+        stages = self.stages()
+        chosen = stages[: 1 if level == "min" else (len(stages) + 1) // 2]
+        return [name for name in shared if name.startswith(tuple(p for prefixes in chosen for p in prefixes))]
+
+    def counts(self):
+        """Numbers of parameters: of all, of one head, and of the representation at every level."""
+        size = {name: p.numel() for name, p in self.named_parameters()}
+        head = sum(n for name, n in size.items() if name.startswith(f"heads.{self.names[0]}."))
+        return {
+            "all": sum(size.values()),
+            "head": head,
+            **{level: sum(size[name] for name in self.representation(level)) for level in LEVELS},
+        }
+
+
+def _total(energy, batch, real):
+    """Energies of structures [S] from energies of atoms [R, n]."""
+    total = energy.new_zeros(len(batch.sizes) + 1)
+    return total.index_add(0, batch.structure.flatten(), (energy * real).flatten())[:-1]
+
+
+def envelope_of(batch, r, trained, p):
+    """Polynomial envelope (Gasteiger et al., arXiv 2003.03123, eq. 8) of distances r [R, n, K, 1], 0 for padded edges.
+
+    Smooth up to the second derivative at the trained cutoff, or at batch.envelope where the batch has one.
+    """
+    x = (r / (trained if batch.envelope is None else batch.envelope)).clamp_max(1.0)
+    a, b, c = (p + 1) * (p + 2) // 2, p * (p + 2), p * (p + 1) // 2
+    return (1 - a * x**p + b * x ** (p + 1) - c * x ** (p + 2)) * batch.edges[..., None]

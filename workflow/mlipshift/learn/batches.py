@@ -1,0 +1,91 @@
+"""Molecular graphs as padded neighbour lists.
+
+A batch has R replicas of n (padded) atoms with K (padded) neighbours each. Training uses one replica
+that holds all atoms of the batch; test-time training uses one replica per set of adapted parameters.
+Both are the same code, without scatter operations.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+
+@dataclass
+class Batch:
+    """Padded batch of R replicas (see module docstring).
+
+    z [R, n] (0 for padding); neighbours [R * n * K] flat atom index; vectors [R, n, K, 3] Å;
+    edges [R, n, K] 1 for a real edge; structure [R, n] structure number, S for padding;
+    replica [S]; sizes [S] atoms per structure; envelope [R, n, 1, 1] Å, None for the trained cutoff everywhere.
+    """
+
+    z: torch.Tensor
+    neighbours: torch.Tensor
+    vectors: torch.Tensor
+    edges: torch.Tensor
+    structure: torch.Tensor
+    sizes: torch.Tensor
+    envelope: torch.Tensor | None = None
+
+    @cached_property
+    def reverse(self):
+        """Flat position of the reverse of every edge in [R * n * K]; of a padded edge its own."""
+        near = self.neighbours.view(self.edges.shape)
+        own = torch.arange(near[..., 0].numel(), device=near.device).view(*near.shape[:2], 1)
+        real = self.edges > 0
+        lists = torch.where(real, near, -1).flatten(0, 1)[self.neighbours].unflatten(0, near.shape)
+        slot = (lists == own[..., None]).int().argmax(-1)
+        flat = torch.arange(near.numel(), device=near.device).view(near.shape)
+        return torch.where(real, near * near.shape[2] + slot, flat).flatten()
+
+    @property
+    def atoms(self):
+        """Flat positions of the real atoms in [R * n], in the order of the structures."""
+        flat = self.structure.flatten()
+        order = torch.argsort(flat, stable=True)
+        return order[: int((flat < len(self.sizes)).sum())]
+
+
+def collate(replicas, dtype=torch.float32, device="cpu"):
+    """Batch of a list of replicas, each a list of Graphs; structures are numbered in reading order.
+
+    Either all Graphs or none have an envelope.
+    """
+    n = max(sum(len(g.numbers) for g in graphs) for graphs in replicas)
+    width = max(g.neighbours.shape[1] for graphs in replicas for g in graphs)
+    total = sum(len(graphs) for graphs in replicas)
+    z = np.zeros((len(replicas), n), dtype=np.int64)
+    neighbours = np.zeros((len(replicas), n, width), dtype=np.int64)
+    vectors = np.zeros((len(replicas), n, width, 3))
+    edges = np.zeros((len(replicas), n, width))
+    structure = np.full((len(replicas), n), total, dtype=np.int64)
+    rescaled = any(g.envelope is not None for graphs in replicas for g in graphs)
+    envelope = np.ones((len(replicas), n, 1, 1)) if rescaled else None
+    sizes, s = [], 0
+    for r, graphs in enumerate(replicas):
+        start = 0
+        for g in graphs:
+            m, k = g.neighbours.shape
+            rows = slice(start, start + m)
+            real = g.neighbours >= 0
+            z[r, rows] = g.numbers
+            neighbours[r, rows, :k] = np.where(real, g.neighbours + start + r * n, 0)
+            vectors[r, rows, :k] = g.vectors
+            edges[r, rows, :k] = real
+            structure[r, rows] = s
+            if rescaled:
+                envelope[r, rows] = g.envelope
+            sizes.append(m)
+            start, s = start + m, s + 1
+    tensor = lambda a, kind: torch.as_tensor(a, dtype=kind, device=device)
+    return Batch(
+        z=tensor(z, torch.long),
+        neighbours=tensor(neighbours.ravel(), torch.long),
+        vectors=tensor(vectors, dtype),
+        edges=tensor(edges, dtype),
+        structure=tensor(structure, torch.long),
+        sizes=tensor(sizes, torch.long),
+        envelope=tensor(envelope, dtype) if rescaled else None,
+    )

@@ -1,0 +1,234 @@
+"""The three axes of distribution shift, each measured against the training structures.
+
+features       unseen elements, composition distance, number of atoms
+force norm     mean over atoms of the force norm, of whichever labels there are: those of the prior and predicted
+               ones can be had for any structure, reference forces need the calculation that a model is to save
+connectivity   spectrum of the normalised Laplacian of the radius graph: the fraction of eigenvalues in [0.9, 1.1]
+               (first version of the paper), the zero-padded distance to the average training spectrum (second
+               version) and to the nearest one, and the Wasserstein distance to both, which compares sizes rightly
+
+Structures come in blocks and memory does not grow with their number: a `Training` keeps averages, and of the single
+training structures a sample.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from mlipshift.shift import periodic
+from mlipshift.shift.spectra import (
+    CAP,
+    mean_spectrum,
+    padded,
+    padded_distance,
+    quantiles,
+    spectra_of_many,
+    wasserstein,
+    window_fraction,
+)
+
+BLOCK = 256  # structures whose distances to the sample are in memory at a time
+ELEMENTS = 119  # atomic numbers, 0 included
+SWEEP = (0.5, 1.0, 2.0)  # standard deviations of the sweep
+LABELS = ("prior", "predicted", "reference")
+# column of `measure` -> axis, and whether only larger values than in training are a shift
+CRITERIA = {
+    "unseen_element_fraction": ("features", "upper"),
+    "composition_distance": ("features", "upper"),
+    "n_atoms": ("features", "both"),
+    **{f"{kind}_force_norm_eV_per_A": ("force_norm", "both") for kind in LABELS},
+    "window_fraction": ("connectivity", "both"),
+    "spectrum_padded_distance": ("connectivity", "upper"),
+    "spectrum_padded_nearest": ("connectivity", "upper"),
+    "spectrum_wasserstein": ("connectivity", "upper"),
+    "spectrum_wasserstein_nearest": ("connectivity", "upper"),
+}
+
+
+def mean_norm(forces, offsets):
+    """Mean over atoms of the Euclidean force norm per structure [S] (eV/Å); forces [N, 3], offsets [S + 1]."""
+    return np.add.reduceat(np.linalg.norm(forces, axis=1), offsets[:-1]) / np.diff(offsets)
+
+
+def force_norm(labels):
+    """Mean over atoms of the force norm of Labels [S] (eV/Å), NaN without labels."""
+    return mean_norm(labels.forces, labels.offsets)
+
+
+def composition(frames):
+    """Element fractions [S, ELEMENTS] of every structure."""
+    owner = np.repeat(np.arange(len(frames)), frames.sizes)
+    counts = np.bincount(owner * ELEMENTS + frames.numbers, minlength=len(frames) * ELEMENTS)
+    return counts.reshape(len(frames), ELEMENTS) / frames.sizes[:, None]
+
+
+def _spectra(frames, cutoff, variant):
+    """Spectra of all structures, molecules and periodic ones."""
+    crystals = frames.pbc.any(axis=1)
+    molecules = iter(spectra_of_many([frames[k][1] for k in np.flatnonzero(~crystals)], [cutoff], variant))
+    crystal = lambda k: periodic.spectrum(frames[k][1], frames.cell[k], frames.pbc[k], cutoff, variant, CAP)
+    return [crystal(k) if crystals[k] else next(molecules)[0] for k in range(len(frames))]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is known of the training structures.
+
+    cutoff Å and variant of the spectra; seen [ELEMENTS] whether an element occurs; mean [L] average zero-padded
+    spectrum; centre [POINTS] average quantiles. Of T sampled structures: name [T] number of the molecule;
+    fractions [T, ELEMENTS]; known: list of spectra; shape [T, POINTS] quantiles. names: molecule -> number.
+    by_id: names are those of structures, since there is one molecule alone.
+    """
+
+    cutoff: float
+    variant: str
+    seen: np.ndarray
+    mean: np.ndarray
+    centre: np.ndarray
+    name: np.ndarray
+    fractions: np.ndarray
+    known: list
+    shape: np.ndarray
+    names: dict = field(repr=False)
+    by_id: bool
+
+    @classmethod
+    def of(cls, blocks, cutoff, variant, sample, seed=0):
+        """Training of an iterable of Frames; `sample` structures at most, drawn with `seed`, stand for the single ones.
+
+        All of them do where there are no more than that.
+        """
+        rng = np.random.default_rng(seed)
+        seen, first, several, count = np.zeros(ELEMENTS, dtype=bool), None, False, 0
+        total, shape, chosen = np.empty(0), 0.0, []
+        for frames in blocks:
+            own = _spectra(frames, cutoff, variant)
+            seen |= np.bincount(frames.numbers, minlength=ELEMENTS) > 0
+            first = frames.molecule[0] if first is None else first
+            several = several or (frames.molecule != first).any()
+            here = mean_spectrum(own) * len(own)
+            length = max(len(total), len(here))
+            total = np.pad(total, (0, length - len(total))) + np.pad(here, (0, length - len(here)))
+            shape = shape + quantiles(own).sum(0)
+            # the smallest of as many random numbers as there are structures, in the order of the structures
+            items = zip(rng.random(len(frames)), range(count, count + len(frames)), range(len(frames)))
+            fractions = composition(frames)
+            # copies, since a row would keep its whole block alive
+            chosen += [(r, n, frames.molecule[k], frames.ids[k], fractions[k].copy(), own[k]) for r, n, k in items]
+            if len(chosen) > sample:
+                chosen = sorted(chosen, key=lambda item: item[0])[:sample]
+            count += len(frames)
+        chosen.sort(key=lambda item: item[1])
+        known = [item[5] for item in chosen]
+        label = [item[2 if several else 3] for item in chosen]
+        names = {text: k for k, text in enumerate(dict.fromkeys(label))}
+        return cls(
+            cutoff,
+            variant,
+            seen,
+            total / count,
+            shape / count,
+            np.array([names[text] for text in label]),
+            np.array([item[4] for item in chosen]),
+            known,
+            quantiles(known),
+            names,
+            not several,
+        )
+
+
+def measure(training, frames, norms=None, own=False):
+    """Shift measures {column: [S]} of Frames.
+
+    norms: {kind of LABELS: force_norm [S] eV/Å} of whichever labels there are. The composition distance is the
+    Manhattan distance of element fractions to the nearest structure of the training sample. own: `frames` are training
+    structures, for which the nearest is one of another molecule, or another geometry where there is one molecule
+    alone; NaN if there is none.
+    """
+    values = _spectra(frames, training.cutoff, training.variant)
+    shape, fractions = quantiles(values), composition(frames)
+    names = None
+    if own:
+        labels = frames.ids if training.by_id else frames.molecule
+        names = np.array([training.names.get(text, -1) for text in labels])
+    closest = lambda rows, known, metric="cityblock": nearest(rows, known, metric, names, training.name)
+    # elements that do not occur in training are as good as one
+    merged = lambda table: np.c_[table[:, training.seen], table[:, ~training.seen].sum(1)]
+    known, _ = padded(training.known, max(map(len, values)))
+    measures = {
+        "unseen_element_fraction": fractions[:, ~training.seen].sum(1),
+        "composition_distance": closest(merged(fractions), merged(training.fractions)),
+        "n_atoms": frames.sizes.astype(float),
+        **{f"{kind}_force_norm_eV_per_A": found for kind, found in (norms or {}).items()},
+        "window_fraction": window_fraction(values),
+        "spectrum_padded_distance": padded_distance(values, training.mean),
+        "spectrum_padded_nearest": closest(padded(values, known.shape[1])[0], known, "sqeuclidean"),
+        "spectrum_wasserstein": wasserstein(shape, training.centre),
+        # the 1-Wasserstein distance is the mean difference of quantiles
+        "spectrum_wasserstein_nearest": closest(shape, training.shape) / shape.shape[1],
+    }
+    return {name: measures[name] for name in CRITERIA if name in measures}
+
+
+def nearest(rows, known, metric="euclidean", names=None, known_names=None):
+    """Distance [S] of every row [S, k] to the nearest known one [T, k], with names of another name; NaN if none is.
+
+    metric: of scipy's cdist. In blocks of rows, so that memory grows with T alone.
+    """
+    out = np.full(len(rows), np.nan)
+    for start in range(0, len(rows), BLOCK):
+        block = slice(start, start + BLOCK)
+        distance = cdist(rows[block], known, metric)
+        if names is not None:
+            distance[names[block, None] == known_names] = np.inf
+        distance[~np.isfinite(distance)] = np.inf
+        out[block] = distance.min(axis=1, initial=np.inf)
+    return np.where(np.isfinite(out), out, np.nan)
+
+
+def beyond(values, mean, deviation, side, sigma):
+    """Boolean [S]: more than `sigma` times `deviation` from `mean`; NaN is not.
+
+    side: "upper" counts only larger values, "both" either direction.
+    """
+    distance = values - mean
+    if side == "both":
+        distance = np.abs(distance)
+    return distance > sigma * deviation
+
+
+def outside(train_values, values, side, sigma):
+    """Boolean [S]: more than `sigma` training standard deviations from the training mean; see `beyond`."""
+    return beyond(values, np.nanmean(train_values), np.nanstd(train_values), side, sigma)
+
+
+@dataclass
+class Tally:
+    """Number, mean and variance of finite numbers that come in blocks.
+
+    n; mean; squares: sum of squared deviations from the mean.
+    """
+
+    n: int = 0
+    mean: float = np.nan
+    squares: float = np.nan
+
+    def add(self, values):
+        """Take in a block [S]; NaN does not count. Chan, Golub and LeVeque 1983."""
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return
+        mean, squares = values.mean(), np.square(values - values.mean()).sum()
+        if not self.n:
+            self.n, self.mean, self.squares = len(values), mean, squares
+            return
+        n, step = self.n + len(values), mean - self.mean
+        self.squares += squares + step**2 * self.n * len(values) / n
+        self.mean += step * len(values) / n
+        self.n = n
+
+    @property
+    def deviation(self):
+        """Standard deviation, of the whole and not of a sample."""
+        return np.sqrt(self.squares / self.n) if self.n else np.nan
