@@ -2,7 +2,8 @@
 # universal machine learning interatomic potentials", Digital Discovery 2026.
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/settings.smk"
+include: "workflow/rules/helpers.smk"
 
 
 scattergather:
@@ -29,16 +30,19 @@ rule all:
         "The report is {input}."
 
 
-include: "workflow/rules/retrieve.smk"
-include: "workflow/rules/import.smk"
+# the chain of the mission, then what runs on demand
+include: "workflow/rules/download.smk"
+include: "workflow/rules/curate.smk"
+include: "workflow/rules/shift.smk"
 include: "workflow/rules/prior.smk"
 include: "workflow/rules/train.smk"
-include: "workflow/rules/models.smk"
-include: "workflow/rules/diagnose.smk"
-include: "workflow/rules/mitigate.smk"
+include: "workflow/rules/rewire.smk"
+include: "workflow/rules/adapt.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/show.smk"
+include: "workflow/rules/models.smk"
 include: "workflow/rules/variants.smk"
 include: "workflow/rules/ablations.smk"
-include: "workflow/rules/collect.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/labelling.smk"
+include: "workflow/rules/targets.smk"

@@ -1,6 +1,7 @@
 """The house: which package may import which, how long a module and a function may be, and what is annotated."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,20 @@ def test_nothing_is_too_long_to_read(path):
     assert len(text.splitlines()) <= LONGEST_MODULE
     lengths = {f.name: f.end_lineno - f.lineno + 1 for f, _ in functions(ast.parse(text))}
     assert {name: n for name, n in lengths.items() if n > LONGEST_FUNCTION} == {}
+
+
+def test_a_rule_bears_the_name_of_its_script():
+    named, derived = {}, {}
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        for block in re.split(r"^(?=(?:use )?rule )", path.read_text(encoding="utf-8"), flags=re.M):
+            name = re.match(r"(?:use rule (\w+) as|rule) (\w+)", block)
+            script = re.search(r'code\("(\w+)"', block)
+            if name and (script or name[1]):
+                (derived if name[1] else named)[name[2]] = (name[1], script[1])
+    assert len(named) > 25
+    assert [name for name, (_, script) in named.items() if script != name] == []
+    # the inputs of a rule are stated anew where another one is made from it
+    assert [name for name, (base, script) in derived.items() if script != base] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

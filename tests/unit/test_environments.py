@@ -12,8 +12,10 @@ from mlipshift.run import sources
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = {path.stem: path for path in sorted((ROOT / "envs").glob("*.yaml"))}
 PACKAGE_OF = {"sklearn": "scikit-learn", "yaml": "pyyaml"}  # import name -> package name where they differ
-# priors and sampling import an xTB engine, and only rules that use one call them
-OPTIONAL = {"curate": {"tblite", "xtb"}, "sample_geometries": {"xtb"}}
+# the prior can call xtb-python, which sampling does not do
+OPTIONAL = {"sample_geometries": {"xtb"}}
+LIBRARY = ROOT / "workflow" / "mlipshift"
+LOADED = {"plot_figure": "show/figures/*.py"}  # modules that a script loads by name
 MODELS = ("mace", "chgnet", "sevennet")  # environments with locks of their own
 
 
@@ -37,8 +39,10 @@ def packages(path):
 def rules():
     """(script, environment) of every rule that calls a script."""
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
-        for block in re.split(r"^\s*(?:rule|checkpoint) ", path.read_text(), flags=re.M)[1:]:
-            script = re.search(r'\*\*code\("(\w+)"\)', block)
+        # a rule made from another one by `use rule` has its environment
+        blocks = re.split(r"^(?=(?:use )?rule )", path.read_text(), flags=re.M)
+        for block in (b for b in blocks if b.startswith("rule ")):
+            script = re.search(r'\*\*code\("(\w+)"', block)
             # a model names its own environment; test_registry.py looks after these
             if script and "model_environment" not in block:
                 environment = re.search(r"envs/(\w+)\.yaml", block)
@@ -72,7 +76,9 @@ def test_torch_and_an_xtb_engine_never_share_an_environment():
 def test_an_environment_provides_what_its_scripts_import(script, environment):
     assert environment in ENVIRONMENTS, "every rule names an environment"
     path = ROOT / "workflow" / "scripts" / f"{script}.py"
-    files = [path, *sources.library_of(path, ROOT / "workflow")]
+    by_name = [*LIBRARY.glob(LOADED[script])] if script in LOADED else []
+    files = {str(p) for p in (path, *by_name)}
+    files |= {f for p in (path, *by_name) for f in sources.library_of(p, ROOT / "workflow")}
     needed = {name.split(".")[0] for file in files for name in sources.imports(file)}
     needed -= {sources.PACKAGE, *sys.stdlib_module_names, *OPTIONAL.get(script, ())}
     missing = {canonical(PACKAGE_OF.get(n, n)) for n in needed} - set(packages(ENVIRONMENTS[environment]))

@@ -80,7 +80,8 @@ def test_a_ttt_parameter_reruns_only_adaptation_and_what_follows(smoke_run):
         "compare_published",
         "summarise_timings",
         "collect_run_info",
-        "figure",
+        "plot_figure",
+        "write_caption",
         "make_report",
         "all",
         "total",
@@ -132,7 +133,7 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
     blocks = {}
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         for block in re.split(r"\n(?=\S)", path.read_text()):
-            name = re.match(r"rule (\w+):|(\w+) = ", block)
+            name = re.match(r"(?:rule|use rule \w+ as) (\w+)|(\w+) = ", block)
             if name:
                 blocks[name[1] or name[2]] = block
     names = ["curate.output.test_reference", "<results>/reference/test.h5"]

@@ -1,11 +1,8 @@
 # What the result of test-time training depends on: quality of the prior, amount of reference data. Every point is
 # pre-trained, fine-tuned and adapted anew. Not part of the default run: `snakemake ablations`.
 
-POINTS = config["ablations"]["points"]
-ABLATION_FIGURES = {"fig_ablations": "Ablations", "fig_prior_bins": "Ablations"}
 
-
-rule label_other_prior:
+use rule label_prior as label_other_prior with:
     input:
         **code("label_prior"),
         frames=lambda wildcards: SETS[wildcards.set],
@@ -19,28 +16,19 @@ rule label_other_prior:
         "<benchmarks>/label_other_prior/{method}_{set}.tsv"
     wildcard_constraints:
         method="[A-Za-z0-9-]+",
-    conda:
-        "../../envs/xtb.yaml"
-    threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing("4h"),
     params:
-        engine=config["prior"]["engine"],
-        accuracy=config["prior"]["accuracy"],
+        method=lambda wildcards: wildcards.method,
+        shard="1-of-1",
     message:
         "Label the {wildcards.set} structures with {wildcards.method}."
-    shell:
-        "python {input.script} --frames {input.frames} --method {wildcards.method}"
-        " --engine {params.engine} --accuracy {params.accuracy}"
-        " --shard 1-of-1 --output {output.labels}"
-        " --failures {output.failures} --timing {output.timing} --log {log}"
 
 
 rule ablate:
     input:
-        **code("ablate"),
-        backbone=BACKBONE,
+        **code("ablate", BACKBONE),
         train=rules.curate.output.train,
         reference=rules.curate.output.train_reference,
         frames=rules.curate.output.test,

@@ -1,50 +1,4 @@
-# Tables, figures and the report. Tables are deterministic; timings are kept apart.
-
-SEEDS = config["training"]["seeds"]
-TABLES = [
-    "per_structure",
-    "summary",
-    "paired",
-    "bins",
-    "training_density",
-    "error_bins",
-    "steps",
-    "shift_axes",
-    "frontier",
-    "refinement",
-    "gains",
-    "gain_correlation",
-    "failures",
-]
-# figures of the tables of other rules, which need none of those above
-OTHER_TABLES = {
-    "fig_conformers": ["<results>/tables/conformers.csv"],
-    "fig_variants": ["<results>/tables/variants_paired.csv"],
-    "fig_ablations": ["<results>/tables/ablations.csv"],
-    "fig_prior_bins": [
-        "<results>/tables/ablations.csv",
-        "<results>/tables/ablation_bins.csv",
-    ],
-}
-FIGURES = {
-    "fig_shift_axes": "Understanding the shift",
-    "fig_force_norm": "Understanding the shift",
-    "fig_connectivity": "Understanding the shift",
-    "fig_error_bins": "Mitigation",
-    "fig_prior_gain": "Mitigation",
-    "fig_ttt_steps": "Mitigation",
-    "fig_conformers": "Cost",
-    "fig_frontier": "Cost",
-}
-ADAPTED = [
-    (mode, strategy)
-    for mode, key in [
-        ("structure", "strategies"),
-        ("placebo", "placebo"),
-    ]
-    for strategy in config["ttt"][key]
-]
-STRATEGIES = config["training"]["strategies"]
+# Predictions beside reference labels: tidy tables, deterministic; timings are kept apart.
 
 
 rule evaluate:
@@ -88,7 +42,7 @@ rule evaluate:
             ),
         ],
     output:
-        **{name: f"<results>/tables/{name}.csv" for name in TABLES},
+        **{name: table_path(name) for name in tables_by("evaluate")},
     log:
         "<logs>/evaluate.log",
     benchmark:
@@ -101,6 +55,7 @@ rule evaluate:
         runtime=growing("30m"),
     params:
         directory=subpath(output.summary, parent=True),
+        prior_calls=as_json(prior_calls()),
         resamples=config["statistics"]["resamples"],
         seed=config["statistics"]["seed"],
     message:
@@ -109,7 +64,81 @@ rule evaluate:
         "python {input.script} --frames {input.frames} --reference {input.reference} --prior {input.prior}"
         " --radii {input.radii} --train {input.train} --train-reference {input.train_reference} --shifts {input.shifts}"
         " --predictions {input.base} {input.refined} {input.adapted} --failures {input.failures}"
-        " --resamples {params.resamples} --seed {params.seed} --output {params.directory} --log {log}"
+        " --prior-calls {params.prior_calls:q} --resamples {params.resamples} --seed {params.seed}"
+        " --output {params.directory} --log {log}"
+
+
+rule evaluate_variants:
+    input:
+        **code("evaluate_variants"),
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        prior="<results>/prior/test.h5",
+        prior_timing="<results>/timings/prior/test.json",
+        base=expand(
+            "<results>/predictions/{strategy}/seed{seed}.h5",
+            strategy=dict.fromkeys(
+                [
+                    *STRATEGIES,
+                    *(v["strategy"] for v in VARIANTS.values()),
+                    *(v["strategy"] for v in SCHEMES.values()),
+                ]
+            ),
+            seed=SEEDS,
+        ),
+        base_timings=expand(
+            "<results>/timings/predict/{strategy}_{seed}.json",
+            strategy=STRATEGIES,
+            seed=SEEDS[0],
+        ),
+        variants=expand(
+            "<results>/variants/{variant}/seed{seed}.h5", variant=VARIANTS, seed=SEEDS
+        ),
+        conformers=expand(
+            "<results>/conformers/{scheme}/seed{seed}/{count}.h5",
+            scheme=SCHEMES,
+            seed=SEEDS,
+            count=COUNTS,
+        ),
+        conformer_timings=expand(
+            "<results>/timings/conformers/{scheme}_{seed}.json",
+            scheme=SCHEMES,
+            seed=SEEDS,
+        ),
+    output:
+        variants="<results>/tables/variants.csv",
+        paired="<results>/tables/variants_paired.csv",
+        conformers="<results>/tables/conformers.csv",
+        decision="<results>/timings/decision.csv",
+    log:
+        "<logs>/evaluate_variants.log",
+    benchmark:
+        "<benchmarks>/evaluate_variants.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("30m"),
+    params:
+        strategies=as_json(
+            {name: v["strategy"] for name, v in [*VARIANTS.items(), *SCHEMES.items()]}
+        ),
+        copies=config["conformers"]["rattled_copies"],
+        decision=as_json(config["decision"]),
+        resamples=config["statistics"]["resamples"],
+        seed=config["statistics"]["seed"],
+    message:
+        "Compare the further adaptations, and the curve over the number of geometries."
+    shell:
+        "python {input.script} --frames {input.frames} --reference {input.reference} --prior {input.prior}"
+        " --prior-timing {input.prior_timing} --base-timings {input.base_timings}"
+        " --predictions {input.base} {input.variants} --conformers {input.conformers}"
+        " --conformer-timings {input.conformer_timings} --strategies {params.strategies:q}"
+        " --copies {params.copies} --decision {params.decision:q}"
+        " --resamples {params.resamples} --seed {params.seed} --variants-table {output.variants}"
+        " --paired-table {output.paired} --conformers-table {output.conformers}"
+        " --decision-table {output.decision} --log {log}"
 
 
 rule compare_published:
@@ -198,77 +227,3 @@ rule collect_run_info:
     shell:
         "python {input.script} --benchmarks {params.benchmarks} --config-json {params.config:q}"
         " --seeds {params.seeds} --output {output.info} --durations {output.durations} --log {log}"
-
-
-rule figure:
-    input:
-        **code("plot_figure"),
-        tables=lambda wildcards: OTHER_TABLES.get(
-            wildcards.figure, [f"<results>/tables/{name}.csv" for name in TABLES]
-        ),
-        timings=lambda wildcards: (
-            [] if wildcards.figure in OTHER_TABLES else rules.summarise_timings.output
-        ),
-    output:
-        svg=report(
-            "<results>/figures/{figure}.svg",
-            caption="../report/figure.rst",
-            category=lambda wildcards: (FIGURES | VARIANT_FIGURES | ABLATION_FIGURES)[
-                wildcards.figure
-            ],
-            labels={"figure": "{figure}"},
-        ),
-        png="<results>/figures/{figure}.png",
-        caption="<results>/figures/{figure}.txt",
-    log:
-        "<logs>/figure/{figure}.log",
-    localrule: True
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(1500),
-        runtime=growing("10m"),
-    params:
-        tables=f"{RESULTS}/tables",
-        timings=f"{RESULTS}/timings",
-    message:
-        "Draw {wildcards.figure} from the tables."
-    shell:
-        "python {input.script} --name {wildcards.figure} --tables {params.tables} --timings {params.timings}"
-        " --svg {output.svg} --png {output.png} --caption {output.caption} --log {log}"
-
-
-rule make_report:
-    input:
-        **code("make_report"),
-        tables=[f"<results>/tables/{name}.csv" for name in TABLES],
-        shifts=rules.diagnose_shifts.output.summary,
-        conformers="<results>/tables/conformers.csv",
-        variants="<results>/tables/variants_paired.csv",
-        decision="<results>/timings/decision.csv",
-        published=rules.compare_published.output,
-        timings=rules.summarise_timings.output,
-        figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
-        info=rules.collect_run_info.output.info,
-        template=own("workflow/report/report.html.j2"),
-    output:
-        "<results>/report.html",
-    log:
-        "<logs>/make_report.log",
-    localrule: True
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(1500),
-        runtime=growing("10m"),
-    params:
-        tables=folder_of("tables"),
-        timings=folder_of("timings"),
-        figures=folder_of("figures"),
-    message:
-        "Write the report, one HTML file."
-    shell:
-        "python {input.script} --tables {params.tables} --timings {params.timings}"
-        " --figures {params.figures} --run-info {input.info} --output {output} --log {log}"

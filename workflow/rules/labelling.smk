@@ -6,14 +6,6 @@ SHARDS = expand(
 )
 
 
-rule relabel:
-    input:
-        "<results>/labelling/benchmark/SHA256SUMS",
-    localrule: True
-    message:
-        "The benchmark, labelled anew; copy it to resources/benchmark to use it."
-
-
 rule sample_geometries:
     input:
         **code("sample_geometries"),

@@ -1,17 +1,10 @@
-# Training of the two-head potential: strategy x seed.
-
-ARCHITECTURE = {
-    "backbone": config["model"]["backbone"],
-    "cutoff": config["model"]["cutoff_A"],
-    **config["model"][config["model"]["backbone"]],
-}
+# Training of the two-head potential, strategy x seed, and its predictions as it is.
 
 
 rule train_model:
     input:
         unpack(strategy_inputs),
-        **code("train_model"),
-        backbone=BACKBONE,
+        **code("train_model", BACKBONE),
         frames=rules.curate.output.train,
     output:
         weights="<results>/models/{strategy}/seed{seed}/weights.pt",
@@ -45,3 +38,37 @@ rule train_model:
         " --device {params.device} --architecture {params.architecture:q} --settings {params.settings:q}"
         " --frames {input.frames} {params.options}"
         " --output {params.directory} --timing {output.timing} --log {log}"
+
+
+rule predict:
+    input:
+        **code("predict", BACKBONE),
+        model=MODEL,
+        frames=rules.curate.output.test,
+        prior=lambda wildcards: (
+            ["<results>/prior/test.h5"] if KINDS[wildcards.strategy].difference else []
+        ),
+    output:
+        predictions="<results>/predictions/{strategy}/seed{seed}.h5",
+        timing="<results>/timings/predict/{strategy}_{seed}.json",
+    log:
+        "<logs>/predict/{strategy}_{seed}.log",
+    benchmark:
+        "<benchmarks>/predict/{strategy}_{seed}.tsv"
+    conda:
+        NETWORK_ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
+    params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
+        directory=subpath(input.model, parent=True),
+        prior=lambda wildcards, input: f"--prior {input.prior}" if input.prior else "",
+    message:
+        "Predict the test structures with {wildcards.strategy}, seed {wildcards.seed}, unadapted."
+    shell:
+        "{params.python} {input.script} --model {params.directory} --device {params.device}"
+        " --frames {input.frames} {params.prior}"
+        " --output {output.predictions} --timing {output.timing} --log {log}"

@@ -1,23 +1,9 @@
-# How the hyper-parameters of test-time training were chosen: on the validation shift groups alone.
-# Not part of the default run: `snakemake tune`.
-
-
-rule tune:
-    input:
-        collect(
-            "<results>/tuning/{strategy}_{seed}.csv",
-            strategy=config["ttt"]["strategies"],
-            seed=SEEDS,
-        ),
-    localrule: True
-    message:
-        "The scan of test-time training on the validation groups."
+# How the hyper-parameters of test-time training were chosen: on the validation shift groups alone. `snakemake tune`.
 
 
 rule tune_adaptation:
     input:
-        **code("tune_adaptation"),
-        backbone=BACKBONE,
+        **code("tune_adaptation", BACKBONE),
         model=MODEL,
         frames=rules.curate.output.test,
         reference=rules.curate.output.validation_reference,

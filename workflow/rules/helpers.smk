@@ -1,134 +1,48 @@
-# Settings, checks and helpers that all rules share. Included first; the Snakefile has no configfile of its own.
-
-import json
-import sys
-from pathlib import Path
-
-from snakemake.logging import logger
-from snakemake.utils import min_version, update_config
-
-min_version("9.20")
-
-# the folder of this workflow, also where another workflow uses it as a module
-HOME = Path(str(workflow.current_basedir)).parents[1]
-MAIN = workflow.modifier.is_main_snakefile()
-
-sys.path.insert(0, str(HOME / "workflow"))
-
-from mlipshift.base.errors import UserError
-from mlipshift.data.manifest import Manifest, alternatives
-from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
-from mlipshift.catalogue.strategies import STRATEGIES as KINDS
-from mlipshift.catalogue.strategies import needed
-from mlipshift.run import configuration as settings_of
-from mlipshift.run import console, sources
-from mlipshift.run import locks as running
-
-console.prepare_jobs(HOME / "workflow")
-
-if MAIN and workflow.is_main_process:
-    running.announce()
-    alive = running.clear_stale_locks()
-
-# --verbose, --printshellcmds and --dryrun give Snakemake's own output
-if (
-    MAIN
-    and workflow.is_main_process
-    and not (
-        workflow.output_settings.dryrun
-        or workflow.output_settings.verbose
-        or workflow.output_settings.printshellcmds
-    )
-):
-    console.install(logger)
+# What the rules share: input functions, options of command lines, and the one line that says what is wrong.
 
 
-def refuse(message):
-    """End with one line; an exception would come with a traceback or a wall of text."""
-    sys.exit(f"error: {message}")
+def library(path):
+    """Library modules that a file of this workflow imports, directly or not."""
+    return sources.library_of(path, own("workflow")) if Path(path).exists() else []
 
 
-def own(path):
-    """A file of this workflow: relative where it runs in its own folder, absolute where it runs in another."""
-    return path if Path.cwd() == HOME else str(HOME / path)
+def modules(*names):
+    """Modules of the library that a script loads by name, such as "learn/backbones/painn", and what they import."""
+    paths = [own(f"workflow/mlipshift/{name}.py") for name in names]
+    return sorted({*paths, *(file for path in paths for file in library(path))})
 
 
-configfile: own("config/config.yaml")
+def code(script, *names):
+    """Inputs `script` and `library` of a rule: an edit re-runs exactly the rules that use the file.
 
-
-try:
-    if MAIN:
-        command_line = settings_of.typed(dict(workflow.config_settings.config))
-        update_config(config, command_line)
-        given = [(p, settings_of.read(p)) for p in workflow.overwrite_configfiles]
-        given.append(("--config", command_line))
-    else:
-        # the configuration of the module statement; files and --config are those of the other workflow
-        given = [("config of the module", dict(config))]
-    default = own("config/config.yaml")
-    config = settings_of.load(
-        config,
-        HOME / "workflow" / "schemas" / "config.schema.yaml",
-        [(default, settings_of.read(default)), *given],
-    )
-except UserError as error:
-    refuse(error)
-
-# the embedded benchmark is that of this workflow, wherever it runs
-embedded = lambda path: own(path) if path.startswith("resources/benchmark/") else path
-config["data"]["files"] = {
-    group: [embedded(path) for path in paths]
-    for group, paths in config["data"]["files"].items()
-}
-config["data"]["checksums"] = config["data"]["checksums"] and embedded(
-    config["data"]["checksums"]
-)
-
-MANIFEST = {
-    "manifest": own("resources/manifest.yaml"),
-    "schema": own("workflow/schemas/manifest.schema.yaml"),
-}
-try:
-    manifest = Manifest(*MANIFEST.values())
-    models = Registry(
-        HOME / "config" / "models.yaml",
-        HOME / "workflow" / "schemas" / "models.schema.yaml",
-        config["models"],
-    )
-except UserError as error:
-    refuse(error)
-
-# every run in a folder of its own, if it has a name
-RESULTS, LOGS = (
-    str(Path(folder, config["run"] or "")) for folder in ("results", "logs")
-)
-BENCHMARKS = f"{RESULTS}/benchmarks"
-
-# the network that every strategy trains: its module, and the environment that can import it
-BACKBONE = own(f"workflow/mlipshift/learn/backbones/{config['model']['backbone']}.py")
-NETWORK = "mace" if config["model"]["backbone"] == "mace" else "torch"
-NETWORK_ENVIRONMENT = str(Path(HOME, "envs", f"{NETWORK}.yaml"))
-
-
-pathvars:
-    results=RESULTS,
-    logs=LOGS,
-    benchmarks=BENCHMARKS,
-
-
-cores = workflow.resource_settings.cores
-if cores is not None and cores < 1:
-    # Snakemake would wait for ever
-    refuse(
-        f"--cores is {cores}; give at least 1, for example --cores 4 (with make: CORES=4)"
-    )
-
-
-def code(script):
-    """Inputs `script` and `library` of a rule: an edit re-runs exactly the rules that use the file."""
+    names: of modules that the script loads by name, as for `modules`.
+    """
     path = own(f"workflow/scripts/{script}.py")
-    library = sources.library_of(path, own("workflow")) if Path(path).exists() else []
-    return {"script": path, "library": library}
+    return {"script": path, "library": sorted({*library(path), *modules(*names)})}
+
+
+def options(**values):
+    """Command-line options of keywords; a list becomes several words, each quoted for the shell."""
+    words = []
+    for name, value in values.items():
+        many = value if isinstance(value, (list, tuple)) else [value]
+        words += [f"--{name.replace('_', '-')}", *(shlex.quote(str(v)) for v in many)]
+    return " ".join(words)
+
+
+def table_path(name):
+    """Path of a table of the catalogue."""
+    return f"<results>/{TABLES[name].folder}/{name}.csv"
+
+
+def tables_by(rule):
+    """Names of the tables that a rule writes."""
+    return [name for name, table in TABLES.items() if table.rule == rule]
+
+
+def tables_of(figure):
+    """Paths of the tables that a figure is drawn from."""
+    return [table_path(name) for name in FIGURES[figure].tables]
 
 
 def as_json(subtree):
@@ -168,7 +82,7 @@ def located(path):
 
 
 def retrievable(path):
-    """Whether a rule of retrieve.smk makes a path; one line for a path below data/ that the manifest does not know."""
+    """Whether retrieve_file makes a path; one line for a path below data/ that the manifest does not know."""
     return Path(path).parts[:1] == ("data",) and bool(located(path))
 
 
@@ -201,7 +115,7 @@ def downloads(wildcards):
 
 
 def imported(path):
-    """Whether the rule of import.smk makes a path."""
+    """Whether import_dataset makes a path."""
     return Path(path) in {
         Path(RESULTS, "import", f"{name}.h5") for name in config["import"]
     }
@@ -306,10 +220,10 @@ def model_entry(name):
 
 
 def model_family(wildcards):
-    """Input function: the modules that load a model."""
+    """Input function: the modules that load a model, and what they import."""
     family = model_entry(wildcards.model)["family"]
-    modules = [own(f"workflow/mlipshift/external/families/{family}.py")]
-    return modules + ([BACKBONE] if family == "mlipshift" else [])
+    own_network = [BACKBONE] if family == "mlipshift" else []
+    return modules(f"external/families/{family}", *own_network)
 
 
 def model_settings(keys):

@@ -1,4 +1,4 @@
-# Public datasets and checkpoints: downloaded, checked, unpacked. `snakemake retrieve`, `snakemake check_sources`.
+# Public datasets and checkpoints: downloaded, checked, unpacked, filtered. `snakemake retrieve`, `snakemake check_sources`.
 
 import os
 
@@ -59,17 +59,16 @@ rule unpack:
         mem_mb=growing(1000),
         runtime=growing("6h"),
     params:
+        member="",
         limit=lambda wildcards: limit_option(described(wildcards)),
     message:
         "Unpack {wildcards.archive} of {wildcards.name} {wildcards.version}."
     shell:
-        "python {input.script} --archive {input.archive:q} {params.limit} --output {output:q} --log {log:q}"
+        "python {input.script} --archive {input.archive:q} {params.member} {params.limit}"
+        " --output {output:q} --log {log:q}"
 
 
-rule unpack_member:
-    input:
-        **code("unpack"),
-        archive="data/{name}/{version}/{archive}",
+use rule unpack as unpack_member with:
     output:
         "data/{name}/{version}/members/{archive}/{member}",
     log:
@@ -77,19 +76,10 @@ rule unpack_member:
     wildcard_constraints:
         **FROM_MANIFEST,
         member=".+",
-    conda:
-        "../../envs/data.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing("6h"),
     params:
-        limit=lambda wildcards: limit_option(described(wildcards)),
+        member=lambda wildcards: f"--member {shlex.quote(wildcards.member)}",
     message:
         "Take {wildcards.member} out of {wildcards.archive} of {wildcards.name} {wildcards.version}."
-    shell:
-        "python {input.script} --archive {input.archive:q} --member {wildcards.member:q} {params.limit}"
-        " --output {output:q} --log {log:q}"
 
 
 rule ask_sources:
@@ -112,3 +102,37 @@ rule ask_sources:
     shell:
         "python {input.script} --manifest {input.manifest} --schema {input.schema}"
         ' --settings "$MLIPSHIFT_RETRIEVE" --output {output} --log {log}'
+
+
+rule import_dataset:
+    input:
+        **code("import_dataset"),
+        files=lambda wildcards: import_files(wildcards.name),
+    output:
+        dataset="<results>/import/{name}.h5",
+        counts="<results>/import/{name}_counts.csv",
+        failures="<results>/import/{name}_failures.csv",
+    log:
+        "<logs>/import/{name}.log",
+    benchmark:
+        "<benchmarks>/import/{name}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("12h"),
+    params:
+        recipe=lambda wildcards: as_json(config["import"][wildcards.name]),
+        settings=as_json(
+            {
+                key: config["data"][key]
+                for key in ("units", "keys", "bad_structures", "trust_pickles")
+            }
+        ),
+    message:
+        "Filter the files of import.{wildcards.name} and count what every step leaves."
+    shell:
+        "python {input.script} --name {wildcards.name} --recipe {params.recipe:q}"
+        " --settings {params.settings:q} --output {output.dataset} --counts {output.counts}"
+        " --failures {output.failures} --log {log}"

@@ -1,4 +1,13 @@
-# Human-named targets: `snakemake diagnose`, `prior`, `train`, ... and one per figure.
+# Targets with human names: `snakemake diagnose`, `prior`, `train`, ... and one per figure.
+
+
+rule diagnose:
+    input:
+        rules.diagnose_shifts.output,
+        report="<results>/diagnosis.html",
+    localrule: True
+    message:
+        "The diagnosis is {input.report}."
 
 
 rule retrieve:
@@ -37,6 +46,18 @@ rule train:
         "All trained models."
 
 
+rule predict_models:
+    input:
+        collect(
+            "<results>/models/external/{model}/{set}.h5",
+            model=config["models"],
+            set=PREDICTED,
+        ),
+    localrule: True
+    message:
+        "Predictions of all models that the configuration names."
+
+
 rule refine:
     input:
         rules.evaluate.input.refined,
@@ -57,8 +78,8 @@ rule variants:
     input:
         rules.evaluate_variants.output,
         collect(
-            "<results>/figures/{figure}.svg",
-            figure=[*VARIANT_FIGURES, "fig_conformers"],
+            ["<results>/figures/{figure}.svg", "<results>/figures/{figure}.txt"],
+            figure=[*(["fig_variants"] if VARIANTS else []), "fig_conformers"],
         ),
     localrule: True
     message:
@@ -68,15 +89,39 @@ rule variants:
 rule ablations:
     input:
         rules.evaluate_ablations.output,
-        collect("<results>/figures/{figure}.svg", figure=ABLATION_FIGURES),
+        collect(
+            ["<results>/figures/{figure}.svg", "<results>/figures/{figure}.txt"],
+            figure=["fig_ablations", "fig_prior_bins"],
+        ),
     localrule: True
     message:
         "Tables and figures of the ablations."
 
 
+rule tune:
+    input:
+        collect(
+            "<results>/tuning/{strategy}_{seed}.csv",
+            strategy=config["ttt"]["strategies"],
+            seed=SEEDS,
+        ),
+    localrule: True
+    message:
+        "The scan of test-time training on the validation groups."
+
+
+rule relabel:
+    input:
+        "<results>/labelling/benchmark/SHA256SUMS",
+    localrule: True
+    message:
+        "The benchmark, labelled anew; copy it to resources/benchmark to use it."
+
+
 rule figures:
     input:
         rules.make_report.input.figures,
+        rules.make_report.input.captions,
     localrule: True
     message:
         "All figures."
@@ -90,13 +135,14 @@ rule report:
         "The report."
 
 
-for name in FIGURES:
+for name in DRAWN:
 
     rule:
         name:
             name
         input:
             f"<results>/figures/{name}.svg",
+            f"<results>/figures/{name}.txt",
         localrule: True
         message:
             "One figure."

@@ -1,0 +1,116 @@
+# Test-time training and distillation. No reference label of a test structure is an input of these rules.
+
+
+rule adapt_model:
+    input:
+        **code("adapt_model", BACKBONE),
+        model=MODEL,
+        frames=rules.curate.output.test,
+        prior="<results>/prior/test.h5",
+    output:
+        predictions="<results>/adapt/{mode}/{strategy}/seed{seed}.h5",
+        failures="<results>/failures/adapt_{mode}_{strategy}_{seed}.csv",
+        timing="<results>/timings/adapt/{mode}_{strategy}_{seed}.json",
+    log:
+        "<logs>/adapt/{mode}_{strategy}_{seed}.log",
+    benchmark:
+        "<benchmarks>/adapt/{mode}_{strategy}_{seed}.tsv"
+    conda:
+        NETWORK_ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing("2h"),
+    params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
+        directory=subpath(input.model, parent=True),
+        mode=lambda wildcards: wildcards.mode,
+        settings=as_json(TTT_SETTINGS),
+        copies="",
+        method="",
+    message:
+        "Test-time training, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}."
+    shell:
+        "{params.python} {input.script} --model {params.directory} --device {params.device}"
+        " --frames {input.frames} --prior {input.prior} {params.copies}"
+        " --mode {params.mode} --settings {params.settings:q} {params.method}"
+        " --seed {wildcards.seed} --output {output.predictions} --failures {output.failures}"
+        " --timing {output.timing} --log {log}"
+
+
+rule label_pseudo:
+    input:
+        **code("label_pseudo", BACKBONE),
+        model="<results>/models/delta/seed{seed}/weights.pt",
+        frames=SETS["pool"],
+        prior="<results>/prior/pool.h5",
+    output:
+        "<results>/pseudo/seed{seed}.h5",
+    log:
+        "<logs>/label_pseudo/{seed}.log",
+    benchmark:
+        "<benchmarks>/label_pseudo/{seed}.tsv"
+    conda:
+        NETWORK_ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
+    params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
+        directory=subpath(input.model, parent=True),
+    message:
+        "Pseudo-labels of the geometries to adapt on, Δ-learning, seed {wildcards.seed}."
+    shell:
+        "{params.python} {input.script} --device {params.device} --model {params.directory} --frames {input.frames} --prior {input.prior}"
+        " --output {output} --log {log}"
+
+
+rule adapt_conformers:
+    input:
+        **code("adapt_conformers", BACKBONE),
+        model=lambda wildcards: MODEL.format(
+            strategy=SCHEMES[wildcards.scheme]["strategy"], seed=wildcards.seed
+        ),
+        frames=rules.curate.output.test,
+        pool=SETS["pool"],
+        prior="<results>/prior/pool.h5",
+        pseudo=lambda wildcards: (
+            [f"<results>/pseudo/seed{wildcards.seed}.h5"]
+            if SCHEMES[wildcards.scheme]["pseudo_weight"]
+            else []
+        ),
+    output:
+        predictions=expand(
+            "<results>/conformers/{{scheme}}/seed{{seed}}/{count}.h5", count=COUNTS
+        ),
+        timing="<results>/timings/conformers/{scheme}_{seed}.json",
+    log:
+        "<logs>/conformers/{scheme}_{seed}.log",
+    benchmark:
+        "<benchmarks>/conformers/{scheme}_{seed}.tsv"
+    conda:
+        NETWORK_ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing("4h"),
+    params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
+        directory=subpath(input.model, parent=True),
+        settings=lambda wildcards: adaptation_settings(SCHEMES[wildcards.scheme]),
+        counts=COUNTS,
+        copies=config["conformers"]["rattled_copies"],
+        pseudo=lambda wildcards, input: (
+            f"--pseudo {input.pseudo}" if input.pseudo else ""
+        ),
+    message:
+        "Adapt {wildcards.scheme} to {params.counts} geometries of every molecule, seed {wildcards.seed}."
+    shell:
+        "{params.python} {input.script} --device {params.device} --model {params.directory} --frames {input.frames}"
+        " --pool {input.pool} --prior {input.prior} {params.pseudo}"
+        " --settings {params.settings:q} --counts {params.counts} --copies {params.copies}"
+        " --scheme {wildcards.scheme} --output {output.predictions} --timing {output.timing} --log {log}"

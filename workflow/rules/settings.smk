@@ -1,0 +1,160 @@
+# The settings of a run, checked, and the names that rules make of them. Included first; the Snakefile has no
+# configfile of its own.
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.logging import logger
+from snakemake.utils import min_version, update_config
+
+min_version("9.20")
+
+# the folder of this workflow, also where another workflow uses it as a module
+HOME = Path(str(workflow.current_basedir)).parents[1]
+MAIN = workflow.modifier.is_main_snakefile()
+
+sys.path.insert(0, str(HOME / "workflow"))
+
+from mlipshift.base.errors import UserError
+from mlipshift.catalogue.adaptation import ADAPTATION
+from mlipshift.catalogue.figures import FIGURES
+from mlipshift.catalogue.methods import prior_calls
+from mlipshift.catalogue.strategies import STRATEGIES as KINDS
+from mlipshift.catalogue.strategies import needed
+from mlipshift.catalogue.tables import TABLES
+from mlipshift.data.manifest import Manifest, alternatives
+from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
+from mlipshift.run import configuration, console, locks, sources
+
+console.prepare_jobs(HOME / "workflow")
+
+if MAIN and workflow.is_main_process:
+    locks.announce()
+    alive = locks.clear_stale_locks()
+
+# --verbose, --printshellcmds and --dryrun give Snakemake's own output
+if (
+    MAIN
+    and workflow.is_main_process
+    and not (
+        workflow.output_settings.dryrun
+        or workflow.output_settings.verbose
+        or workflow.output_settings.printshellcmds
+    )
+):
+    console.install(logger)
+
+
+def refuse(message):
+    """End with one line; an exception would come with a traceback or a wall of text."""
+    sys.exit(f"error: {message}")
+
+
+def own(path):
+    """A file of this workflow: relative where it runs in its own folder, absolute where it runs in another."""
+    return path if Path.cwd() == HOME else str(HOME / path)
+
+
+configfile: own("config/config.yaml")
+
+
+try:
+    if MAIN:
+        command_line = configuration.typed(dict(workflow.config_settings.config))
+        update_config(config, command_line)
+        given = [(p, configuration.read(p)) for p in workflow.overwrite_configfiles]
+        given.append(("--config", command_line))
+    else:
+        # the configuration of the module statement; files and --config are those of the other workflow
+        given = [("config of the module", dict(config))]
+    default = own("config/config.yaml")
+    config = configuration.load(
+        config,
+        HOME / "workflow" / "schemas" / "config.schema.yaml",
+        [(default, configuration.read(default)), *given],
+    )
+except UserError as error:
+    refuse(error)
+
+# the embedded benchmark is that of this workflow, wherever it runs
+embedded = lambda path: own(path) if path.startswith("resources/benchmark/") else path
+config["data"]["files"] = {
+    group: [embedded(path) for path in paths]
+    for group, paths in config["data"]["files"].items()
+}
+config["data"]["checksums"] = config["data"]["checksums"] and embedded(
+    config["data"]["checksums"]
+)
+
+MANIFEST = {
+    "manifest": own("resources/manifest.yaml"),
+    "schema": own("workflow/schemas/manifest.schema.yaml"),
+}
+try:
+    manifest = Manifest(*MANIFEST.values())
+    models = Registry(
+        HOME / "config" / "models.yaml",
+        HOME / "workflow" / "schemas" / "models.schema.yaml",
+        config["models"],
+    )
+except UserError as error:
+    refuse(error)
+
+# every run in a folder of its own, if it has a name
+RESULTS, LOGS = (
+    str(Path(folder, config["run"] or "")) for folder in ("results", "logs")
+)
+BENCHMARKS = f"{RESULTS}/benchmarks"
+
+# what is trained, with which seeds; what is adapted, in which way
+SEEDS = config["training"]["seeds"]
+STRATEGIES = config["training"]["strategies"]
+MODES = {"structure": "strategies", "placebo": "placebo"}
+ADAPTED = [(mode, name) for mode, key in MODES.items() for name in config["ttt"][key]]
+TTT_SETTINGS = {key: config["ttt"][key] for key in ADAPTATION if key in config["ttt"]}
+VARIANTS = config["variants"]
+SCHEMES = config["conformers"]["schemes"]
+COUNTS = sorted(config["conformers"]["counts"])
+POINTS = config["ablations"]["points"]
+DIAGNOSED = list(config["models"])
+
+# figures of the report, figures on demand that have something to show, tables of the report
+DRAWN = [name for name, figure in FIGURES.items() if not figure.on_demand]
+EXTRA = [name for name, figure in FIGURES.items() if figure.on_demand]
+REPORTED = [name for name, table in TABLES.items() if table.reported]
+
+# the network that every strategy trains: its module, the environment that can import it, and how it is built
+BACKBONE = f"learn/backbones/{config['model']['backbone']}"
+NETWORK = "mace" if config["model"]["backbone"] == "mace" else "torch"
+NETWORK_ENVIRONMENT = str(Path(HOME, "envs", f"{NETWORK}.yaml"))
+ARCHITECTURE = {
+    "backbone": config["model"]["backbone"],
+    "cutoff": config["model"]["cutoff_A"],
+    **config["model"][config["model"]["backbone"]],
+}
+
+# pretrain: training structures and rattled copies; test: what is predicted;
+# unlabelled: what broad pre-training sees, with rattled copies; pool: geometries of the test molecules, the first half
+# of each, on which they are adapted for the curve over the number of geometries; copies: rattled copies of every test
+# structure, by which an adaptation can be stopped
+SETS = {
+    name: f"<results>/frames/{name}.h5"
+    for name in ("pretrain", "test", "unlabelled", "pool", "copies")
+}
+MODEL = "<results>/models/{strategy}/seed{seed}/weights.pt"
+
+
+pathvars:
+    results=RESULTS,
+    logs=LOGS,
+    benchmarks=BENCHMARKS,
+
+
+cores = workflow.resource_settings.cores
+if cores is not None and cores < 1:
+    # Snakemake would wait for ever
+    refuse(
+        f"--cores is {cores}; give at least 1, for example --cores 4 (with make: CORES=4)"
+    )

@@ -1,0 +1,53 @@
+# How far every structure lies from the training set, on the three axes of shift.
+
+# labels whose forces are a criterion of shift: those of the training structures and of the test structures
+FORCES = {
+    "prior": ["<results>/prior/pretrain.h5", "<results>/prior/test.h5"],
+    "reference": [
+        rules.curate.output.train_reference,
+        rules.curate.output.test_reference,
+    ],
+}
+
+
+rule diagnose_shifts:
+    input:
+        **code("diagnose_shifts"),
+        train=rules.curate.output.train,
+        test=rules.curate.output.test,
+        labels=lambda wildcards: [
+            path for kind in config["shifts"]["labels"] for path in FORCES[kind]
+        ],
+    output:
+        shifts="<results>/tables/shifts.csv",
+        summary="<results>/tables/shift_summary.csv",
+        sweep="<results>/tables/shift_sweep.csv",
+    log:
+        "<logs>/diagnose_shifts.log",
+    benchmark:
+        "<benchmarks>/diagnose_shifts.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("20m"),
+    params:
+        cutoff=config["spectra"]["cutoff_A"],
+        variant=config["spectra"]["variant"],
+        sample=config["shifts"]["sample"],
+        seed=config["shifts"]["seed"],
+        sigma=config["statistics"]["sigma"],
+        labels=lambda wildcards, input: " ".join(
+            f"--labels {kind} {train} {test}"
+            for kind, train, test in zip(
+                config["shifts"]["labels"], input.labels[::2], input.labels[1::2]
+            )
+        ),
+    message:
+        "Measure every structure's distance from the training set on the three shift axes."
+    shell:
+        "python {input.script} --train {input.train} --test {input.test}"
+        " {params.labels} --cutoff {params.cutoff} --variant {params.variant}"
+        " --sample {params.sample} --seed {params.seed} --sigma {params.sigma}"
+        " --output {output.shifts} --summary {output.summary} --sweep {output.sweep} --log {log}"

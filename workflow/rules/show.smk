@@ -1,0 +1,84 @@
+# Figures and the report, drawn from tables and from nothing else.
+
+
+rule plot_figure:
+    input:
+        **code("plot_figure"),
+        figure=lambda wildcards: modules(f"show/figures/{wildcards.figure}"),
+        tables=lambda wildcards: tables_of(wildcards.figure),
+    output:
+        svg=report(
+            "<results>/figures/{figure}.svg",
+            caption="../report/figure.rst",
+            category=lambda wildcards: FIGURES[wildcards.figure].section,
+            labels={"figure": "{figure}"},
+        ),
+        png="<results>/figures/{figure}.png",
+        facts="<results>/figures/{figure}.json",
+    log:
+        "<logs>/plot_figure/{figure}.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing("10m"),
+    params:
+        title=lambda wildcards: FIGURES[wildcards.figure].title,
+    message:
+        "Draw {wildcards.figure} from its tables."
+    shell:
+        "python {input.script} --name {wildcards.figure} --title {params.title:q} --tables {input.tables}"
+        " --svg {output.svg} --png {output.png} --facts {output.facts} --log {log}"
+
+
+rule write_caption:
+    input:
+        **code("write_caption"),
+        facts=rules.plot_figure.output.facts,
+    output:
+        "<results>/figures/{figure}.txt",
+    log:
+        "<logs>/write_caption/{figure}.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing("10m"),
+    params:
+        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
+    message:
+        "Write the caption of {wildcards.figure}."
+    shell:
+        "python {input.script} --caption {params.caption:q} --facts {input.facts} --output {output} --log {log}"
+
+
+rule make_report:
+    input:
+        **code("make_report"),
+        tables=[table_path(name) for name in REPORTED],
+        figures=expand("<results>/figures/{figure}.svg", figure=DRAWN),
+        captions=expand("<results>/figures/{figure}.txt", figure=DRAWN),
+        info=rules.collect_run_info.output.info,
+        template=own("workflow/report/report.html.j2"),
+    output:
+        "<results>/report.html",
+    log:
+        "<logs>/make_report.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing("10m"),
+    params:
+        figures=folder_of("figures"),
+    message:
+        "Write the report, one HTML file."
+    shell:
+        "python {input.script} --tables {input.tables} --figures {params.figures}"
+        " --run-info {input.info} --output {output} --log {log}"
