@@ -89,7 +89,7 @@ def test_a_rule_bears_the_name_of_its_script():
             name = re.match(r"(?:use rule (\w+) as|rule) (\w+)", block)
             script = re.search(r'code\("(\w+)"', block)
             if name and (script or name[1]):
-                (derived if name[1] else named)[name[2]] = (name[1], script[1])
+                (derived if name[1] else named)[name[2]] = (name[1], script[1] if script else name[1])
     assert len(named) > 25
     assert [name for name, (_, script) in named.items() if script != name] == []
     # the inputs of a rule are stated anew where another one is made from it
