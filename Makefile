@@ -50,6 +50,7 @@ lint: venv-test ## check the workflow, its format and the Python code
 	@$(RUN) snakemake --workflow-profile none --lint
 	@$(RUN) snakefmt --check --compact-diff Snakefile workflow/rules
 	@$(RUN) ruff check .
+	@$(RUN) ruff format --check --quiet .
 
 models: venv-mace venv-chgnet venv-sevennet ## install the environments of MACE, CHGNet and SevenNet, each its own
 
