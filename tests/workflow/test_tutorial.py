@@ -49,7 +49,7 @@ def test_every_step_ends_well(followed):
         assert (directory / "results" / name).stat().st_size > 100_000
 
 
-def test_the_model_on_the_command_line_computes_only_what_is_new(followed):
+def test_a_second_model_computes_only_what_is_new(followed):
     _, printed = followed
     started = [line for line in printed[4].splitlines() if re.match(r"\[\d+/\d+\]", line)]
     assert started and not [line for line in started if "input structures" in line or "on the three shift axes" in line]
