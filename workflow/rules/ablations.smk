@@ -2,7 +2,7 @@
 # pre-trained, fine-tuned and adapted anew. Not part of the default run: `snakemake ablations`.
 
 POINTS = config["ablations"]["points"]
-ABLATION_FIGURES = {"fig_ablations": "Ablations", "fig_prior_bins": "Ablations"}
+ABLATION_FIGURES = figures_of.on_demand("ablations")
 
 
 rule label_other_prior:

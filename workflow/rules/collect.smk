@@ -57,8 +57,9 @@ rule variants:
     input:
         rules.evaluate_variants.output,
         collect(
-            "<results>/figures/{figure}.svg",
+            "<results>/figures/{figure}.{suffix}",
             figure=[*VARIANT_FIGURES, "fig_conformers"],
+            suffix=["svg", "txt"],
         ),
     localrule: True
     message:
@@ -68,7 +69,11 @@ rule variants:
 rule ablations:
     input:
         rules.evaluate_ablations.output,
-        collect("<results>/figures/{figure}.svg", figure=ABLATION_FIGURES),
+        collect(
+            "<results>/figures/{figure}.{suffix}",
+            figure=ABLATION_FIGURES,
+            suffix=["svg", "txt"],
+        ),
     localrule: True
     message:
         "Tables and figures of the ablations."
@@ -77,6 +82,7 @@ rule ablations:
 rule figures:
     input:
         rules.make_report.input.figures,
+        rules.make_report.input.captions,
     localrule: True
     message:
         "All figures."
@@ -97,6 +103,7 @@ for name in FIGURES:
             name
         input:
             f"<results>/figures/{name}.svg",
+            f"<results>/figures/{name}.txt",
         localrule: True
         message:
             "One figure."

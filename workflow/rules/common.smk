@@ -16,6 +16,8 @@ MAIN = workflow.modifier.is_main_snakefile()
 sys.path.insert(0, str(HOME / "workflow"))
 
 from mlipshift.base.errors import UserError
+from mlipshift.catalogue import figures as figures_of
+from mlipshift.catalogue import tables as tables_of
 from mlipshift.data.manifest import Manifest, alternatives
 from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
@@ -129,6 +131,13 @@ def code(script):
     path = own(f"workflow/scripts/{script}.py")
     library = sources.library_of(path, own("workflow")) if Path(path).exists() else []
     return {"script": path, "library": library}
+
+
+def figure_modules(*names):
+    """Input: the modules of figures, which their script loads by name, and what they import."""
+    modules = [own(f"workflow/mlipshift/show/figures/{name}.py") for name in names]
+    imported = [sources.library_of(module, own("workflow")) for module in modules]
+    return sorted({*modules, *(path for paths in imported for path in paths)})
 
 
 def as_json(subtree):

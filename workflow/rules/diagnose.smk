@@ -1,7 +1,7 @@
 # Diagnosis of models: how their error grows with the distance from the training data. Not part of the default run.
 
 DIAGNOSED = list(config["models"])
-DIAGNOSIS = ["errors", "axes", "bins", "ranks", "groups", "embedding"]
+DIAGNOSIS = list(tables_of.DIAGNOSIS)
 
 
 rule diagnose:
@@ -57,6 +57,7 @@ rule diagnose_model:
 rule plot_diagnosis:
     input:
         **code("plot_shift"),
+        drawing=figure_modules(*(set(figures_of.DIAGNOSIS) - {"fig_criteria"})),
         tables=[f"<results>/diagnosis/{{model}}/{name}.csv" for name in DIAGNOSIS],
         summary=rules.diagnose_model.output.summary,
     output:
@@ -83,6 +84,7 @@ rule plot_diagnosis:
 rule plot_criteria:
     input:
         **code("plot_shift"),
+        drawing=figure_modules("fig_criteria"),
         shifts=rules.diagnose_shifts.output.shifts,
     output:
         directory("<results>/diagnosis/figures"),

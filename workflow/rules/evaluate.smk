@@ -1,41 +1,7 @@
 # Tables, figures and the report. Tables are deterministic; timings are kept apart.
 
 SEEDS = config["training"]["seeds"]
-TABLES = [
-    "per_structure",
-    "summary",
-    "paired",
-    "bins",
-    "training_density",
-    "error_bins",
-    "steps",
-    "shift_axes",
-    "frontier",
-    "refinement",
-    "gains",
-    "gain_correlation",
-    "failures",
-]
-# figures of the tables of other rules, which need none of those above
-OTHER_TABLES = {
-    "fig_conformers": ["<results>/tables/conformers.csv"],
-    "fig_variants": ["<results>/tables/variants_paired.csv"],
-    "fig_ablations": ["<results>/tables/ablations.csv"],
-    "fig_prior_bins": [
-        "<results>/tables/ablations.csv",
-        "<results>/tables/ablation_bins.csv",
-    ],
-}
-FIGURES = {
-    "fig_shift_axes": "Understanding the shift",
-    "fig_force_norm": "Understanding the shift",
-    "fig_connectivity": "Understanding the shift",
-    "fig_error_bins": "Mitigation",
-    "fig_prior_gain": "Mitigation",
-    "fig_ttt_steps": "Mitigation",
-    "fig_conformers": "Cost",
-    "fig_frontier": "Cost",
-}
+FIGURES = figures_of.reported()
 ADAPTED = [
     (mode, strategy)
     for mode, key in [
@@ -88,7 +54,10 @@ rule evaluate:
             ),
         ],
     output:
-        **{name: f"<results>/tables/{name}.csv" for name in TABLES},
+        **{
+            name: table.path("<results>")
+            for name, table in tables_of.by_rule("evaluate").items()
+        },
     log:
         "<logs>/evaluate.log",
     benchmark:
@@ -203,25 +172,23 @@ rule collect_run_info:
 rule figure:
     input:
         **code("plot_figure"),
-        tables=lambda wildcards: OTHER_TABLES.get(
-            wildcards.figure, [f"<results>/tables/{name}.csv" for name in TABLES]
-        ),
-        timings=lambda wildcards: (
-            [] if wildcards.figure in OTHER_TABLES else rules.summarise_timings.output
-        ),
+        drawing=lambda wildcards: figure_modules(wildcards.figure),
+        tables=lambda wildcards: figures_of.FIGURES[wildcards.figure].paths("<results>"),
     output:
         svg=report(
             "<results>/figures/{figure}.svg",
             caption="../report/figure.rst",
-            category=lambda wildcards: (FIGURES | VARIANT_FIGURES | ABLATION_FIGURES)[
-                wildcards.figure
+            category=lambda wildcards: figures_of.SECTIONS[
+                figures_of.FIGURES[wildcards.figure].section
             ],
             labels={"figure": "{figure}"},
         ),
         png="<results>/figures/{figure}.png",
-        caption="<results>/figures/{figure}.txt",
+        facts="<results>/figures/{figure}.json",
     log:
         "<logs>/figure/{figure}.log",
+    wildcard_constraints:
+        figure="|".join(figures_of.FIGURES),
     localrule: True
     conda:
         "../../envs/figures.yaml"
@@ -230,26 +197,43 @@ rule figure:
         mem_mb=growing(1500),
         runtime=growing("10m"),
     params:
-        tables=f"{RESULTS}/tables",
-        timings=f"{RESULTS}/timings",
+        title=lambda wildcards: figures_of.FIGURES[wildcards.figure].title,
     message:
         "Draw {wildcards.figure} from the tables."
     shell:
-        "python {input.script} --name {wildcards.figure} --tables {params.tables} --timings {params.timings}"
-        " --svg {output.svg} --png {output.png} --caption {output.caption} --log {log}"
+        "python {input.script} --name {wildcards.figure} --title {params.title:q} --tables {input.tables}"
+        " --svg {output.svg} --png {output.png} --facts {output.facts} --log {log}"
+
+
+rule write_caption:
+    input:
+        **code("write_caption"),
+        facts=rules.figure.output.facts,
+    output:
+        "<results>/figures/{figure}.txt",
+    log:
+        "<logs>/figure/{figure}_caption.log",
+    wildcard_constraints:
+        figure="|".join(figures_of.FIGURES),
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing("10m"),
+    message:
+        "Write the caption of {wildcards.figure}."
+    shell:
+        "python {input.script} --name {wildcards.figure} --facts {input.facts} --output {output} --log {log}"
 
 
 rule make_report:
     input:
         **code("make_report"),
-        tables=[f"<results>/tables/{name}.csv" for name in TABLES],
-        shifts=rules.diagnose_shifts.output.summary,
-        conformers="<results>/tables/conformers.csv",
-        variants="<results>/tables/variants_paired.csv",
-        decision="<results>/timings/decision.csv",
-        published=rules.compare_published.output,
-        timings=rules.summarise_timings.output,
+        tables=tables_of.paths(tables_of.in_report("needed", "optional"), "<results>"),
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
+        captions=expand("<results>/figures/{figure}.txt", figure=FIGURES),
         info=rules.collect_run_info.output.info,
         template=own("workflow/report/report.html.j2"),
     output:
@@ -264,8 +248,8 @@ rule make_report:
         mem_mb=growing(1500),
         runtime=growing("10m"),
     params:
-        tables=folder_of("tables"),
-        timings=folder_of("timings"),
+        tables=f"{RESULTS}/tables",
+        timings=f"{RESULTS}/timings",
         figures=folder_of("figures"),
     message:
         "Write the report, one HTML file."

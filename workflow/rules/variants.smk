@@ -4,7 +4,7 @@
 VARIANTS = config["variants"]
 COUNTS = sorted(config["conformers"]["counts"])
 SCHEMES = config["conformers"]["schemes"]
-VARIANT_FIGURES = {"fig_variants": "Mitigation"} if VARIANTS else {}
+VARIANT_FIGURES = figures_of.on_demand("variants") if VARIANTS else {}
 
 
 rule adapt_variant:

@@ -1,0 +1,33 @@
+"""Write the caption of a figure: the words of the catalogue with the facts of the drawing."""
+
+import json
+from pathlib import Path
+
+from mlipshift.base.errors import UserError, nearest
+from mlipshift.base.files import replacing
+from mlipshift.catalogue.figures import FIGURES, filled
+from mlipshift.run import cli
+
+
+def main(args):
+    if args.name not in FIGURES:
+        raise UserError(f"figure {args.name!r} is unknown; {nearest(args.name, FIGURES)}")
+    try:
+        facts = json.loads(args.facts.read_text(encoding="utf-8"))
+        caption = filled(FIGURES[args.name].caption, facts)
+    except (json.JSONDecodeError, UserError) as error:
+        raise UserError(f"{args.facts}: {error}; delete it and run again") from error
+    with replacing(args.output) as part:
+        part.write_text(caption + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    cli.run(
+        main,
+        __doc__,
+        {
+            "name": {"help": "figure of the catalogue, fig_frontier for one"},
+            "facts": {"type": Path, "help": "JSON that plot_figure wrote"},
+            "output": {"type": Path, "help": "text file of the caption"},
+        },
+    )
