@@ -1,6 +1,4 @@
-"""Diagnosis of a model: known answers of the statistics, and the sentences and figures that follow from them."""
-
-import json
+"""Diagnosis of a model: known answers of the statistics."""
 
 import numpy as np
 import pandas as pd
@@ -8,11 +6,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from mlipshift.base.frames import Frames, Labels, Predictions
-from mlipshift.base.tables import read_table, write_table
 from mlipshift.evaluate import diagnosis, statistics
 from mlipshift.shift import measures
-from mlipshift.shift.measures import CRITERIA
-from mlipshift.show import plotting_shift, reporting_shift
 
 BOOTSTRAP = {"resamples": 200, "seed": 0}
 
@@ -150,77 +145,12 @@ def test_the_map_keeps_distances_of_a_plane_and_the_nearest_is_of_another_molecu
     assert measures.nearest(rows, rows, names=names, known_names=names) == pytest.approx([5.0, 4.9, 4.9])
 
 
-@pytest.fixture(params=["labelled", "unlabelled", "one axis"])
-def folder(request, tmp_path):
-    """(kind, folder) of the tables of a made-up model: all labels, none, or one criterion alone."""
-    rng = np.random.default_rng(6)
-    names, group = molecules_of(20, 3), np.repeat(["id_test", "ood_larger"], 30).astype(object)
-    columns = ["window_fraction"] if request.param == "one axis" else list(CRITERIA)
-    measures = {name: (rng.normal(1, 0.2, 40), rng.normal(1.2, 0.4, 60)) for name in columns}
-    measures["embedding_distance"] = (rng.uniform(0, 1, 40), rng.uniform(0, 3, 60))
-    errors = 50 + 100 * measures["embedding_distance"][1] + rng.uniform(0, 9, 60)
-    if request.param == "unlabelled":
-        errors = np.full(60, np.nan)
-    side = (measures, errors, names)
-    everything = np.concatenate([np.full(40, np.nan), errors])
-    groups, owners = np.append(["train"] * 40, group), np.append(["t"] * 40, names)
-    ids = [f"s{k}" for k in range(100)]
-    known, fraction = measures["window_fraction"][0], np.concatenate(measures["window_fraction"])
-    about = [{"id": i, "group": g, "molecule": m} for i, g, m in zip(ids, groups, owners)]
-    points = [dict(zip(("component_1", "component_2"), xy)) for xy in rng.normal(size=(100, 2))]
-    tables = {
-        "errors": [row | {"force_mae_meV_per_A": e} for row, e in zip(about, everything)],
-        "axes": diagnosis.in_and_out(*side, 1.0, **BOOTSTRAP),
-        "bins": diagnosis.binned(*side, **BOOTSTRAP),
-        "ranks": diagnosis.ranks(*side, **BOOTSTRAP),
-        "groups": diagnosis.by_group(groups, owners, fraction, known, everything, 1.0, **BOOTSTRAP),
-        "embedding": [row | xy for row, xy in zip(about, points)],
-    }
-    for name, rows in tables.items():
-        write_table(tmp_path / f"{name}.csv", rows)
-    summary = {
-        "model": "m",
-        "n_train": 40,
-        "n_test": 60,
-        "resampled": "molecules",
-        "n_errors": int(np.isfinite(errors).sum()),
-        "explained_variance": [0.6, 0.3],
-        "missing": ["Something."],
-    }
-    (tmp_path / "diagnosis.json").write_text(json.dumps(summary))
-    return request.param, tmp_path
-
-
-def test_figures_and_report_say_what_the_tables_allow(folder, tmp_path):
-    kind, place = folder
-    tables = {path.stem: read_table(path) for path in place.glob("*.csv")}
-    summary = json.loads((place / "diagnosis.json").read_text())
-    drawn = plotting_shift.of_model(tables, summary, "A model")
-    errors = {"fig_error_axes", "fig_rank_correlations"}
-    assert set(drawn) == {"fig_embedding"} | (set() if kind == "unlabelled" else errors)
-    for _, caption in drawn.values():
-        assert "A model" in caption and "60 test structures" in caption
-    if kind != "unlabelled":
-        assert drawn["fig_rank_correlations"][1].count("20 molecules") == 1
-        panels = [axes for axes in drawn["fig_error_axes"][0].axes if axes.get_title(loc="left")]
-        assert len(panels) == (1 if kind == "one axis" else 3)
-
-    found = reporting_shift.model("A model", place, place / "none")
-    assert found["missing"] == ["Something."]
-    if kind == "unlabelled":
-        assert found["best"] == "" and found["axes"] is None and found["ranks"] is None
-    else:
-        assert found["best"].startswith("The error rises most clearly with “Distance to the nearest training")
-        assert len(found["ranks"]["rows"]) == len(tables["ranks"])
-    assert [row[0]["text"] for row in found["groups"]["rows"]] == ["Training", "In distribution", "Larger molecules"]
-
-
 def test_structures_are_resampled_where_there_is_one_molecule_alone():
     ids = np.array([f"s{k}" for k in range(40)], dtype=object)
     several, one = molecules_of(8, 5), np.full(40, "m", dtype=object)
     assert statistics.resampled(several, ids) == ("molecules", several)
     what, units = statistics.resampled(one, ids)
-    assert what == "structures" and "geometries of one molecule" in plotting_shift.interval_of(what)
+    assert what == "structures"
     values = np.arange(40.0)
     errors = values + np.random.default_rng(8).normal(0, 5, 40)
     side = ({"n_atoms": (values, values)}, errors, one)
@@ -230,52 +160,3 @@ def test_structures_are_resampled_where_there_is_one_molecule_alone():
     table = pd.DataFrame(diagnosis.binned(*side, **BOOTSTRAP, clusters=units))
     assert (table.n_molecules == 1).all() and (table.n_resampled == table.n_structures).all()
     assert table.ci_low_meV_per_A.notna().all()
-
-
-def test_models_stand_side_by_side_with_the_structures_that_each_could_take(folder):
-    kind, place = folder
-    one = reporting_shift.model("One", place, place / "none", ["m: 100 structures, none excluded"])
-    assert one["notes"] == ["100 structures, none excluded"]
-    other = one | {"title": "Other", "errors": one["errors"].drop(index="ood_larger")}
-    found = reporting_shift.side_by_side([one, other])
-    if kind == "unlabelled":
-        assert found is None
-        return
-    assert found["head"] == ["Model", "In distribution", "Larger molecules"], "no column for what has no error"
-    (_, first, second), (_, again, absent) = [[c["text"] for c in row] for row in found["rows"]]
-    assert first == again and first.endswith("(30)") and second.endswith("(30)") and absent == "–"
-
-
-def test_the_sweep_has_a_share_for_every_limit():
-    rows = [("ood_new", "n_atoms", s, f) for s, f in ((0.5, 0.62), (1.0, 0.055), (2.0, 0.0))]
-    columns = ["group", "criterion", "sigma", "fraction_outside"]
-    table = pd.DataFrame([("train", *row[1:]) for row in rows] + rows, columns=columns)
-    found = reporting_shift.sweep_table(table)
-    assert found["head"] == ["Measure", "Held out: new"] and found["sigmas"] == "0.5, 1 and 2"
-    assert [c["text"] for c in found["rows"][0]] == ["Number of atoms", "62 / 5.5 / 0 %"]
-
-
-def test_measures_that_are_the_same_for_all_structures_are_named_and_not_drawn():
-    rng = np.random.default_rng(9)
-    table = pd.DataFrame({"id": [f"s{k}" for k in range(60)], "group": ["train"] * 20 + ["ood_new"] * 40})
-    table = table.assign(n_atoms=15.0, window_fraction=rng.uniform(0, 1, 60), composition_distance=0.0)
-    figure, caption = plotting_shift.criteria({"shifts": table}, 1.0)
-    assert [a.get_title(loc="left") for a in figure.axes if a.get_visible()] == ["Eigenvalues in [0.9, 1.1]"]
-    assert "same for all structures: distance of the composition and number of atoms." in caption
-
-    known, values = np.full(20, 15.0), np.full(40, 15.0)
-    measures = {"n_atoms": (known, values), "window_fraction": (rng.uniform(0, 1, 20), rng.uniform(0, 1, 40))}
-    rows = diagnosis.binned(measures, rng.uniform(1, 2, 40), molecules_of(10, 4), **BOOTSTRAP)
-    assert plotting_shift.chosen(pd.DataFrame(rows)) == {"connectivity": "window_fraction"}
-
-
-def test_a_correlation_that_may_be_zero_is_not_called_a_predictor():
-    rows = pd.DataFrame([{"criterion": "n_atoms", "spearman": 0.3, "ci_low": -0.1, "ci_high": 0.6}])
-    assert reporting_shift.best(rows).startswith("No measure of shift is shown to rise with the error")
-    assert "none can predict it" in reporting_shift.best(rows.assign(spearman=np.nan))
-
-
-def test_every_criterion_has_a_name_and_an_axis():
-    for name in CRITERIA | diagnosis.OWN:
-        assert plotting_shift.NAMES[name] != name
-        assert diagnosis.kind_of(name)[0] in plotting_shift.AXIS_NAMES

@@ -2,11 +2,9 @@
 
 import re
 import shutil
-from pathlib import Path
 
 import h5py
 import pandas as pd
-import pytest
 from ase.io import read, write
 
 from clone import ROOT, SMOKE, assert_same_tables, copy_repository, snakemake

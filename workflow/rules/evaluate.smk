@@ -42,7 +42,7 @@ rule evaluate:
             ),
         ],
     output:
-        **{name: table_path(name) for name in tables_by("evaluate")},
+        **written("evaluate"),
     log:
         "<logs>/evaluate.log",
     benchmark:

@@ -30,19 +30,18 @@ def options(**values):
     return " ".join(words)
 
 
-def table_path(name):
-    """Path of a table of the catalogue."""
-    return f"<results>/{TABLES[name].folder}/{name}.csv"
+def written(rule):
+    """Outputs of a rule: {name: path} of the tables that it writes."""
+    return {n: t.path("<results>") for n, t in tables_of.by_rule(rule).items()}
 
 
-def tables_by(rule):
-    """Names of the tables that a rule writes."""
-    return [name for name, table in TABLES.items() if table.rule == rule]
-
-
-def tables_of(figure):
-    """Paths of the tables that a figure is drawn from."""
-    return [table_path(name) for name in FIGURES[figure].tables]
+def drawn(names):
+    """Drawing and caption of figures."""
+    return [
+        FIGURES[name].file("<results>", suffix)
+        for name in names
+        for suffix in ("svg", "txt")
+    ]
 
 
 def as_json(subtree):

@@ -2,7 +2,8 @@
 # Not part of the default run: `snakemake diagnose`.
 
 PREDICTED = {"train": "<results>/frames/train.h5", "test": "<results>/frames/test.h5"}
-DIAGNOSIS = ["errors", "axes", "bins", "ranks", "groups", "embedding"]
+DIAGNOSIS = list(tables_of.DIAGNOSIS)
+DIAGNOSIS_FIGURES = [f"show/figures/{name}" for name in figures_of.DIAGNOSIS]
 
 
 rule train_mace:
@@ -146,7 +147,7 @@ rule diagnose_model:
 
 rule plot_shift:
     input:
-        **code("plot_shift"),
+        **code("plot_shift", *DIAGNOSIS_FIGURES),
         shifts=rules.diagnose_shifts.output.shifts,
     output:
         # which figures there are depends on the labels
@@ -172,7 +173,7 @@ rule plot_shift:
 
 use rule plot_shift as plot_diagnosis with:
     input:
-        **code("plot_shift"),
+        **code("plot_shift", *DIAGNOSIS_FIGURES),
         tables=[f"<results>/diagnosis/{{model}}/{name}.csv" for name in DIAGNOSIS],
         summary=rules.diagnose_model.output.summary,
     output:

@@ -4,6 +4,7 @@
 import json
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -18,12 +19,13 @@ MAIN = workflow.modifier.is_main_snakefile()
 sys.path.insert(0, str(HOME / "workflow"))
 
 from mlipshift.base.errors import UserError
-from mlipshift.catalogue.adaptation import ADAPTATION
-from mlipshift.catalogue.figures import FIGURES
+from mlipshift.catalogue.adaptation import Settings
+from mlipshift.catalogue import figures as figures_of
+from mlipshift.catalogue import tables as tables_of
+from mlipshift.catalogue.figures import FIGURES, SECTIONS
 from mlipshift.catalogue.methods import prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
 from mlipshift.catalogue.strategies import needed
-from mlipshift.catalogue.tables import TABLES
 from mlipshift.data.manifest import Manifest, alternatives
 from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
 from mlipshift.run import configuration, console, locks, sources
@@ -113,17 +115,13 @@ SEEDS = config["training"]["seeds"]
 STRATEGIES = config["training"]["strategies"]
 MODES = {"structure": "strategies", "placebo": "placebo"}
 ADAPTED = [(mode, name) for mode, key in MODES.items() for name in config["ttt"][key]]
+ADAPTATION = [field.name for field in fields(Settings)]
 TTT_SETTINGS = {key: config["ttt"][key] for key in ADAPTATION if key in config["ttt"]}
 VARIANTS = config["variants"]
 SCHEMES = config["conformers"]["schemes"]
 COUNTS = sorted(config["conformers"]["counts"])
 POINTS = config["ablations"]["points"]
 DIAGNOSED = list(config["models"])
-
-# figures of the report, figures on demand that have something to show, tables of the report
-DRAWN = [name for name, figure in FIGURES.items() if not figure.on_demand]
-EXTRA = [name for name, figure in FIGURES.items() if figure.on_demand]
-REPORTED = [name for name, table in TABLES.items() if table.reported]
 
 # the network that every strategy trains: its module, the environment that can import it, and how it is built
 BACKBONE = f"learn/backbones/{config['model']['backbone']}"

@@ -5,12 +5,12 @@ rule plot_figure:
     input:
         **code("plot_figure"),
         figure=lambda wildcards: modules(f"show/figures/{wildcards.figure}"),
-        tables=lambda wildcards: tables_of(wildcards.figure),
+        tables=lambda wildcards: FIGURES[wildcards.figure].paths("<results>"),
     output:
         svg=report(
             "<results>/figures/{figure}.svg",
             caption="../report/figure.rst",
-            category=lambda wildcards: FIGURES[wildcards.figure].section,
+            category=lambda wildcards: SECTIONS[FIGURES[wildcards.figure].section],
             labels={"figure": "{figure}"},
         ),
         png="<results>/figures/{figure}.png",
@@ -59,9 +59,8 @@ rule write_caption:
 rule make_report:
     input:
         **code("make_report"),
-        tables=[table_path(name) for name in REPORTED],
-        figures=expand("<results>/figures/{figure}.svg", figure=DRAWN),
-        captions=expand("<results>/figures/{figure}.txt", figure=DRAWN),
+        tables=tables_of.paths(tables_of.in_report("needed", "optional"), "<results>"),
+        figures=drawn(figures_of.reported()),
         info=rules.collect_run_info.output.info,
         template=own("workflow/report/report.html.j2"),
     output:
@@ -76,9 +75,11 @@ rule make_report:
         mem_mb=growing(1500),
         runtime=growing("10m"),
     params:
+        tables=f"{RESULTS}/tables",
+        timings=f"{RESULTS}/timings",
         figures=folder_of("figures"),
     message:
         "Write the report, one HTML file."
     shell:
-        "python {input.script} --tables {input.tables} --figures {params.figures}"
+        "python {input.script} --tables {params.tables} --timings {params.timings} --figures {params.figures}"
         " --run-info {input.info} --output {output} --log {log}"

@@ -77,10 +77,8 @@ rule adapt:
 rule variants:
     input:
         rules.evaluate_variants.output,
-        collect(
-            ["<results>/figures/{figure}.svg", "<results>/figures/{figure}.txt"],
-            figure=[*(["fig_variants"] if VARIANTS else []), "fig_conformers"],
-        ),
+        drawn(figures_of.on_demand("variants") if VARIANTS else []),
+        drawn(["fig_conformers"]),
     localrule: True
     message:
         "Tables of the further adaptations and of the curve over the number of geometries."
@@ -89,10 +87,7 @@ rule variants:
 rule ablations:
     input:
         rules.evaluate_ablations.output,
-        collect(
-            ["<results>/figures/{figure}.svg", "<results>/figures/{figure}.txt"],
-            figure=["fig_ablations", "fig_prior_bins"],
-        ),
+        drawn(figures_of.on_demand("ablations")),
     localrule: True
     message:
         "Tables and figures of the ablations."
@@ -121,7 +116,6 @@ rule relabel:
 rule figures:
     input:
         rules.make_report.input.figures,
-        rules.make_report.input.captions,
     localrule: True
     message:
         "All figures."
@@ -135,14 +129,13 @@ rule report:
         "The report."
 
 
-for name in DRAWN:
+for name in FIGURES:
 
     rule:
         name:
             name
         input:
-            f"<results>/figures/{name}.svg",
-            f"<results>/figures/{name}.txt",
+            drawn([name]),
         localrule: True
         message:
             "One figure."

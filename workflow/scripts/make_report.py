@@ -4,16 +4,18 @@ import json
 from pathlib import Path
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.files import replacing
 from mlipshift.base.tables import read_table
+from mlipshift.catalogue.tables import in_report
 from mlipshift.run import cli
-from mlipshift.show import plotting, reporting
+from mlipshift.show.report import page
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "report" / "report.html.j2"
 
 
 def main(args):
-    paths = plotting.find_tables([args.tables, args.timings])
-    missing = [n for n in reporting.NEEDED if n not in paths]
+    paths = {path.stem: path for folder in (args.tables, args.timings) for path in sorted(folder.glob("*.csv"))}
+    missing = [name for name in in_report("needed") if name not in paths]
     if missing:
         raise UserError(
             f"the report needs {', '.join(f'{n}.csv' for n in missing)} in {args.tables} or {args.timings};"
@@ -23,11 +25,10 @@ def main(args):
         info = json.loads(args.run_info.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{args.run_info}: not JSON ({error}); delete it and run again") from error
-    wanted = (*reporting.NEEDED, *reporting.OPTIONAL)
-    tables = {n: read_table(paths[n]) for n in wanted if n in paths}
-    page = reporting.render(TEMPLATE, tables, reporting.figures(args.figures), info)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(page, encoding="utf-8")
+    tables = {name: read_table(paths[name]) for name in in_report("needed", "optional") if name in paths}
+    text = page.render(TEMPLATE, tables, page.figures(args.figures), info)
+    with replacing(args.output) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

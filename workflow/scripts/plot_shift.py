@@ -4,25 +4,33 @@ import json
 from pathlib import Path
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.tables import read_table
+from mlipshift.catalogue.captions import filled
+from mlipshift.catalogue.figures import DIAGNOSIS
 from mlipshift.run import cli
-from mlipshift.show import plotting, plotting_shift
+from mlipshift.show import drawing, style
+
+OF_SHIFTS = ("fig_criteria",)
 
 
 def main(args):
     if args.shifts:
-        drawn = {"fig_criteria": plotting_shift.criteria({"shifts": read_table(args.shifts)}, args.sigma)}
+        names, paths, about = OF_SHIFTS, {"shifts": args.shifts}, {"sigma": args.sigma}
     elif args.tables:
-        tables = {path.stem: read_table(path) for path in sorted(args.tables.glob("*.csv"))}
-        summary = json.loads((args.tables / "diagnosis.json").read_text(encoding="utf-8"))
-        drawn = plotting_shift.of_model(tables, summary, args.title or summary["model"])
+        names = [name for name in DIAGNOSIS if name not in OF_SHIFTS]
+        paths = drawing.find_tables([args.tables])
+        about = json.loads((args.tables / "diagnosis.json").read_text(encoding="utf-8"))
+        about["title"] = args.title or about["model"]
     else:
         raise UserError("give --tables, the folder of a model's tables, or --shifts, the table of the measures")
     args.output.mkdir(parents=True, exist_ok=True)
-    for name, (figure, caption) in drawn.items():
+    for name in names:
+        drawn = drawing.draw(name, paths, DIAGNOSIS[name].title, about)
+        if drawn is None:
+            continue
+        figure, facts = drawn
         for suffix in (".svg", ".png"):
-            plotting.save(figure, args.output / f"{name}{suffix}")
-        (args.output / f"{name}.txt").write_text(caption + "\n", encoding="utf-8")
+            style.save(figure, args.output / f"{name}{suffix}")
+        (args.output / f"{name}.txt").write_text(filled(DIAGNOSIS[name].caption, facts) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,18 +5,18 @@ from pathlib import Path
 from mlipshift.base.files import replacing
 from mlipshift.base.tables import read_table
 from mlipshift.run import cli
-from mlipshift.show import reporting_shift
+from mlipshift.show.report import diagnosis
 
 
 def main(args):
     models = [
-        reporting_shift.model(title, tables, figures, lines.read_text(encoding="utf-8").splitlines())
+        diagnosis.model(title, tables, figures, lines.read_text(encoding="utf-8").splitlines())
         for title, tables, figures, lines in zip(args.titles, args.models, args.model_figures, args.capability)
     ]
     missing = [] if models else ["No model is named in the setting models: there are no errors and no embedding map."]
     info = {"sigma": f"{args.sigma:g}", "cutoff": f"{args.cutoff:g}", "run": args.run, "missing": missing}
     shares = {"outside": read_table(args.shift_summary), "sweep": read_table(args.sweep)}
-    page = reporting_shift.render(args.template, shares, args.criteria, models, info)
+    page = diagnosis.render(args.template, shares, args.criteria, models, info)
     with replacing(args.output) as part:
         part.write_text(page, encoding="utf-8")
 

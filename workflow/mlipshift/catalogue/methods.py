@@ -194,6 +194,12 @@ def scheme_title(key: str) -> str:
     return known + space + count
 
 
+def look(key: str) -> tuple[str, str, bool]:
+    """(colour, marker, filled) of a method; grey circles for an unknown one."""
+    known = METHODS.get(key)
+    return (known.colour, known.marker, known.filled) if known else ("#6B6B6B", "o", False)
+
+
 def prior_calls(methods: Iterable[str] = METHODS) -> dict[str, float]:
     """{key: prior calls per predicted structure}."""
     return {key: METHODS[key].prior_calls for key in methods}

@@ -1,0 +1,150 @@
+"""Figures and page of a diagnosis: what they say follows from the tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.catalogue.captions import filled
+from mlipshift.catalogue.criteria import CRITERIA
+from mlipshift.catalogue.figures import DIAGNOSIS
+from mlipshift.evaluate import diagnosis
+from mlipshift.show import drawing
+from mlipshift.show.figures import fig_error_axes
+from mlipshift.show.report import diagnosis as diagnosis_page
+
+BOOTSTRAP = {"resamples": 200, "seed": 0}
+MEASURED = [key for key in CRITERIA if key != "embedding_distance"]
+
+
+def molecules_of(count, size):
+    return np.repeat([f"m{k}" for k in range(count)], size).astype(object)
+
+
+def draw(name, paths, about):
+    """(figure, caption), None where there is nothing to draw."""
+    drawn = drawing.draw(name, paths, DIAGNOSIS[name].title, about)
+    return drawn and (drawn[0], filled(DIAGNOSIS[name].caption, drawn[1]))
+
+
+def draw_all(folder):
+    """{name: (figure, caption)} of the figures of a model, from the folder of its tables."""
+    about = json.loads((folder / "diagnosis.json").read_text()) | {"title": "A model"}
+    names = [name for name in DIAGNOSIS if name != "fig_criteria"]
+    found = {name: draw(name, drawing.find_tables([folder]), about) for name in names}
+    return {name: drawn for name, drawn in found.items() if drawn}
+
+
+@pytest.fixture(params=["labelled", "unlabelled", "one axis"])
+def folder(request, tmp_path):
+    """(kind, folder) of the tables of a made-up model: all labels, none, or one criterion alone."""
+    rng = np.random.default_rng(6)
+    names, group = molecules_of(20, 3), np.repeat(["id_test", "ood_larger"], 30).astype(object)
+    columns = ["window_fraction"] if request.param == "one axis" else MEASURED
+    measures = {name: (rng.normal(1, 0.2, 40), rng.normal(1.2, 0.4, 60)) for name in columns}
+    measures["embedding_distance"] = (rng.uniform(0, 1, 40), rng.uniform(0, 3, 60))
+    errors = 50 + 100 * measures["embedding_distance"][1] + rng.uniform(0, 9, 60)
+    if request.param == "unlabelled":
+        errors = np.full(60, np.nan)
+    side = (measures, errors, names)
+    everything = np.concatenate([np.full(40, np.nan), errors])
+    groups, owners = np.append(["train"] * 40, group), np.append(["t"] * 40, names)
+    ids = [f"s{k}" for k in range(100)]
+    known, fraction = measures["window_fraction"][0], np.concatenate(measures["window_fraction"])
+    about = [{"id": i, "group": g, "molecule": m} for i, g, m in zip(ids, groups, owners)]
+    points = [dict(zip(("component_1", "component_2"), xy)) for xy in rng.normal(size=(100, 2))]
+    tables = {
+        "errors": [row | {"force_mae_meV_per_A": e} for row, e in zip(about, everything)],
+        "axes": diagnosis.in_and_out(*side, 1.0, **BOOTSTRAP),
+        "bins": diagnosis.binned(*side, **BOOTSTRAP),
+        "ranks": diagnosis.ranks(*side, **BOOTSTRAP),
+        "groups": diagnosis.by_group(groups, owners, fraction, known, everything, 1.0, **BOOTSTRAP),
+        "embedding": [row | xy for row, xy in zip(about, points)],
+    }
+    for name, rows in tables.items():
+        write_table(tmp_path / f"{name}.csv", rows)
+    summary = {
+        "model": "m",
+        "n_train": 40,
+        "n_test": 60,
+        "resampled": "molecules",
+        "n_errors": int(np.isfinite(errors).sum()),
+        "explained_variance": [0.6, 0.3],
+        "missing": ["Something."],
+    }
+    (tmp_path / "diagnosis.json").write_text(json.dumps(summary))
+    return request.param, tmp_path
+
+
+def test_figures_and_report_say_what_the_tables_allow(folder, tmp_path):
+    kind, place = folder
+    tables = {path.stem: read_table(path) for path in place.glob("*.csv")}
+    drawn = draw_all(place)
+    errors = {"fig_error_axes", "fig_rank_correlations"}
+    assert set(drawn) == {"fig_embedding"} | (set() if kind == "unlabelled" else errors)
+    for _, caption in drawn.values():
+        assert "A model" in caption and "60 test structures" in caption
+    if kind != "unlabelled":
+        assert drawn["fig_rank_correlations"][1].count("20 molecules") == 1
+        panels = [axes for axes in drawn["fig_error_axes"][0].axes if axes.get_title(loc="left")]
+        assert len(panels) == (1 if kind == "one axis" else 3)
+
+    found = diagnosis_page.model("A model", place, place / "none")
+    assert found["missing"] == ["Something."]
+    if kind == "unlabelled":
+        assert found["best"] == "" and found["axes"] is None and found["ranks"] is None
+    else:
+        assert found["best"].startswith("The error rises most clearly with “Distance to the nearest training")
+        assert len(found["ranks"]["rows"]) == len(tables["ranks"])
+    assert [row[0]["text"] for row in found["groups"]["rows"]] == ["Training", "In distribution", "Larger molecules"]
+
+
+def test_models_stand_side_by_side_with_the_structures_that_each_could_take(folder):
+    kind, place = folder
+    one = diagnosis_page.model("One", place, place / "none", ["m: 100 structures, none excluded"])
+    assert one["notes"] == ["100 structures, none excluded"]
+    other = one | {"title": "Other", "errors": one["errors"].drop(index="ood_larger")}
+    found = diagnosis_page.side_by_side([one, other])
+    if kind == "unlabelled":
+        assert found is None
+        return
+    assert found["head"] == ["Model", "In distribution", "Larger molecules"], "no column for what has no error"
+    (_, first, second), (_, again, absent) = [[c["text"] for c in row] for row in found["rows"]]
+    assert first == again and first.endswith("(30)") and second.endswith("(30)") and absent == "–"
+
+
+def test_the_sweep_has_a_share_for_every_limit():
+    rows = [("ood_new", "n_atoms", s, f) for s, f in ((0.5, 0.62), (1.0, 0.055), (2.0, 0.0))]
+    columns = ["group", "criterion", "sigma", "fraction_outside"]
+    table = pd.DataFrame([("train", *row[1:]) for row in rows] + rows, columns=columns)
+    found = diagnosis_page.sweep_table(table)
+    assert found["head"] == ["Measure", "Held out: new"] and found["sigmas"] == "0.5, 1 and 2"
+    assert [c["text"] for c in found["rows"][0]] == ["Number of atoms", "62 / 5.5 / 0 %"]
+
+
+def test_measures_that_are_the_same_for_all_structures_are_named_and_not_drawn(tmp_path):
+    rng = np.random.default_rng(9)
+    table = pd.DataFrame({"id": [f"s{k}" for k in range(60)], "group": ["train"] * 20 + ["ood_new"] * 40})
+    table = table.assign(n_atoms=15.0, window_fraction=rng.uniform(0, 1, 60), composition_distance=0.0)
+    table.to_csv(tmp_path / "shifts.csv", index=False)
+    figure, caption = draw("fig_criteria", drawing.find_tables([tmp_path]), {"sigma": 1.0})
+    assert [a.get_title(loc="left") for a in figure.axes if a.get_visible()] == ["Eigenvalues in [0.9, 1.1]"]
+    assert "same for all structures: distance of the composition and number of atoms." in caption
+
+    known, values = np.full(20, 15.0), np.full(40, 15.0)
+    measures = {"n_atoms": (known, values), "window_fraction": (rng.uniform(0, 1, 20), rng.uniform(0, 1, 40))}
+    rows = diagnosis.binned(measures, rng.uniform(1, 2, 40), molecules_of(10, 4), **BOOTSTRAP)
+    assert fig_error_axes.chosen(pd.DataFrame(rows)) == {"connectivity": "window_fraction"}
+
+
+def test_a_correlation_that_may_be_zero_is_not_called_a_predictor():
+    rows = pd.DataFrame([{"criterion": "n_atoms", "spearman": 0.3, "ci_low": -0.1, "ci_high": 0.6}])
+    assert diagnosis_page.best(rows).startswith("No measure of shift is shown to rise with the error")
+    assert "none can predict it" in diagnosis_page.best(rows.assign(spearman=np.nan))
+
+
+def test_an_interval_over_structures_of_one_molecule_is_called_too_narrow():
+    assert "geometries of one molecule" in diagnosis_page.interval_of("structures")
+    assert diagnosis_page.interval_of("molecules") == "95 % bootstrap interval over molecules"

@@ -1,0 +1,225 @@
+"""Figures and their captions, drawn from small tables made here."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from result_tables import make_tables
+
+from mlipshift.base.errors import UserError
+from mlipshift.base.tables import read_table
+from mlipshift.catalogue.captions import INTERVAL, filled
+from mlipshift.catalogue.figures import FIGURES
+from mlipshift.evaluate import statistics
+from mlipshift.run import sources
+from mlipshift.show import drawing, style
+
+ROOT = Path(__file__).resolve().parents[2]
+BINS = ("fig_error_bins", "fig_prior_bins")  # numbers of structures, without an interval
+
+
+def draw(name, paths):
+    """(figure, caption) of a figure of the catalogue."""
+    figure, facts = drawing.draw(name, paths, FIGURES[name].title)
+    return figure, filled(FIGURES[name].caption, facts)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Folder of a finished run, and the paths of its tables."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, make_tables(folder)
+
+
+@pytest.fixture(scope="module")
+def drawn(run):
+    """{name: (figure, caption)} of every figure."""
+    return {name: draw(name, run[1]) for name in FIGURES}
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """Paths of the tables of a run of another size."""
+    return make_tables(tmp_path_factory.mktemp("other"), n=52, molecules=9, seeds=1)
+
+
+def texts(figure):
+    """Every visible text of a figure."""
+    return [t.get_text() for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_states_n_and_the_interval(name, drawn):
+    figure, caption = drawn[name]
+    binned = name in ("fig_force_norm", "fig_connectivity")  # hold the in-distribution structures, too
+    assert ("n = 39 structures" if binned else "n = 37 structures of 11 molecules, 3 seeds") in caption
+    assert any(re.search(r"\bn = 3[79]\b", t) for t in texts(figure))
+    if name not in BINS:
+        assert INTERVAL in caption
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_captions_follow_the_tables(name, other):
+    caption = draw(name, other)[1]
+    assert "n = 52 structures of 9 molecules, 1 seed" in caption
+    assert "1 seeds" not in caption and not re.search(r"\b11\b", caption)
+
+
+def test_binned_figures_say_which_structures_they_hold(tmp_path):
+    """39 binned structures are more than the 30 of the held-out groups: some are in distribution."""
+    more = draw("fig_force_norm", make_tables(tmp_path / "a", n=30))[1]
+    assert "in distribution and held-out" in more and "n = 39 structures" in more
+    all_held_out = draw("fig_force_norm", make_tables(tmp_path / "b", n=39))[1]
+    assert "(held-out shift groups)" in all_held_out and "n = 39 structures of 11 molecules" in all_held_out
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_force_error_axes_have_units_and_the_chemical_accuracy_line(name, drawn):
+    figure = drawn[name][0]
+    labels = {a: (a.get_xlabel(), a.get_ylabel()) for a in figure.axes if a.get_visible()}
+    assert any("meV/Å" in text for pair in labels.values() for text in pair)
+    if name in BINS:  # there the axis is cut into bins of the force error
+        return
+    values = [
+        set(line.get_xdata() if name in ("fig_shift_axes", "fig_ablations", "fig_variants") else line.get_ydata())
+        for a in labels
+        for line in a.lines
+        if line.get_linestyle() == "--"
+    ]
+    difference = lambda axes: any(w in text for text in labels[axes] for w in ("Change", "Gain"))
+    panels = [a for a in labels if a.lines and not difference(a)]
+    assert sum(v == {statistics.CHEMICAL_ACCURACY} for v in values) == len(panels)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_saved_figures_are_reproducible_and_undated(name, run, tmp_path):
+    # one PNG is as good as all of them, and slow
+    for suffix in ("svg", "png") if name == "fig_frontier" else ("svg",):
+        paths = [tmp_path / f"{k}.{suffix}" for k in range(2)]
+        for path in paths:
+            style.save(draw(name, run[1])[0], path)
+        first, second = (p.read_bytes() for p in paths)
+        assert first == second and len(first) > 1000
+    assert b"dc:date" not in (tmp_path / "0.svg").read_bytes()
+
+
+def test_texts_do_not_leave_the_figure_and_titles_do_not_overlap(drawn):
+    for name, (figure, _) in drawn.items():
+        figure.canvas.draw()
+        box = figure.bbox
+        legend = figure.legends[0].get_window_extent()
+        assert legend.x0 >= box.x0 and legend.x1 <= box.x1 and legend.y0 >= box.y0, name
+        for axes in figure.axes:
+            if axes.get_visible():
+                assert not axes.get_window_extent().overlaps(legend), name
+        heads = [t.get_window_extent() for t in figure.texts]
+        assert all(h.x1 <= box.x1 for h in heads) and not heads[0].overlaps(heads[1]), name
+
+
+def test_error_bins_draw_the_counts_of_the_table(drawn):
+    panel = drawn["fig_error_bins"][0].axes[0]
+    heights = [bar.get_height() for bar in panel.patches]
+    assert heights == [9, 8, 20, 13, 9, 15]
+    assert {"+4", "+1", "−5"} <= {t.get_text() for t in panel.texts}
+    assert "9 of 37 before, 13 of 37 after" in drawn["fig_error_bins"][1]
+
+
+def test_frontier_puts_every_method_at_its_cost_and_error(run, drawn):
+    frontier, seconds = (read_table(run[1][t]).set_index("method") for t in ("frontier", "seconds"))
+    panel = drawn["fig_frontier"][0].axes[1]
+    points = {tuple(np.round([line.get_xdata()[0], line.get_ydata()[0]], 6)) for line in panel.lines}
+    for key, row in frontier.iterrows():
+        assert (round(seconds.seconds_per_structure[key], 6), round(row["mean_meV_per_A"], 6)) in points
+
+
+def test_validation_groups_are_not_shown(drawn):
+    for figure, caption in drawn.values():
+        assert not any("validation" in t for t in [*texts(figure), caption])
+
+
+def test_what_has_nothing_to_draw_or_no_measured_time_says_so(run, tmp_path):
+    table = read_table(run[1]["seconds"])
+    table[table.method != "delta"].to_csv(tmp_path / "seconds.csv", index=False)
+    caption = draw("fig_frontier", run[1] | {"seconds": tmp_path / "seconds.csv"})[1]
+    assert caption.endswith(" Not in (b), as no time was measured: Δ-learning.")
+    (tmp_path / "conformers.csv").write_text("group,scheme\n")
+    figure, caption = draw("fig_conformers", {"conformers": tmp_path / "conformers.csv"})
+    assert caption == "Other geometries of a molecule: no held-out molecule has two or more geometries."
+    assert texts(figure)[-1] == "No held-out molecule has two or more geometries."
+
+
+def test_wrong_input_is_a_user_error(run, tmp_path):
+    paths = run[1]
+    with pytest.raises(UserError, match="fig_frontier"):
+        drawing.draw("fig_nothing", paths, "")
+    with pytest.raises(UserError, match=r"steps\.csv"):
+        draw("fig_ttt_steps", {k: v for k, v in paths.items() if k != "steps"})
+    empty = tmp_path / "bins.csv"
+    empty.write_text(paths["bins"].read_text().splitlines()[0] + "\n")
+    with pytest.raises(UserError, match=r"bins\.csv: no rows"):
+        draw("fig_force_norm", paths | {"bins": empty})
+    cut = tmp_path / "frontier.csv"
+    cut.write_text("method,mean_meV_per_A,ci_low_meV_per_A,ci_high_meV_per_A\njoint,5,4,6\n")
+    with pytest.raises(UserError, match=r"frontier\.csv: .*fig_frontier needs: prior_calls_per_structure"):
+        draw("fig_frontier", paths | {"frontier": cut})
+
+
+@pytest.mark.parametrize("error", [AttributeError, KeyError])
+def test_an_error_of_the_program_is_not_called_one_of_the_table(error, run, monkeypatch):
+    def broken(*_):
+        raise error("no such thing")
+
+    monkeypatch.setattr(style, "head", broken)
+    with pytest.raises(error, match="no such thing"):
+        draw("fig_frontier", run[1])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_column_that_a_figure_uses_is_stated(name, run, tmp_path):
+    """Drawn from tables of the stated columns alone, it is the same."""
+    paths = {}
+    for table, columns in drawing.module_of(name).NEEDS.items():
+        paths[table] = tmp_path / f"{table}.csv"
+        read_table(run[1][table])[list(columns)].to_csv(paths[table], index=False)
+    assert draw(name, paths)[1] == draw(name, run[1])[1]
+
+
+def test_neither_a_caption_nor_another_figure_draws_a_figure_again():
+    library = lambda path: {Path(p).name for p in sources.library_of(path, ROOT / "workflow")}
+    loaded = library(ROOT / "workflow" / "scripts" / "plot_figure.py")
+    for name in FIGURES:
+        used = loaded | library(drawing.FIGURES / f"{name}.py")
+        assert not any(n.startswith("fig_") for n in used) and "figures.py" not in used
+        assert "page.py" not in used
+    assert not any(n.startswith(("fig_", "style", "panels")) for n in library(ROOT / "workflow/scripts/make_report.py"))
+
+
+def script(name, *words):
+    command = [sys.executable, str(ROOT / "workflow" / "scripts" / f"{name}.py"), *map(str, words)]
+    environment = {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_scripts_draw_and_fail_in_one_line(run, drawn, tmp_path):
+    tables = [run[1][name] for name in FIGURES["fig_frontier"].tables]
+    facts, caption = tmp_path / "a.json", tmp_path / "a.txt"
+    common = ("--title", "A title", "--tables", *tables, "--log", tmp_path / "log")
+    files = ("--svg", tmp_path / "a.svg", "--png", tmp_path / "a.png", "--facts", facts)
+    done = script("plot_figure", "--name", "fig_frontier", *common, *files)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    done = script("write_caption", "--caption", FIGURES["fig_frontier"].caption, "--facts", facts, "--output", caption)
+    assert done.returncode == 0, done.stderr
+    assert caption.read_text(encoding="utf-8") == drawn["fig_frontier"][1] + "\n"
+    wrong = script("plot_figure", "--name", "fig_none", *common, *files)
+    assert wrong.returncode == 1 and len(wrong.stderr.strip().splitlines()) == 1
+    facts.write_text(json.dumps({"accuracy": "43"}))
+    template = FIGURES["fig_frontier"].caption
+    wrong = script("write_caption", "--caption", template, "--facts", facts, "--output", tmp_path / "b.txt")
+    assert wrong.returncode == 1 and "no fact 'sample' for the caption" in wrong.stderr
+    assert not (tmp_path / "b.txt").exists()

@@ -1,0 +1,213 @@
+"""The figures, in the order of the report: title, section, tables, caption.
+
+A new figure is one entry here and one module mlipshift.show.figures.NAME; rules, report and tests follow. The drawing
+gives the numbers of a caption, the template the words, so that no other word redraws a figure.
+"""
+
+from dataclasses import dataclass
+
+from mlipshift.catalogue import tables as tables_of
+
+ACCURACY = "Dashed line: chemical accuracy, {accuracy} meV/Å (1 kcal/mol/Å)."
+# of a diagnosis, which says what it resampled
+INTERVAL_OF = "95 % bootstrap interval over {resampled}[[alone:, too narrow since all are geometries of one molecule]]"
+
+SECTIONS = {
+    "shift": "Understanding the shift",
+    "mitigation": "Mitigation",
+    "cost": "Cost",
+    "ablations": "Ablations",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What rules and report know of a figure.
+
+    name: of its files and of its module; title: at its head; section: key of SECTIONS; tables: names of those that it
+    is drawn from, and from nothing else; caption: template of `filled`; on_demand: target that draws it, for a figure
+    that is no part of the report.
+    """
+
+    name: str
+    title: str
+    section: str
+    tables: tuple[str, ...]
+    caption: str
+    on_demand: str = ""
+
+    def paths(self, results: str) -> list[str]:
+        """Paths of its tables below the folder of the results."""
+        return tables_of.paths(self.tables, results)
+
+    def file(self, results: str, suffix: str) -> str:
+        """Path of its drawing (svg, png), facts (json) or caption (txt) below the folder of the results."""
+        return f"{results}/figures/{self.name}.{suffix}"
+
+
+_BINNED = (
+    "Force MAE of test structures ({scope}), binned by EXPLAINED.[[number: (a)]] Points, dodged for clarity: mean over"
+    " structures and seeds; bars: {interval}; {per_bin}. In all: {sample}.[[number: (b) The {number} structures whose"
+    " error TTT lowers most, chosen by the errors shown and so no estimate of what TTT does; {few}.]] Grey: normalised"
+    f" density of the training structures. {ACCURACY}"
+)
+_FIGURES = (
+    Figure(
+        "fig_shift_axes",
+        "Force error in and out of the training distribution",
+        "shift",
+        ("shift_axes", "summary"),
+        "Force MAE of structures like the training set (open) and of the held-out shift groups (filled), per axis of"
+        f" the shift. Mean over structures and seeds; bars: {{interval}}. {{samples}} {ACCURACY}",
+    ),
+    Figure(
+        "fig_force_norm",
+        "Force error by force norm, before and after test-time training (TTT)",
+        "shift",
+        ("bins", "training_density", "summary"),
+        _BINNED.replace("EXPLAINED", "the mean over atoms of the norm of the reference force"),
+    ),
+    Figure(
+        "fig_connectivity",
+        "Force error by connectivity, before and after test-time training (TTT)",
+        "shift",
+        ("bins", "training_density", "summary"),
+        _BINNED.replace("EXPLAINED", "the fraction of the eigenvalues of the normalised graph Laplacian in [0.9, 1.1]"),
+    ),
+    Figure(
+        "fig_error_bins",
+        "Structures per error bin before and after test-time training",
+        "mitigation",
+        ("error_bins", "summary"),
+        "Number of structures of all held-out shift groups per bin of the force MAE, before (open) and after (filled)"
+        " test-time training; numbers: change. Counts are means over seeds. In all {sample}. Structures below"
+        " {limit} meV/Å: {below}.",
+    ),
+    Figure(
+        "fig_ttt_steps",
+        "Force error during test-time training (TTT)",
+        "mitigation",
+        ("steps", "summary"),
+        "Force MAE against the number of TTT steps. Lines: mean over structures and seeds; bands: {interval}. {samples}"
+        f" {ACCURACY}",
+    ),
+    Figure(
+        "fig_prior_gain",
+        "Error of the prior and what test-time training makes of it",
+        "mitigation",
+        ("gains", "gain_correlation", "summary"),
+        "Every point is a structure, seeds averaged. (a) Force MAE of the Joint model minus that after TTT, against the"
+        " force MAE of the prior that TTT learns from; rank correlation of the gain {correlations} ({interval}). (b)"
+        " Force MAE after TTT; below the line TTT is better than its prior, as for {better} % of the structures;"
+        f" {{sample}}. {ACCURACY}",
+    ),
+    Figure(
+        "fig_conformers",
+        "Other geometries of a molecule, without a prior call for them",
+        "cost",
+        ("conformers",),
+        "[[empty:Other geometries of a molecule: no held-out molecule has two or more geometries.]][[sample:Force MAE"
+        " on geometries of held-out molecules that were not adapted on, against the number of geometries that were"
+        " (with their rattled copies; prior calls per molecule by number of geometries: {spent}). (a) Mean over"
+        " structures and seeds; dotted: methods on the same structures without adaptation. (b) Paired difference to"
+        f" the same model before adaptation. Bars: {{interval}}; {{sample}}. {ACCURACY}]]",
+    ),
+    Figure(
+        "fig_frontier",
+        "Accuracy and cost of every method",
+        "cost",
+        ("frontier", "seconds", "summary"),
+        "Force MAE over all held-out shift groups against the cost of a prediction: (a) prior calls per structure"
+        " (methods with equal numbers side by side, best first), (b) seconds per structure on one core, adaptation and"
+        " prior calls included. Mean over structures and seeds; bars: {interval}; {sample}. Grey line: lowest mean"
+        f" error at this cost or less. {ACCURACY}[[missing: Not in (b), as no time was measured: {{missing}}.]]",
+    ),
+    Figure(
+        "fig_variants",
+        "Ways to adapt a model to test structures",
+        "mitigation",
+        ("variants_paired",),
+        "Adaptations of section variants, best last. (a) Mean force MAE of the model before and after its adaptation;"
+        " dotted: what one could use instead. (b) Paired difference to the model before adaptation, mean over"
+        f" structures and seeds with the {{interval}}; {{sample}}. {ACCURACY}",
+        on_demand="variants",
+    ),
+    Figure(
+        "fig_ablations",
+        "Quality of the prior, amount of reference data",
+        "ablations",
+        ("ablations",),
+        "Every row is pre-trained, fine-tuned and adapted anew with its prior and its share of the reference labels."
+        " (a) Mean force MAE; (b) how much TTT lowers it, mean over structures and seeds with the {interval};"
+        f" {{sample}}. Noise is Gaussian, in standard deviations of the prior forces. {ACCURACY}",
+        on_demand="ablations",
+    ),
+    Figure(
+        "fig_prior_bins",
+        "Structures per error bin before and after TTT, by prior",
+        "ablations",
+        ("ablation_bins", "ablations"),
+        "Number of structures of all held-out shift groups per bin of the force MAE of the Joint model, before (open)"
+        " and after (filled) test-time training on each prior, with which the model was pre-trained as well; numbers:"
+        " change. Counts are means over seeds. In all {sample}. Structures below 25 meV/Å: {below}.",
+        on_demand="ablations",
+    ),
+)
+FIGURES = {figure.name: figure for figure in _FIGURES}
+
+# of a diagnosed model, and of the measures of shift themselves; drawn where the tables allow it
+_DIAGNOSIS = (
+    Figure(
+        "fig_error_axes",
+        "Force error along the axes of the shift",
+        "diagnosis",
+        ("bins", "axes"),
+        "Force MAE of the model “{model}” on {n_errors} test structures, binned along one criterion per axis of the"
+        f" shift. Points: mean over the structures of a bin; bars: {INTERVAL_OF}; open: fewer than {{enough}}"
+        " {resampled}. {sizes}. Grey: density of the {n_train} training structures. Ratio: mean error of the structures"
+        f" outside over that of those inside the training distribution by this criterion. {ACCURACY}[[same: Not drawn,"
+        " since all these structures are the same there: {same}.]]",
+    ),
+    Figure(
+        "fig_rank_correlations",
+        "Which measure predicts the error",
+        "diagnosis",
+        ("ranks",),
+        "Spearman rank correlation between the force MAE of the model “{model}” and every measure of shift (distance"
+        " from the training mean where both sides are a shift), best first. n = {n_structures} test structures of"
+        f" {{molecules}}; bars: {INTERVAL_OF}.[[constant: Not shown: {{constant}} that are the same for all"
+        " structures.]]",
+    ),
+    Figure(
+        "fig_embedding",
+        "Structures as the model represents them",
+        "diagnosis",
+        ("embedding", "errors"),
+        "Training (grey) and test structures in the representation of the model “{model}”, one vector per structure,"
+        " reduced by principal component analysis of both together. n = {n_train} training and {n_test} test"
+        " structures.[[n_errors: (b) coloured by the force MAE of {n_errors} of them, which has no part in the map.]]"
+        "[[most: At most {most} points of a set are drawn.]]",
+    ),
+    Figure(
+        "fig_criteria",
+        "Measures of shift, training set and groups",
+        "diagnosis",
+        ("shifts",),
+        "Distribution of every measure of shift in the training set and in each group of test structures: median"
+        " (point), middle half (bar), 5 % to 95 % (line). Band: training mean ± {sigma} standard deviations. Colours:"
+        " axes of the shift. Structures: {sizes}.[[same: Not drawn, since they are the same for all structures:"
+        " {same}.]]",
+    ),
+)
+DIAGNOSIS = {figure.name: figure for figure in _DIAGNOSIS}
+
+
+def reported(section: str | None = None) -> dict[str, Figure]:
+    """{name: Figure} of the report, or of one section of it."""
+    chosen = (f for f in _FIGURES if not f.on_demand and section in (None, f.section))
+    return {figure.name: figure for figure in chosen}
+
+
+def on_demand(target: str) -> dict[str, Figure]:
+    """{name: Figure} that a target draws."""
+    return {figure.name: figure for figure in _FIGURES if figure.on_demand == target}

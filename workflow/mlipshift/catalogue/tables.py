@@ -1,0 +1,193 @@
+"""The tables: every CSV of results/tables and results/timings with the rule that makes it, and those that pages show.
+
+A new table is one entry of TABLES; its rule lists `by_rule(NAME)` as outputs.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """What rules and pages know of a table.
+
+    name: of the file, without .csv; title: what it says; row: what one row is; rule: that makes it; folder: "tables",
+    or "timings" where a second run gives other numbers; report: "needed" if the report cannot do without it,
+    "optional" if it leaves out what comes from it, empty if it does not read it.
+    """
+
+    name: str
+    title: str
+    row: str
+    rule: str
+    folder: str = "tables"
+    report: str = ""
+
+    def path(self, results: str) -> str:
+        """Its place below the folder of the results."""
+        return f"{results}/{self.folder}/{self.name}.csv"
+
+
+_EVALUATE = (
+    Table("per_structure", "Force MAE of every structure", "structure, method, seed", "evaluate"),
+    Table("summary", "Distribution of the force MAE", "group, method", "evaluate", report="needed"),
+    Table("paired", "Paired comparisons", "group, method, baseline", "evaluate", report="needed"),
+    Table("bins", "Force MAE along the axes of the shift", "axis, subset, bin, method", "evaluate"),
+    Table("training_density", "Density of the training structures", "axis, bin", "evaluate"),
+    Table("error_bins", "Structures per bin of the force MAE", "method, bin", "evaluate"),
+    Table("steps", "Force MAE during test-time training", "group, method, step", "evaluate"),
+    Table("shift_axes", "Force MAE in and out of distribution", "axis, group, method", "evaluate"),
+    Table("frontier", "Error and prior calls of every method", "method", "evaluate", report="needed"),
+    Table("refinement", "Radii that were chosen", "strategy, group", "evaluate", report="optional"),
+    Table("gains", "Error of the prior, before and after TTT", "structure, method", "evaluate"),
+    Table("gain_correlation", "What the gain of TTT goes with", "method, group, quantity", "evaluate"),
+    Table("failures", "Failed structures", "structure, stage", "evaluate", report="needed"),
+)
+_OTHERS = (
+    Table("shifts", "Measures of shift", "structure", "diagnose_shifts"),
+    Table(
+        "shift_summary",
+        "Structures outside the training distribution",
+        "criterion, group",
+        "diagnose_shifts",
+        report="optional",
+    ),
+    Table("shift_sweep", "Structures outside, by the limit", "group, criterion, sigma", "diagnose_shifts"),
+    Table(
+        "published",
+        "Published values beside those of the run",
+        "quantity, model, data",
+        "compare_published",
+        report="optional",
+    ),
+    Table("seconds", "Time per structure", "method", "summarise_timings", folder="timings", report="needed"),
+    Table(
+        "durations", "Time and memory of the workflow", "rule", "collect_run_info", folder="timings", report="needed"
+    ),
+    Table("variants", "Force MAE of the further adaptations", "group, method", "evaluate_variants"),
+    Table(
+        "variants_paired",
+        "Paired comparisons of the further adaptations",
+        "group, method, baseline",
+        "evaluate_variants",
+        report="optional",
+    ),
+    Table(
+        "conformers",
+        "Force MAE on unseen geometries of a molecule",
+        "group, scheme, geometries, baseline",
+        "evaluate_variants",
+        report="optional",
+    ),
+    Table(
+        "decision",
+        "The method to choose",
+        "prior seconds, predictions, budget",
+        "evaluate_variants",
+        folder="timings",
+        report="optional",
+    ),
+    Table("ablations", "Force MAE by prior and amount of data", "point, group", "evaluate_ablations"),
+    Table("ablation_bins", "Structures per bin of the force MAE, by prior", "point, method, bin", "evaluate_ablations"),
+    Table("sources", "What the addresses of the manifest answer", "address", "ask_sources"),
+)
+TABLES = {table.name: table for table in (*_EVALUATE, *_OTHERS)}
+
+_MODEL = "diagnosis/{model}"
+# of every diagnosed model
+DIAGNOSIS = {
+    table.name: table
+    for table in (
+        Table("errors", "Force MAE of every structure", "structure", "diagnose_model", _MODEL),
+        Table("axes", "Force MAE inside and outside the training distribution", "criterion", "diagnose_model", _MODEL),
+        Table("bins", "Force MAE along every criterion", "criterion, bin", "diagnose_model", _MODEL),
+        Table("ranks", "Rank correlation of the error with every criterion", "criterion", "diagnose_model", _MODEL),
+        Table("groups", "Connectivity and force MAE of every group", "group", "diagnose_model", _MODEL),
+        Table("embedding", "Map of the representation", "structure", "diagnose_model", _MODEL),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table of the report. heading: above it, a sentence; section: whose figures it follows, if it does."""
+
+    heading: str
+    section: str = ""
+
+
+# by its id on the page
+REPORT = {
+    "diagnosis": Shown(
+        "Share of structures outside the training distribution by criteria that need no reference label: further from"
+        " the training mean than the set number of training standard deviations.",
+        "shift",
+    ),
+    "published": Shown(
+        "Published values beside those of this run. Data, models and their sizes are others, so that errors are not"
+        " comparable; ratios are, with care. Place of the published value and what of this run stands beside it when"
+        " pointed at.",
+        "mitigation",
+    ),
+    "refinement": Shown(
+        "What radius refinement changed: share of structures for which a radius below the trained cutoff was chosen,"
+        " that lost edges by it, and that were refined when the trained radius could be kept.",
+        "mitigation",
+    ),
+    "conformers": Shown(
+        "Geometries of held-out molecules that were not adapted on, by number of geometries that were, and paired"
+        " differences to what one could do instead; negative is better.",
+        "cost",
+    ),
+    "decision": Shown(
+        "Which method to choose for other geometries of a molecule: the most accurate one that takes no longer than"
+        " allowed, by the cost of a prior call and by the number of predictions that follow one adaptation. Times of"
+        " models are those of this run, on one core.",
+        "cost",
+    ),
+    "methods": Shown(
+        "All methods on the held-out shift groups: force MAE per structure, averaged over seeds, and cost on one core."
+    ),
+    "groups": Shown("Mean force MAE (meV/Å) by group; intervals when pointed at."),
+    "all": Shown(
+        "Force MAE of every method in every group. The validation groups are those on which settings were chosen; they"
+        " are no part of the other tables and figures."
+    ),
+    "paired": Shown("Paired comparisons on the same structures: method minus baseline, negative is better."),
+    "variants": Shown(
+        "Adaptations of section variants on the held-out shift groups, against their own model and what one could do"
+        " instead; negative is better."
+    ),
+    "failed": Shown("Failed structures."),
+    "knowledge": Shown("What each method uses of a test structure."),
+    "durations": Shown("Wall time and memory per rule of the workflow."),
+}
+# headings of the page of a diagnosis
+DIAGNOSIS_REPORT = {
+    "outside": "Share of structures outside the training distribution, further than {sigma} training standard"
+    " deviations from the training mean.",
+    "sweep": "How that share depends on the limit: structures further than {sigmas} training standard deviations from"
+    " the training mean.",
+    "side_by_side": "Force MAE in meV/Å, mean over the structures of a group (their number in brackets), which differ"
+    " where a model excludes some.",
+    "axes": "Force MAE of the test structures inside and outside the training distribution, judged by each measure."
+    " Square brackets: {interval}. Chemical accuracy is {accuracy} meV/Å.",
+    "ranks": "Spearman rank correlation of the force MAE with each measure, the best predictor of the error first.",
+    "groups": "Datasets: fraction of the Laplacian's eigenvalues in [0.9, 1.1] (mean ± standard deviation), share of"
+    " structures outside the training distribution by it, and force MAE.",
+}
+
+
+def by_rule(rule: str) -> dict[str, Table]:
+    """{name: Table} of what a rule writes."""
+    return {name: table for name, table in TABLES.items() if table.rule == rule}
+
+
+def paths(names: Iterable[str], results: str) -> list[str]:
+    """Paths of tables below the folder of the results."""
+    return [TABLES[name].path(results) for name in names]
+
+
+def in_report(*kinds: str) -> list[str]:
+    """Names of the tables that the report reads; kinds: "needed", "optional"."""
+    return [name for name, table in TABLES.items() if table.report in kinds]

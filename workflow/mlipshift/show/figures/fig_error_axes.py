@@ -1,0 +1,113 @@
+"""Force MAE of a diagnosed model binned along the axes of the shift over the training density."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from mlipshift.base.text import count, listed
+from mlipshift.catalogue.criteria import AXES, label
+from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
+from mlipshift.show import panels as parts
+from mlipshift.show import samples, style
+from mlipshift.show.panels import ERROR, MEAN
+from mlipshift.show.style import MUTED, PALE
+
+NEEDS = {
+    "bins": ("criterion", "bin_left", "bin_right", "training_density", "n_structures", "n_resampled", *ERROR),
+    "axes": ("criterion", "ratio"),
+}
+# the criterion that stands for an axis: the first one in which the test structures differ
+SHOWN = {
+    "features": ("composition_distance", "unseen_element_fraction", "n_atoms"),
+    "force_norm": (
+        "reference_force_norm_eV_per_A",
+        "prior_force_norm_eV_per_A",
+        "predicted_force_norm_eV_per_A",
+    ),
+    "connectivity": ("window_fraction", "spectrum_wasserstein"),
+}
+ENOUGH = 5  # molecules of a bin (structures, where all are of one), below which no interval of resampled ones is drawn
+
+
+def chosen(bins: pd.DataFrame) -> dict[str, str]:
+    """{axis: criterion} that stands for each axis, without axes on which there is one bin alone."""
+    filled = bins[bins.n_structures > 0].groupby("criterion").size()
+    known = set(filled[filled > 1].index)
+    found = {axis: next((c for c in names if c in known), None) for axis, names in SHOWN.items()}
+    return {axis: c for axis, c in found.items() if c}
+
+
+def draw(
+    tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, object]
+) -> tuple[Figure, dict[str, str]] | None:
+    """(figure, facts of the caption), None without an axis: there are no labels; about: diagnosis.json and "title"."""
+    bins, ratios = tables["bins"], tables["axes"].set_index("criterion").ratio
+    shown = chosen(bins)
+    if not shown:
+        return None
+    figure, panels = style.canvas(
+        3.1, 1, len(shown), left=0.62, right=0.3, top=0.78, bottom=0.85, wspace=0.42, sharey=True
+    )
+    used = bins[bins.criterion.isin(shown.values())]
+    for k, (panel, (axis, criterion)) in enumerate(zip(panels[0], shown.items())):
+        _bins_of(panel, used[used.criterion == criterion], AXES[axis].colour)
+        panel.set_xlabel(label(criterion))
+        panel.set_title(f"{'abc'[k]}  {AXES[axis].title}", pad=13)
+        if np.isfinite(ratios[criterion]):
+            parts.note(panel, f"outside / inside: {ratios[criterion]:.1f} times")
+        parts.accuracy(panel)
+    intervals = parts.extent(used[used.n_resampled >= ENOUGH])
+    drawn = np.concatenate([used[MEAN].to_numpy(dtype=float), intervals.ravel()])
+    panels[0, 0].set_ylabel(parts.scale(panels[0, 0], "y", drawn, "Force MAE (meV/Å)"))
+    n_errors, n_train = count(about["n_errors"]), count(about["n_train"])
+    said = f"{about['title']}; n = {n_errors} test structures over the density of {n_train} training structures"
+    style.head(figure, title, said)
+    style.legend(figure, _handles(about["resampled"]), 0.24, 4)
+    numbers = [samples.span(used[(used.criterion == c) & (used.n_structures > 0)].n_structures) for c in shown.values()]
+    facts = {
+        "model": about["title"],
+        "n_errors": n_errors,
+        "n_train": n_train,
+        "enough": str(ENOUGH),
+        "sizes": ". ".join(
+            f"({'abc'[k]}) {label(c)}: {n} structures per bin" for k, (c, n) in enumerate(zip(shown.values(), numbers))
+        ),
+        "accuracy": str(CHEMICAL_ACCURACY),
+    }
+    same = [AXES[axis].title for axis in SHOWN if axis not in shown]
+    return figure, facts | samples.resampling(about["resampled"]) | ({"same": listed(same).lower()} if same else {})
+
+
+def _bins_of(panel: Axes, part: pd.DataFrame, colour: str) -> None:
+    """Means and intervals of one criterion over the training density."""
+    behind = parts.behind(panel, part.rename(columns={"training_density": "density"}), "")
+    behind.set_yticks([])
+    behind.spines["right"].set_visible(False)
+    points = part[part.n_structures > 0]
+    centre = (points.bin_left + points.bin_right) / 2
+    panel.plot(centre, points[MEAN], color=colour, lw=0.9, alpha=0.55)
+    for at, row in zip(centre, points.to_dict("records")):
+        if row["n_resampled"] < ENOUGH:
+            panel.plot(at, row[MEAN], "o", ms=4.3, mfc="white", mec=colour, mew=1.1)
+            continue
+        marks = {"fmt": "o", "color": colour, "elinewidth": 1.1, "mec": "white", "mew": 0.5, "ms": 5.6}
+        panel.errorbar(at, row[MEAN], yerr=parts.interval(row), **marks)
+    panel.set_xlim(part.bin_left.min(), part.bin_right.max())
+    parts.inner_ticks(panel, part)
+    panel.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _handles(resampled: str) -> list:
+    dot = {"color": MUTED, "marker": "o", "lw": 0.9}
+    return [
+        Line2D([], [], mec="white", ms=5.6, label="Mean of a bin, 95 % interval", **dot),
+        Line2D([], [], mfc="white", ms=4.3, label=f"Fewer than {ENOUGH} {resampled}", **dot),
+        Patch(color=PALE, label="Training structures"),
+        style.accuracy_handle(),
+    ]

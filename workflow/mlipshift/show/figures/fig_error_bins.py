@@ -1,0 +1,40 @@
+"""Structures per error bin, before and after TTT."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mlipshift.base.text import count
+from mlipshift.catalogue import methods
+from mlipshift.catalogue.groups import POOLED
+from mlipshift.catalogue.methods import METHODS
+from mlipshift.show import samples, style
+from mlipshift.show.figures.error_counts import LEFT, RIGHT, bars, canvas, finish, pair_of
+
+NEEDS = {"error_bins": ("method", LEFT, RIGHT, "n_structures"), "summary": samples.SUMMARY}
+ADAPTED = ("joint_ttt", "freeze_ttt")
+
+
+def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:
+    """(figure, facts of the caption)."""
+    table = tables["error_bins"]
+    pairs = [(METHODS[key].before, key) for key in ADAPTED]
+    pairs = [pair for pair in pairs if {*pair} <= set(table.method)]
+    samples.need(pairs, "error_bins", "a method before and after TTT")
+    figure, panels = canvas(len(pairs))
+    highest = 0
+    for panel, keys in zip(panels[:, 0], pairs):
+        highest = max(highest, bars(panel, *pair_of(table, keys), style.colour(keys[1])))
+        panel.set_title(" → ".join(map(methods.title, keys)), pad=6)
+    sample = samples.sample(tables["summary"], [POOLED], [k for pair in pairs for k in pair])
+    finish(figure, panels, highest, title, sample)
+    lowest = table[table.method == pairs[0][0]].sort_values(LEFT).iloc[0]
+    below = "; ".join(f"{methods.title(b)} {_lowest(table, a)} before, {_lowest(table, b)} after" for a, b in pairs)
+    return figure, {"sample": sample, "limit": f"{lowest[RIGHT]:g}", "below": below}
+
+
+def _lowest(table: pd.DataFrame, key: str) -> str:
+    """'12 of 174': structures in the lowest error bin."""
+    part = table[table.method == key].sort_values(LEFT)
+    return f"{count(part.n_structures.iloc[0])} of {count(part.n_structures.sum())}"

@@ -1,0 +1,100 @@
+"""Parts of a panel: scales, error bars, chemical accuracy, notes, the training density behind it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
+from mlipshift.show.style import DASHED, MUTED, PALE
+
+MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
+ERROR = (MEAN, LOW, HIGH)
+
+
+def accuracy(axes: Axes, horizontal: bool = True) -> None:
+    """Dashed line at chemical accuracy."""
+    line = axes.axhline if horizontal else axes.axvline
+    line(CHEMICAL_ACCURACY, color=MUTED, ls=DASHED, lw=0.8, zorder=1)
+
+
+def scale(axes: Axes, which: str, values: np.ndarray | pd.Series, label: str) -> str:
+    """Label of the axis `which` ("x", "y") of an error; it starts at zero, or is logarithmic beyond a factor of six."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values) & (values > 0)]
+    low, high = min(values.min(), CHEMICAL_ACCURACY), max(values.max(), CHEMICAL_ACCURACY)
+    axis = getattr(axes, f"{which}axis")
+    limits = getattr(axes, f"set_{which}lim")
+    if high > 6 * low:
+        getattr(axes, f"set_{which}scale")("log")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(plain_numbers())
+        limits(low / 1.15, high * 1.15)
+        return f"{label}, log scale"
+    limits(0, high * 1.08)
+    return label
+
+
+def plain_numbers() -> FuncFormatter:
+    """Tick labels without powers of ten."""
+    return FuncFormatter(lambda v, _: f"{v:g}")
+
+
+def signed_numbers() -> FuncFormatter:
+    """The same with a true minus sign."""
+    return FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−"))
+
+
+def interval(row: Mapping[str, float]) -> np.ndarray:
+    """Lengths [2, 1] of the error bar of one row; none where the table has no interval."""
+    return np.nan_to_num(np.array([[row[MEAN] - row[LOW]], [row[HIGH] - row[MEAN]]], dtype=float)).clip(0)
+
+
+def extent(table: pd.DataFrame) -> np.ndarray:
+    """Everything [S, 3] that a scale has to hold."""
+    return table[list(ERROR)].to_numpy(dtype=float)
+
+
+def note(panel: Axes, text: str) -> None:
+    """Muted text above the right end of a panel."""
+    panel.text(1, 1.02, text, ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
+
+
+def foot(panels: np.ndarray, used: int, label: str) -> None:
+    """Hide the panels [rows, columns] beyond `used` and label the x axis of the lowest one of each column."""
+    columns = panels.shape[1]
+    for k, panel in enumerate(panels.flat):
+        panel.set_visible(k < used)
+        if used - columns <= k < used:
+            panel.set_xlabel(label)
+            panel.tick_params(labelbottom=True)
+
+
+def behind(panel: Axes, density: pd.DataFrame, label: str | None) -> Axes:
+    """Histogram of the training structures in the lower half behind a panel, its axis labelled if there is a label."""
+    axes = panel.twinx()
+    axes.set_zorder(0)
+    panel.set_zorder(1)
+    panel.patch.set_visible(False)
+    width = density.bin_right - density.bin_left
+    axes.bar(density.bin_left, density.density, width=width, align="edge", color=PALE, lw=0)
+    highest = density.density.max()
+    axes.set_ylim(0, highest * 2.2)
+    if label is None:
+        axes.set_yticks([])
+        return axes
+    axes.set_yticks([t for t in MaxNLocator(3).tick_values(0, highest) if t <= 1.1 * highest])
+    axes.spines["right"].set_visible(True)
+    axes.spines["right"].set_color(PALE)
+    axes.tick_params(axis="y", color=PALE, labelcolor=MUTED)
+    axes.set_ylabel(label, color=MUTED, loc="bottom")
+    return axes
+
+
+def inner_ticks(panel: Axes, table: pd.DataFrame) -> None:
+    """Ticks inside a panel at the edges of the bins."""
+    panel.set_xticks(sorted({*table.bin_left, *table.bin_right}), minor=True)
+    panel.tick_params(axis="x", which="minor", length=3, color=MUTED, direction="in")

@@ -1,0 +1,155 @@
+"""Tables of the report that a run may lack; each is None then."""
+
+import numpy as np
+
+from mlipshift.catalogue import criteria
+from mlipshift.catalogue.criteria import CRITERIA
+from mlipshift.catalogue.groups import COMMON, GROUPS, POOLED, group, ordered
+from mlipshift.catalogue.methods import scheme_title
+from mlipshift.show.report import cells
+from mlipshift.show.report.cells import cell, counted, error, group_cell, method_cell, shared
+from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, duration, share
+from mlipshift.show.report.results import Results, first
+
+Table = dict[str, list] | None
+
+
+def diagnosis_table(results: Results) -> Table:
+    """Share of structures outside the training distribution by criterion and group."""
+    table = results.optional("shift_summary")
+    if table is None:
+        return None
+    table = table[(table.group != "train") & ~table.group.str.startswith("val_")]
+    table = table[~table.criterion.str.startswith("reference_")]  # the heading promises no reference label
+    groups = ordered(table.group, GROUPS)
+    rows = []
+    for criterion in ordered(table.criterion, CRITERIA):
+        line = [cell(criteria.title(criterion), title=criterion)]
+        for g in groups:
+            row = first(table[(table.criterion == criterion) & (table.group == g)])
+            if row is None:
+                line.append(cell("–"))
+                continue
+            known = f"{row['training_mean']:.3g} ± {row['training_standard_deviation']:.2g}"
+            outside = row["fraction_outside"]
+            line.append(cell(share(outside), outside, f"mean {row['mean']:.3g}; training {known}"))
+        rows.append(line)
+    return cells.table(["Criterion", *map(group, groups)], rows)
+
+
+def refinement_table(results: Results) -> Table:
+    """Which radii radius refinement chose and what that changed."""
+    table = results.optional("refinement")
+    if table is None:
+        return None
+    head = ["Model", "Group", "Structures", "Trained cutoff (Å)", "Mean chosen radius (Å)"]
+    head += ["Chosen below the cutoff", "Edges removed", "Refined with fallback"]
+    shares = ("fraction_below_trained", "fraction_edges_removed", "fraction_refined_with_fallback")
+    rows = [
+        [
+            method_cell(row["strategy"]),
+            group_cell(row["group"]),
+            counted(row["n_structures"]),
+            *(cell(f"{row[k]:.2f}", row[k]) for k in ("trained_cutoff_A", "mean_radius_A")),
+            *(shared(row[k]) for k in shares),
+        ]
+        for row in table.to_dict("records")
+    ]
+    return cells.table(head, rows)
+
+
+def conformers_table(results: Results) -> Table:
+    """Error on unseen geometries per scheme and number of geometries."""
+    table = results.optional("conformers")
+    if table is None:
+        return None
+    head = ["Group", "Scheme", "Geometries", "Prior calls per molecule", "Mean (meV/Å)", "95 % interval (meV/Å)"]
+    head += ["Against", "Its mean (meV/Å)", "Difference (meV/Å)", "95 % interval (meV/Å)", "Improved", "n"]
+    rows = [
+        [
+            group_cell(row["group"]),
+            cell(scheme_title(row["scheme"]), title=row["scheme"]),
+            *(cell(f"{row[k]:g}", row[k]) for k in ("geometries", "prior_calls_per_molecule")),
+            error(row[MEAN]),
+            cell(bracket(row[LOW], row[HIGH]), row[LOW]),
+            method_cell(row["baseline"]),
+            error(row["baseline_mean_meV_per_A"]),
+            *cells.difference_cells(row, "difference_"),
+            shared(row["fraction_improved"]),
+            counted(row["n_structures"]),
+        ]
+        for row in table[table.group.isin([POOLED, COMMON])].to_dict("records")
+    ]
+    return cells.table(head, rows)
+
+
+def variants_table(results: Results) -> Table:
+    """Paired differences of the further adaptations on the held-out groups."""
+    table = results.optional("variants_paired")
+    if table is None:
+        return None
+    rows = [
+        [
+            cell(scheme_title(row["method"]), title=row["method"]),
+            method_cell(row["baseline"]),
+            *(error(row[k]) for k in ("method_mean_meV_per_A", "baseline_mean_meV_per_A")),
+            *cells.difference_cells(row),
+            *(shared(row[k]) for k in ("fraction_improved", "fraction_worsened")),
+            counted(row["n_structures"]),
+        ]
+        for row in table[table.group == POOLED].to_dict("records")
+    ]
+    head = ["Adaptation", "Against", "Its mean (meV/Å)", "Mean of the other (meV/Å)", "Difference (meV/Å)"]
+    return cells.table([*head, "95 % interval (meV/Å)", "Improved", "Worsened", "n"], rows)
+
+
+def decision_table(results: Results) -> Table:
+    """The rational choice over predictions per adaptation and cost of the prior."""
+    table = results.optional("decision")
+    if table is None:
+        return None
+    rows = []
+    for row in table.to_dict("records"):
+        budget = row["budget_seconds_per_prediction"]
+        chosen = isinstance(row["choice"], str)
+        rows.append(
+            [
+                cell(duration(row["prior_seconds"]), row["prior_seconds"]),
+                cell(f"{row['predictions_per_adaptation']:,.0f}", row["predictions_per_adaptation"]),
+                cell(duration(budget) if np.isfinite(budget) else "any", budget),
+                cell(scheme_title(row["choice"]) if chosen else "none is that cheap"),
+                error(row["error_meV_per_A"]),
+                cell(duration(row["seconds_per_prediction"]), row["seconds_per_prediction"]),
+                cell(" > ".join(map(scheme_title, row["frontier"].split(" > ")))),
+            ]
+        )
+    head = ["A prior call takes", "Predictions per adaptation", "Allowed per prediction", "Choice", "Error (meV/Å)"]
+    return cells.table([*head, "Takes per prediction", "No method is better at its cost, best first"], rows)
+
+
+def published_table(results: Results) -> Table:
+    """Published values beside those of the run."""
+    table = results.optional("published")
+    if table is None:
+        return None
+    rows = []
+    for row in table.to_dict("records"):
+        unit = row["unit"] if isinstance(row["unit"], str) else ""
+        unit = "" if unit == "ratio" else f" {unit}"
+        made = np.isfinite(row["ours"])
+        if not made and isinstance(row["ours_is"], str):
+            continue  # this run has no such group
+        rows.append(
+            [
+                cell(row["quantity"]),
+                cell(f"{row['model']}, {row['data']}"),
+                cell(f"{row['published']:g}{unit}", row["published"]),
+                cell(row["reading"], title=row["place"]),
+                cell(
+                    f"{row['ours']:.3g}{unit}" if made else "–",
+                    row["ours"],
+                    title=row["ours_is"] if made else "not made by this run",
+                ),
+            ]
+        )
+    return cells.table(["Quantity", "Published for", "Published", "Reading", "This run"], rows)

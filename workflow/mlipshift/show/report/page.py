@@ -1,0 +1,144 @@
+"""The report of a run: one self-contained HTML page from the tables, the figures and their captions."""
+
+import base64
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from mlipshift.base.errors import UserError
+from mlipshift.catalogue.captions import INTERVAL
+from mlipshift.catalogue.figures import SECTIONS, reported
+from mlipshift.catalogue.methods import look, title
+from mlipshift.catalogue.tables import REPORT
+from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
+from mlipshift.show.report import optional_tables, tables
+from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, number, sample
+from mlipshift.show.report.results import Results
+from mlipshift.show.report.sentences import sentences
+
+TILES = ("supervised", "joint", "joint_ttt", "prior", "delta")
+# by the id of catalogue.tables.REPORT
+MAKERS = {
+    "methods": tables.methods_table,
+    "groups": tables.groups_table,
+    "all": tables.summary_table,
+    "paired": tables.paired_table,
+    "knowledge": tables.known_table,
+    "failed": tables.failures_table,
+    "durations": tables.durations_table,
+    "diagnosis": optional_tables.diagnosis_table,
+    "published": optional_tables.published_table,
+    "refinement": optional_tables.refinement_table,
+    "conformers": optional_tables.conformers_table,
+    "decision": optional_tables.decision_table,
+    "variants": optional_tables.variants_table,
+}
+
+
+def tiles(results: Results) -> list[dict[str, str]]:
+    """Headline numbers: list of {name, key, value, interval, colour}."""
+    rows = [(k, results.error(k)) for k in TILES]
+    return [
+        {
+            "name": title(k),
+            "key": k,
+            "value": number(row[MEAN]),
+            "interval": bracket(row[LOW], row[HIGH]),
+            "colour": look(k)[0],
+        }
+        for k, row in rows
+        if row is not None
+    ]
+
+
+def flat(settings: object, prefix: str = "") -> list[tuple[str, str]]:
+    """Rows (key path, value) of nested settings; lists of plain values stay on one line."""
+    if isinstance(settings, dict):
+        return [r for k, v in settings.items() for r in flat(v, f"{prefix}.{k}" if prefix else str(k))]
+    if isinstance(settings, list) and any(isinstance(v, (dict, list)) for v in settings):
+        return [r for k, v in enumerate(settings) for r in flat(v, f"{prefix}[{k}]")]
+    text = ", ".join(map(str, settings)) if isinstance(settings, list) else str(settings)
+    return [(prefix, text)]
+
+
+def figures(folder: Path) -> dict[str, dict[str, object]]:
+    """{name: {number, source, caption, alt}} of the drawn figures; the SVG as data URI."""
+    out = {}
+    for k, name in enumerate(reported(), 1):
+        drawing, caption = folder / f"{name}.svg", folder / f"{name}.txt"
+        for path in (drawing, caption):
+            if not path.exists():
+                raise UserError(f"{path}: the report needs this figure; run `snakemake {name}`")
+        out[name] = {"number": k, **embedded(drawing)}
+    return out
+
+
+def embedded(drawing: Path) -> dict[str, str]:
+    """{source, caption, alt} of an SVG file and the text file beside it; the SVG as data URI."""
+    text = drawing.with_suffix(".txt").read_text(encoding="utf-8").strip()
+    code = base64.b64encode(drawing.read_bytes()).decode()
+    return {
+        "source": f"data:image/svg+xml;base64,{code}",
+        "caption": text,
+        "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0],
+    }
+
+
+def unbroken(text: str) -> Markup:
+    """Escaped text in which units and sample sizes do not break across lines."""
+    return Markup(re.sub(r"(1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+)", r'<span class="u">\1</span>', str(escape(text))))
+
+
+def page(template: Path) -> Template:
+    """Jinja template of a report, from its path."""
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["units"] = unbroken
+    return environment.get_template(template.name)
+
+
+def render(
+    template: Path,
+    given: Mapping[str, pd.DataFrame],
+    drawn: Mapping[str, Mapping[str, object]],
+    info: Mapping[str, object],
+) -> str:
+    """HTML of the report.
+
+    template: path of the Jinja template; given: {name: DataFrame} of the tables that the report needs, and of its
+    optional ones if there; drawn: from `figures`; info: the dictionary of run_info.json.
+    """
+    results = Results(given)
+    made = {key: {"id": key, "heading": REPORT[key].heading, "content": make(results)} for key, make in MAKERS.items()}
+    sections = [
+        {
+            "id": key,
+            "title": heading,
+            "figures": list(reported(key)),
+            "tables": [made[k] for k, t in REPORT.items() if t.section == key and made[k]["content"] is not None],
+        }
+        for key, heading in SECTIONS.items()
+        if reported(key)
+    ]
+    return page(template).render(
+        info=info,
+        interval=INTERVAL,
+        accuracy=CHEMICAL_ACCURACY,
+        tiles=tiles(results),
+        pooled=results.error("supervised"),
+        sample=sample,
+        sentences=sentences(results),
+        sections=sections,
+        figures=drawn,
+        tables=made,
+        config=flat(info.get("config", {})),
+    )

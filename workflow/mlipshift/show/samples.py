@@ -1,0 +1,54 @@
+"""Numbers of structures, molecules and seeds in words."""
+
+from collections.abc import Iterable, Sized
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from mlipshift.base.errors import UserError
+from mlipshift.base.text import count, listed, several
+from mlipshift.catalogue.groups import group
+
+Rows = TypeVar("Rows", bound=Sized)
+SIZES = ("n_structures", "n_molecules", "n_seeds")
+SUMMARY = ("group", "method", *SIZES)  # columns of the summary that the functions below read
+
+
+def need(rows: Rows, name: str, what: str) -> Rows:
+    """The rows; UserError if there are none of table `name`."""
+    if len(rows) == 0:
+        raise UserError(f"{name}.csv: no rows for {what}; re-run the evaluation that writes it")
+    return rows
+
+
+def span(values: Iterable[float]) -> str:
+    """'12' or '12 to 14' of counts, nothing for no counts."""
+    values = [float(v) for v in values if np.isfinite(float(v))]
+    if not values:
+        return ""
+    low, high = count(min(values)), count(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def sizes(rows: pd.DataFrame) -> str:
+    """'n = 174 structures of 43 molecules, 3 seeds' of rows of a table."""
+    seeds = span(rows.n_seeds.dropna())
+    text = f"n = {span(rows.n_structures)} structures of {several(span(rows.n_molecules), 'molecule')}"
+    return text + (f", {several(seeds, 'seed')}" if seeds else "")
+
+
+def sample(summary: pd.DataFrame, groups: list[str], methods: list[str]) -> str:
+    """`sizes` of some rows of the summary."""
+    rows = summary[summary.group.isin(groups) & summary.method.isin(methods)]
+    return sizes(need(rows, "summary", f"groups {listed(groups)}"))
+
+
+def samples(summary: pd.DataFrame, groups: list[str], methods: list[str]) -> str:
+    """'New elements: n = …. Connectivity: n = ….' of several groups."""
+    return " ".join(f"{group(g)}: {sample(summary, [g], methods)}." for g in groups)
+
+
+def resampling(resampled: str) -> dict[str, str]:
+    """Facts of a caption of a diagnosis; resampled: "molecules", or "structures" of one molecule alone."""
+    return {"resampled": resampled} | ({} if resampled == "molecules" else {"alone": "yes"})

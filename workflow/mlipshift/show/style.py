@@ -1,0 +1,154 @@
+"""The house style of the figures: palette, settings of matplotlib, page, legend, markers of the methods.
+
+The same method has the same colour and marker in every figure (Okabe-Ito palette, which stays distinguishable for
+colour-blind readers). Widths are in inches for a journal page of 178 mm.
+"""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mlipshift.catalogue import methods
+from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
+
+WIDTH = 7.0
+INK, MUTED, PALE = "#222222", "#6B6B6B", "#DCDCDC"
+RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same bytes on every machine
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 7.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.5,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "mlipshift",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+# colour and marker of what has none in the catalogue
+SERIES = (("#0072B2", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#009E73", "P"), ("#D55E00", "s"), ("#56B4E9", "o"))
+DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
+
+
+def house_style() -> AbstractContextManager:
+    """Context in which figures are drawn."""
+    return mpl.rc_context(RC)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write SVG or PNG by suffix; equal figures give equal bytes."""
+    plain = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    with house_style():
+        figure.savefig(path, metadata=plain, dpi=300)
+
+
+def canvas(
+    height: float,
+    rows: int,
+    columns: int,
+    left: float,
+    right: float,
+    top: float,
+    bottom: float,
+    wspace: float = 0.5,
+    hspace: float = 0.6,
+    **share: object,
+) -> tuple[Figure, np.ndarray]:
+    """Figure with margins and gaps in inches, and its axes [rows, columns]; share: keywords of plt.subplots."""
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.subplots(rows, columns, squeeze=False, **share)
+    each = (
+        (WIDTH - left - right - (columns - 1) * wspace) / columns,
+        (height - top - bottom - (rows - 1) * hspace) / rows,
+    )
+    figure.subplots_adjust(
+        left=left / WIDTH,
+        right=1 - right / WIDTH,
+        top=1 - top / height,
+        bottom=bottom / height,
+        wspace=wspace / each[0],
+        hspace=hspace / each[1],
+    )
+    return figure, axes
+
+
+def head(figure: Figure, title: str, subtitle: str) -> None:
+    """Title and muted subtitle at the upper left of a figure."""
+    height = figure.get_figheight()
+    figure.text(0.08 / WIDTH, 1 - 0.08 / height, title, va="top", size=9.5, weight="bold")
+    figure.text(0.08 / WIDTH, 1 - 0.27 / height, subtitle, va="top", size=7.5, color=MUTED)
+
+
+def empty(title: str, reason: str) -> Figure:
+    """Figure that says why there is nothing to draw."""
+    figure = Figure(figsize=(WIDTH, 1.0))
+    head(figure, title, reason)
+    return figure
+
+
+def legend(figure: Figure, handles: Iterable[Artist], y: float, columns: int, x: float = 0.08) -> None:
+    """Legend at `y` inches from the bottom of the figure (upper edge), outside the axes."""
+    figure.legend(
+        handles=list(handles),
+        loc="upper left",
+        bbox_to_anchor=(x / WIDTH, y / figure.get_figheight()),
+        ncols=columns,
+        handlelength=1.6,
+        columnspacing=1.4,
+        borderaxespad=0,
+        labelspacing=0.35,
+    )
+
+
+def colour(key: str) -> str:
+    """Colour of a method."""
+    return methods.look(key)[0]
+
+
+def marks(key: str) -> dict[str, object]:
+    """Keywords of a line of a method."""
+    colour, marker, filled = methods.look(key)
+    line = not filled or marker == "x"  # drawn by its edge; a filled marker has a white edge against overlap
+    return {
+        "color": colour,
+        "marker": marker,
+        "markerfacecolor": colour if filled else "white",
+        "markeredgecolor": colour if line else "white",
+        "markeredgewidth": 1.1 if line else 0.5,
+        "markersize": 4.3 if line else 5.6,
+    }
+
+
+def handle(key: str, line: bool = True, name: str = "") -> Line2D:
+    """Entry of a legend for a method."""
+    return Line2D([], [], ls="-" if line else "none", lw=1.2, label=name or methods.title(key), **marks(key))
+
+
+def accuracy_handle() -> Line2D:
+    """Entry of a legend for the line of chemical accuracy."""
+    return Line2D([], [], color=MUTED, ls=DASHED, lw=0.8, label=f"Chemical accuracy ({CHEMICAL_ACCURACY} meV/Å)")
