@@ -12,7 +12,7 @@ from structures import KEYS, ROOT, UNITS, checksums, environment, run, sample, s
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.tables import read_table
-from mlipshift.base.units import BOHR, ENERGY, EV, FORCES, LENGTH
+from mlipshift.base.units import ENERGY, FORCES, LENGTH
 from mlipshift.data import curation as library
 from mlipshift.data import readers, records
 
@@ -384,9 +384,3 @@ def test_files_outside_the_folder_of_the_checksums_are_not_compared(tmp_path):
     store(tmp_path / "sums" / "id_test.extxyz", [water()])
     with pytest.raises(UserError, match="not listed"):
         collect(settings(tmp_path / "sums", checksums=str(sums)))
-
-
-def test_constants_are_those_of_the_reference_calculations():
-    from mlipshift.labelling import reference
-
-    assert (EV, BOHR) == (reference.EV, reference.BOHR)
