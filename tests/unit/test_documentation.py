@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlipshift.run.configuration import resolve
+from mlipshift.run.configuration import read_schema, resolve
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "config/README.md", "profiles/README.md"]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 
 
 def code(page):
