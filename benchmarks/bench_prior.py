@@ -48,16 +48,16 @@ def frames(path):
 
 def bare(path, shard):
     """Label every WORKERS-th structure from `shard` with tblite alone; seconds."""
-    from ase.units import Bohr
     from tblite.interface import Calculator
 
     from mlipshift.base.frames import Frames
+    from mlipshift.base.units import BOHR
 
     store = Frames.load(path)
     structures = [store[k] for k in range(shard, len(store), WORKERS)]
     start = time.perf_counter()
     for numbers, positions, charge, multiplicity in structures:
-        calculator = Calculator("GFN2-xTB", numbers, positions / Bohr, charge, multiplicity - 1)
+        calculator = Calculator("GFN2-xTB", numbers, positions / BOHR, charge, multiplicity - 1)
         calculator.set("verbosity", 0)
         result = calculator.singlepoint()
         result["energy"], result["gradient"]

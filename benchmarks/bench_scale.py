@@ -25,23 +25,24 @@ SMALLEST, LARGEST = 10_000, 100_000
 TRAIN = ["H2O", "NH3", "CH4", "C2H2", "C2H4", "HCOOH", "CH3OH", "CH3CHO"]
 TEST = ["CH3SH", "C2H6"]
 SIGMA, SPRING = 0.05, 20.0  # Å, eV/Å²
-EV, HARTREE = 23.060548, 27.211386  # kcal/mol, eV
 
 
 def generate(folder, count):
     """Write `count` structures to one NPZ file per molecule."""
+    from mlipshift.base.units import EV, KCAL
+
     rng = np.random.default_rng(0)
     for name in TRAIN + TEST:
         atoms = molecule(name)
         structures = count // (len(TRAIN) + len(TEST))
         shift = rng.normal(scale=SIGMA, size=(structures, len(atoms), 3)).astype(np.float32)
-        offset = -0.5 * HARTREE * (atoms.numbers**2.4).sum()
+        offset = -0.5 * EV * (atoms.numbers**2.4).sum()
         np.savez(
             folder / f"{name}.npz",
             nuclear_charges=atoms.numbers,
             coords=(atoms.positions + shift).astype(np.float32),
-            energies=EV * (offset + SPRING / 2 * np.square(shift, dtype=float).sum((1, 2))),
-            forces=(-EV * SPRING * shift).astype(np.float32),
+            energies=(offset + SPRING / 2 * np.square(shift, dtype=float).sum((1, 2))) / KCAL,
+            forces=(-SPRING / KCAL * shift).astype(np.float32),
         )
 
 

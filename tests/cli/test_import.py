@@ -16,7 +16,7 @@ from mlipshift.base.tables import read_table
 from mlipshift.base.units import BOHR, EV, KCAL
 from mlipshift.data.readers import iterate
 from mlipshift.data.selection import canonical, charges_of_parts, import_dataset
-from mlipshift.run.configuration import load
+from mlipshift.run.configuration import load, read_schema
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 DATA = {"keys": KEYS, "units": UNITS, "bad_structures": "refuse", "trust_pickles": False}
@@ -376,7 +376,7 @@ def test_mistakes_in_files_and_recipes_are_one_line(own, parts):
 
 def test_the_manual_has_every_key_of_a_recipe():
     manual = (ROOT / "config" / "README.md").read_text()
-    keys = yaml.safe_load(SCHEMA.read_text())["$defs"]["recipe"]["properties"]
+    keys = read_schema(SCHEMA)["$defs"]["recipe"]["properties"]
     assert all(f"| `import.NAME.{key}` |" in manual for key in keys)
     tables = [line for line in manual.splitlines() if line.startswith("|")]
     head = manual.splitlines().index(next(line for line in tables if line.startswith("| `run`")))

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from structures import BENCHMARK, GROUPS, ROOT, checksums, run, sample, store
 
+from mlipshift.base.units import BOHR
+
 SNAKEMAKE = ["snakemake", "--workflow-profile", "none", "--quiet", "host"]
 CURATED = "results/frames/train.h5"
 
@@ -83,7 +85,7 @@ def test_missing_checksum_file(workdir):
 def test_wrong_unit(workdir):
     def to_bohr(frames):
         for atoms in frames:
-            atoms.positions /= 0.529177
+            atoms.positions /= BOHR
 
     path = damage(workdir, "id_test", to_bohr)
     line = curate(workdir)

@@ -14,7 +14,8 @@ import pytest
 from ase.build import bulk, graphene, molecule
 from scipy.spatial.transform import Rotation
 
-from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.predictions import Predictions
 from mlipshift.external.families import Embedding
 from mlipshift.external.registry import OPERATIVE, Registry
 from mlipshift.learn import networks as potentials

@@ -18,14 +18,14 @@ import server as http
 import yaml
 
 from mlipshift.base.errors import UserError
-from mlipshift.data import retrieval
+from mlipshift.data import retrieval, transfer
 from mlipshift.data.manifest import Entry, File
 
 ROOT = Path(__file__).parents[2]
 BODY = random.Random(0).randbytes(100_000)
 OLD = b"a good file of before"
 HALF = len(BODY) // 2
-SETTINGS = retrieval.Settings(attempts=3, timeout_s=0.4, backoff_s=0.01)
+SETTINGS = transfer.Settings(attempts=3, timeout_s=0.4, backoff_s=0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +188,7 @@ def test_only_the_rest_is_sent_after_a_break(server, case):
 
 
 def test_progress_gives_new_attempts(server, case, monkeypatch):
-    monkeypatch.setattr(retrieval, "PROGRESS", 10_000)
+    monkeypatch.setattr(transfer, "PROGRESS", 10_000)
     server.faults = [http.cut(k) for k in range(10_000, 100_000, 10_000)]
     case.recovered()
 
@@ -207,7 +207,7 @@ def test_retry_after_is_honoured(server, case):
 
 
 def test_retry_after_is_bounded(server, case, monkeypatch):
-    monkeypatch.setattr(retrieval, "MAX_WAIT", 0.2)
+    monkeypatch.setattr(transfer, "MAX_WAIT", 0.2)
     server.faults = [http.status(503, Retry_After="86400")]
     start = time.monotonic()
     case.recovered()

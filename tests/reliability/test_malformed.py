@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from clone import ROOT
 from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.units import BOHR, EV, KCAL
 from mlipshift.learn import networks
 from scripts import assert_refused, run_script
 
@@ -176,9 +177,9 @@ EXTXYZ = {
     "one id twice": (lambda t: t + t, "was already used"),
     "atoms on top of each other": (lambda t: line(3, lambda _: t.split("\n")[2])(t), "on top of each other"),
     "gradients for forces": (lambda t: negated(t), "sign of the gradient"),
-    "kcal/mol for eV": (lambda t: scaled(t, energy=23.06), "energies look like kcal/mol"),
-    "hartree for eV": (lambda t: scaled(t, energy=1 / 27.2114), "energies look like Hartree"),
-    "bohr for ångström": (lambda t: scaled(t, length=1 / 0.529177), "positions look like Bohr"),
+    "kcal/mol for eV": (lambda t: scaled(t, energy=1 / KCAL), "energies look like kcal/mol"),
+    "hartree for eV": (lambda t: scaled(t, energy=1 / EV), "energies look like Hartree"),
+    "bohr for ångström": (lambda t: scaled(t, length=1 / BOHR), "positions look like Bohr"),
     "nanometres for ångström": (lambda t: scaled(t, length=0.1), "positions look like nm"),
 }
 

@@ -1,10 +1,13 @@
 """The house: which package may import which, how long a module and a function may be, and what is annotated."""
 
 import ast
+import math
 import re
 from pathlib import Path
 
 import pytest
+
+from mlipshift.base import units
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "workflow" / "mlipshift"
@@ -94,6 +97,23 @@ def test_a_rule_bears_the_name_of_its_script():
     assert [name for name, (_, script) in named.items() if script != name] == []
     # the inputs of a rule are stated anew where another one is made from it
     assert [name for name, (base, script) in derived.items() if script != base] == []
+
+
+def test_the_hartree_the_bohr_and_the_kilocalorie_have_one_value():
+    """In base.units: ASE's and SciPy's are others in the ninth digit."""
+    values = (units.EV, units.BOHR, units.KCAL, units.EV / units.KCAL, units.EV / units.BOHR)
+    for path in [*MODULES, *SCRIPTS, *(ROOT / "benchmarks").glob("*.py")]:
+        if path == LIBRARY / "base" / "units.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, float):
+                same = [v for v in values if math.isclose(v, node.value, rel_tol=1e-3)]
+                same += [v for v in values if node.value and math.isclose(v, 1 / node.value, rel_tol=1e-3)]
+                assert not same, f"{name_of(path)}, line {node.lineno}: {node.value}"
+            elif isinstance(node, ast.Attribute):
+                assert node.attr not in ("Hartree", "Ha", "Bohr", "kcal"), f"{name_of(path)}, line {node.lineno}"
+        assert not {n for n in imported(tree) if n.startswith(("ase.units.", "scipy.constants"))}, name_of(path)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

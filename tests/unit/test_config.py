@@ -1,23 +1,24 @@
 """Settings: defaults, one clear line for every mistake, generated files up to date."""
 
+import ast
 import copy
+import datetime
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from mlipshift.base.errors import UserError
-from mlipshift.run.configuration import load, resolve, typed
+from mlipshift.catalogue import schema as catalogue
+from mlipshift.catalogue.strategies import STRATEGIES
+from mlipshift.data.manifest import Manifest
+from mlipshift.external.registry import Registry
+from mlipshift.run.configuration import load, read, read_schema, resolve, typed
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
-
-
-def read(path):
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
 
 
 def nodes(node, schema, path=()):
@@ -43,7 +44,7 @@ def nested(path, value):
 
 
 def test_the_schema_is_valid_and_documents_every_key():
-    schema = read(SCHEMA)
+    schema = read_schema(SCHEMA)
     Draft202012Validator.check_schema(schema)
     for path, node in [((), schema), *nodes(schema, schema)]:
         if "properties" in node:
@@ -152,3 +153,83 @@ def test_several_mistakes_are_counted():
     assert "(2 more to mend after this one)" in message(
         {"ttt": {"steps": -1}, "prior": {"shards": 0}, "model": {"blocks": 0}}
     )
+
+
+def test_a_date_of_yaml_is_text():
+    assert load({"run": datetime.date(2026, 1, 2)}, SCHEMA)["run"] == "2026-01-02"
+
+
+# the one reader of YAML
+
+KINDS = {
+    "settings": (read, "ttt: {steps: 3}\nmodel: {}\nttt: {steps: 4}\n", "'ttt'", 3),
+    "schema of the settings": (read_schema, "type: object\nproperties:\n  a: {}\n  a: {}\n", "'a'", 4),
+    "registry": (lambda path: Registry(path, MODELS), "m: {title: a}\n\nm: {title: b}\n", "'m'", 3),
+    "schema of the registry": (lambda path: Registry(SHIPPED, path), "type: object\ntype: array\n", "'type'", 2),
+    "manifest": (lambda path: Manifest(path, DOWNLOADS), "x:\n  kind: dataset\n  kind: model\n", "'kind'", 3),
+    "schema of the manifest": (lambda path: Manifest(FILES, path), "type: object\ntype: array\n", "'type'", 2),
+}
+SHIPPED, MODELS = ROOT / "config/models.yaml", ROOT / "workflow/schemas/models.schema.yaml"
+FILES, DOWNLOADS = ROOT / "resources/manifest.yaml", ROOT / "workflow/schemas/manifest.schema.yaml"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_with_a_key_twice_or_that_is_none_is_one_line(tmp_path, kind):
+    reads, content, key, line = KINDS[kind]
+    path = tmp_path / "my.yaml"
+    for text, parts in [
+        (content, [f"{path}: key {key} stands twice, again in line {line}; keep one"]),
+        ("a: [1\n", [f"{path}, line 2: not YAML"]),
+        ("? [1, 2]\n: 3\n", [str(path)]),
+        ("&a [*a]", [str(path)]),
+        (None, [f"{path}: cannot be read (No such file or directory)"]),
+    ]:
+        path.write_text(text) if text else path.unlink()
+        with pytest.raises(UserError) as caught:
+            reads(path)
+        assert all(part in str(caught.value) for part in parts), caught.value
+
+
+def test_a_key_twice_on_the_command_line_and_what_merging_brings_in(tmp_path):
+    with pytest.raises(UserError, match="--config: key 'steps' stands twice"):
+        typed({"ttt": "{steps: 3, steps: 4}"})
+    # a key of a mapping that is merged may stand again beside the merge
+    path = tmp_path / "my.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: &b\n  <<: *a\n  x: 3\nc:\n  <<: *b\n  y: 4\n")
+    assert read(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "c": {"x": 3, "y": 4}}
+
+
+def test_nothing_else_reads_yaml():
+    readers = []
+    for path in (p for folder in ("workflow", "benchmarks") for p in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and "load" in node.attr and ast.unparse(node.value) == "yaml":
+                readers.append(path.relative_to(ROOT / "workflow" / "mlipshift").as_posix())
+    assert readers == ["base/yaml.py"]
+
+
+# what the schema takes from the catalogue
+
+
+def test_the_catalogue_defines_what_the_schema_names(tmp_path):
+    path = tmp_path / "schema.yaml"
+    path.write_text(
+        "properties:\n"
+        "  a: {description: Heads., catalogue: heads or null, default: null}\n"
+        "  b: {items: {catalogue: levels, enum: [max]}}\n"
+        "  catalogue: {type: string}\n"
+    )
+    assert read_schema(path)["properties"] == {
+        "a": {"description": "Heads.", "enum": ["reference", "prior", None], "default": None},
+        "b": {"items": {"enum": ["max"]}},
+        "catalogue": {"type": "string"},
+    }
+    path.write_text("{catalogue: head}")
+    with pytest.raises(ValueError, match="'head' is not defined in the catalogue; did you mean 'heads'"):
+        read_schema(path)
+
+
+def test_every_strategy_can_be_asked_for_but_those_that_train_a_prior_head_alone():
+    names = catalogue.definition("strategies")["enum"]
+    assert set(STRATEGIES) - set(names) == {"pretrain", "pretrain_broad", "pretrain_transductive"}
+    assert set(catalogue.definition("adaptable strategies")["enum"]) < set(names)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlipshift.run.configuration import resolve
+from mlipshift.run.configuration import read_schema, resolve
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "workflow" / "mlipshift"
@@ -19,7 +19,7 @@ GUIDES = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 PAGES = ["README.md", "CONTRIBUTING.md", "config/README.md", "profiles/README.md", *GUIDES]
 # says what was, too: names in it need not exist any more
 HISTORY = "CHANGELOG.md"
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 FOLDERS = "config|envs|resources|workflow|docs|tests|benchmarks|profiles"
 PACKAGES = "|".join(sorted(path.name for path in LIBRARY.iterdir() if path.is_dir()))
 FILE = re.compile(r"\.(csv|h5|html|json|pt|py|yaml)$")

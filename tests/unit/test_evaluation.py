@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.predictions import Predictions
 from mlipshift.evaluate import comparisons
 
 

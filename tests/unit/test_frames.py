@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.frames import BLOCK, Dataset, Frames, Labels, Predictions
+from mlipshift.base.frames import Dataset, Frames, Labels
+from mlipshift.base.predictions import Predictions
+from mlipshift.base.store import BLOCK
 
 
 def make(sizes, seed=0, prefix="s"):

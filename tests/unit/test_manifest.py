@@ -38,11 +38,6 @@ def test_the_schema_is_valid_strict_and_described():
         assert all(child["description"].endswith(".") for child in node["properties"].values())
 
 
-def test_no_duplicate_key_hides_an_entry():
-    names = [line.split(":")[0] for line in PATH.read_text().splitlines() if line[:1].isalnum()]
-    assert sorted(names) == sorted(MANIFEST.entries) and len(names) >= 16
-
-
 @pytest.mark.parametrize(("entry", "file"), FILES)
 def test_a_file_has_a_licence_and_https_addresses(entry, file):
     assert len(entry.licence) >= 3 and entry.citation

@@ -6,6 +6,7 @@ from ase.build import bulk, fcc111, molecule
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
+from mlipshift.base.geometry import edges
 from mlipshift.data.curation import convert
 from mlipshift.data.records import Record
 from mlipshift.shift import measures, periodic
@@ -25,7 +26,7 @@ def row(atoms, name="a", **keys):
 
 
 def test_edges_are_all_images_within_the_cutoff_own_ones_too():
-    i, j, shift, distance = periodic.edges(*(NACL.positions, NACL.cell[:], NACL.pbc), 4.0)
+    i, j, shift, distance = edges(NACL.positions, NACL.cell[:], NACL.pbc, 4.0)
     # six of the other kind at a/2, twelve of the own kind at a/sqrt 2
     assert sorted(np.round(distance[i == 0] / 5.64, 4)) == [0.5] * 6 + [0.7071] * 12
     assert (j[i == 0] == 0).sum() == 12

@@ -19,7 +19,7 @@ import pytest
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Dataset
 from mlipshift.base.units import BOHR, EV, KCAL
-from mlipshift.data import readers, records
+from mlipshift.data import plausibility, readers, records
 
 MIRROR = Path(__file__).parents[3] / "shared" / "data"
 SETTINGS = {
@@ -512,7 +512,7 @@ def test_large_steps_say_nothing_about_the_sign_of_forces():
     """Molecular dynamics at 600 K: the work along a step of half an ångström may have either sign."""
     far = [records.Record("", "", "", NUMBERS, WATER * (1 + k % 2), k % 2, -FORCES) for k in range(20)]
     near = [records.Record("", "", "", NUMBERS, WATER * (1 + k % 2 / 50), k % 2, -FORCES) for k in range(20)]
-    assert np.isnan(records.work_ratio(far)) and np.isfinite(records.work_ratio(near))
+    assert np.isnan(plausibility.work_ratio(far)) and np.isfinite(plausibility.work_ratio(near))
 
 
 def test_labels_that_do_not_fit_each_other_are_no_other_unit():
@@ -523,7 +523,23 @@ def test_labels_that_do_not_fit_each_other_are_no_other_unit():
         )
         for _ in range(400)
     ]
-    assert np.isnan(records.work_ratio(noise))
+    assert np.isnan(plausibility.work_ratio(noise))
+
+
+def test_forces_that_are_words_say_nothing_about_units():
+    words = [records.Record("", "", "", NUMBERS, WATER, ENERGY + k, np.full((3, 3), "x")) for k in range(20)]
+    assert np.isnan(plausibility.work_ratio(words))
+    with pytest.raises(ValueError, match="does not have three numbers per atom"):
+        records.label_of(words[0], True)
+
+
+def test_every_format_is_a_module_and_an_entry():
+    folder = Path(readers.__file__).parent
+    formats = {p.stem for p in folder.glob("*.py") if "def recognises(" in p.read_text(encoding="utf-8")}
+    assert formats == set(readers.FORMATS) >= set(MAKERS)
+    for name, module in readers.FORMATS.items():
+        assert module.__name__ == f"{readers.__name__}.{name}"
+        assert module.UNITS is None or set(module.UNITS) == {"energy", "length", "forces"}
 
 
 def test_a_reader_reads_no_further_than_asked(tmp_path):

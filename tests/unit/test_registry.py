@@ -13,7 +13,8 @@ from ase.build import fcc111
 from jsonschema import Draft202012Validator
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.frames import Frames, Predictions
+from mlipshift.base.frames import Frames
+from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.data.manifest import Manifest
 from mlipshift.external import families

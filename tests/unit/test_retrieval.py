@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from mlipshift.base.errors import UserError
-from mlipshift.data import archives, retrieval
+from mlipshift.data import archives, retrieval, transfer
 from mlipshift.data.manifest import Entry, File
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ FILE = File(
 
 @pytest.fixture
 def settings(tmp_path):
-    return retrieval.Settings(
+    return transfer.Settings(
         mirror=str(tmp_path / "mirror"), offline=True, store=str(tmp_path / "store"), attempts=1, timeout_s=1
     )
 
@@ -110,8 +110,8 @@ def test_offline_without_a_copy_says_what_to_put_where(settings, output, tmp_pat
     for part in ("set 1, deep/data.bin", str(len(BODY)), FILE.sha256, FILE.urls[0], "retrieve.offline", settings.store):
         assert part in text
     put(tmp_path / "store/set/1/deep/data.bin")
-    retrieval.fetch(ENTRY, FILE, output, replace(settings, mirror=None))
-    assert output.read_bytes() == BODY
+    record = retrieval.fetch(ENTRY, FILE, output, replace(settings, mirror=None))
+    assert output.read_bytes() == BODY and record["sha256"] == FILE.sha256
 
 
 def test_a_wrong_file_in_the_mirror_is_named_and_refused(settings, output, tmp_path):
@@ -152,18 +152,18 @@ def test_the_manifest_overrules_the_record(settings, output, tmp_path):
 
 
 def test_user_name_and_password_of_an_address_are_not_shown():
-    assert retrieval._shown("https://me:secret@a.org/x?y=1") == "https://a.org/x?y=1"
+    assert transfer.shown("https://me:secret@a.org/x?y=1") == "https://a.org/x?y=1"
 
 
 @pytest.mark.parametrize(
     ("text", "wait"), [("7", 7.0), ("", 0.0), ("soon", 0.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)]
 )
 def test_retry_after_in_both_forms(text, wait):
-    assert retrieval._retry_after({"Retry-After": text}) == wait
+    assert transfer._retry_after({"Retry-After": text}) == wait
 
 
 def test_retry_after_as_a_date_to_come():
-    assert retrieval._retry_after({"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}) > 1e6
+    assert transfer._retry_after({"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}) > 1e6
 
 
 # Archives

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from clone import copy_repository, snakemake
-from mlipshift.base.frames import Frames, Predictions
+from mlipshift.base.frames import Frames
+from mlipshift.base.predictions import Predictions
 from mlipshift.external.families import Embedding
 
 EMT = {

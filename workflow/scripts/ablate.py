@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.predictions import Predictions
 from mlipshift.learn import training
 from mlipshift.mitigate import adaptation
 from mlipshift.run import cli

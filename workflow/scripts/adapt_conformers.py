@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.predictions import Predictions
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.data import augmentation
 from mlipshift.learn import networks, training

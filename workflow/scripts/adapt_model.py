@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
+from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import write_table
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.learn import networks, training

@@ -5,7 +5,7 @@ from pathlib import Path
 from mlipshift.base.errors import UserError
 from mlipshift.base.log import log
 from mlipshift.base.tables import write_table
-from mlipshift.data import retrieval
+from mlipshift.data import transfer
 from mlipshift.data.manifest import Manifest
 from mlipshift.run import cli
 
@@ -23,7 +23,7 @@ def rows_of(entry, timeout):
     listed, note = {}, ""
     if entry.index:
         try:
-            listed = retrieval.listing(entry.index, timeout)
+            listed = transfer.listing(entry.index, timeout)
         except UserError as error:
             note = f"index: {error}"
     for path in listed if entry.any_file else []:
@@ -36,7 +36,7 @@ def rows_of(entry, timeout):
         expected = file.bytes or known.get("bytes")
         digests = "; ".join(f"index: {key} {known[key]}" for key in ("md5", "sha256") if known.get(key))
         for url in file.urls:
-            found = retrieval.probe(url, timeout)
+            found = transfer.probe(url, timeout)
             log.info("%s: %s", url, found)
             yield {
                 "name": entry.name,
@@ -52,7 +52,7 @@ def rows_of(entry, timeout):
 
 
 def main(args):
-    settings = retrieval.Settings(**args.settings)
+    settings = transfer.Settings(**args.settings)
     if settings.offline:
         raise UserError("retrieve.offline is true, so no address is asked; set it to false to check the sources")
     rows = []

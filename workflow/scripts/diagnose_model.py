@@ -11,8 +11,9 @@ import numpy as np
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
-from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
+from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table, write_table
 from mlipshift.evaluate import diagnosis, statistics
 from mlipshift.run import cli

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import write_table
 from mlipshift.run import cli
 from mlipshift.shift import measures

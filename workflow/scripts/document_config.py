@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from mlipshift.run import cli
-from mlipshift.run.configuration import expected, fill, resolve
+from mlipshift.run.configuration import expected, fill, read_schema, resolve
 
 HEAD = """\
 # Settings of the reproduction, all at their defaults. Generated from workflow/schemas/config.schema.yaml
@@ -148,7 +148,7 @@ def manual(schema, values):
 
 
 def main(args):
-    schema = yaml.safe_load(args.schema.read_text(encoding="utf-8"))
+    schema = read_schema(args.schema)
     values = fill(schema, {}, schema)
     args.config.write_text(default_config(schema, values), encoding="utf-8")
     args.manual.write_text(manual(schema, values), encoding="utf-8")

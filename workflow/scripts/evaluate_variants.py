@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import write_table
 from mlipshift.evaluate import comparisons
 from mlipshift.mitigate import decision

@@ -17,6 +17,7 @@ import numpy as np
 
 from mlipshift.base.files import replacing
 from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.limits import MOLECULES_ONLY
 from mlipshift.base.tables import write_table
 from mlipshift.prior import labels as priors
 from mlipshift.run import cli
@@ -65,7 +66,7 @@ def main(args):
     with Labels.joiner(args.output, level) as append:
         start = time.perf_counter()
         for k, frames in enumerate(progress(blocks, stripes, f"{args.method} shard {args.shard}, stripes")):
-            key = checkpoint_key(frames.molecules_only(priors.MOLECULES_ONLY), settings)
+            key = checkpoint_key(frames.molecules_only(MOLECULES_ONLY), settings)
             known = read_checkpoint(kept / f"{k}.npz", key, frames, level)
             if known is None:
                 labels, reasons = priors.label_frames(frames, singlepoint, args.method, level)

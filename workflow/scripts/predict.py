@@ -4,7 +4,8 @@ import json
 import time
 from pathlib import Path
 
-from mlipshift.base.frames import Frames, Labels, Predictions
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.predictions import Predictions
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.learn import networks, training
 from mlipshift.mitigate import adaptation

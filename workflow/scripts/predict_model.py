@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from mlipshift.base.errors import UserError, shortened
-from mlipshift.base.frames import Frames, Predictions
+from mlipshift.base.frames import Frames
 from mlipshift.base.log import progress
+from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table, write_table
 from mlipshift.external import families
 from mlipshift.run import cli

@@ -4,8 +4,9 @@ import json
 import time
 from pathlib import Path
 
-from mlipshift.base.frames import Frames, Predictions
+from mlipshift.base.frames import Frames
 from mlipshift.base.geometry import pairs
+from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import write_table
 from mlipshift.learn import networks, training
 from mlipshift.mitigate import adaptation

@@ -5,12 +5,13 @@ from pathlib import Path
 from mlipshift.base.log import log
 from mlipshift.data import retrieval
 from mlipshift.data.manifest import Manifest
+from mlipshift.data.transfer import Settings
 from mlipshift.run import cli
 
 
 def main(args):
     entry = Manifest(args.manifest, args.schema).entry(args.name, args.version)
-    record = retrieval.fetch(entry, entry.file(args.file), args.output, retrieval.Settings(**args.settings))
+    record = retrieval.fetch(entry, entry.file(args.file), args.output, Settings(**args.settings))
     log.info("%s, licence: %s", entry.title, entry.licence)
     log.info("sha256 %s", record.get("sha256"))
 

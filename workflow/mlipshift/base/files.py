@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +12,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def replacing(path):
+def replacing(path: Path | str) -> Iterator[Path]:
     """Path of a file to write beside `path`; it takes the place of `path` when the block ends without an error.
 
     After an error, a full disk for one, the old file is as it was and the half-written one is gone; a kill leaves
@@ -36,11 +37,11 @@ class Sink(io.FileIO):
     error: the first failure; whoever writes has to raise it with `check`.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path | str):
         super().__init__(path, "w+")
         self.error = None
 
-    def write(self, data):
+    def write(self, data: bytes | memoryview) -> int:
         """Number of bytes taken, all of them once a write has failed."""
         size = memoryview(data).nbytes
         if self.error is None:
@@ -52,7 +53,7 @@ class Sink(io.FileIO):
                 self.error = error
         return size
 
-    def truncate(self, size=None):
+    def truncate(self, size: int | None = None) -> int | None:
         """Set the size; a failure counts as one of writing."""
         try:
             return super().truncate(size)
@@ -60,13 +61,13 @@ class Sink(io.FileIO):
             self.error = self.error or error
             return size
 
-    def check(self):
+    def check(self) -> None:
         """Raise the first failure."""
         if self.error is not None:
             raise self.error
 
 
-def disk_is_full(error):
+def disk_is_full(error: BaseException) -> bool:
     """Whether an exception says that the disk, the quota or the allowed file size is used up (HDF5 only says so)."""
     if isinstance(error, OSError) and error.errno in FULL:
         return True

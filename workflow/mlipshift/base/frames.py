@@ -1,31 +1,28 @@
-"""The frame store: structures and labels as flat arrays with offsets in one HDF5 file.
+"""The frame store: structures and labels as flat arrays with offsets, in HDF5 files (see store).
 
 Structures and labels live in different files, so that a rule that must not see reference labels
 never receives them. The one exception is an imported dataset, which is an input of curation only.
-Stores are written and can be read in blocks of BLOCK structures, with memory that does not grow with the
-number of structures.
 """
 
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from mlipshift.base import store
 from mlipshift.base.errors import UserError
-from mlipshift.base.files import Sink, replacing
+from mlipshift.base.store import BLOCK
 
 FORMAT = "mlipshift-frames-2"
 LABELS_FORMAT = "mlipshift-labels-1"
-PREDICTIONS_FORMAT = "mlipshift-predictions-1"
 DATASET_FORMAT = "mlipshift-dataset-1"
-BLOCK = 1024  # structures that are written or read at a time
-CHUNK = 1024  # rows of an HDF5 chunk
 PER_ATOM = ("numbers", "positions", "forces")
 
 
-def offsets_of(counts):
+def offsets_of(counts: Sequence[int] | np.ndarray) -> np.ndarray:
     """Offsets [n + 1] of consecutive blocks of `counts` [n] rows."""
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
@@ -59,11 +56,11 @@ class Frames:
         return self.numbers[atoms], self.positions[atoms], int(self.charge[k]), int(self.multiplicity[k])
 
     @property
-    def sizes(self):
+    def sizes(self) -> np.ndarray:
         """Number of atoms [S]."""
         return np.diff(self.offsets)
 
-    def take(self, index):
+    def take(self, index: Sequence[int] | np.ndarray) -> "Frames":
         """Frames of an index array or boolean mask [S], in that order."""
         index = _numbers(index)
         atoms = atom_index(self.offsets, index)
@@ -74,7 +71,7 @@ class Frames:
             offsets=offsets_of(self.sizes[index]),
         )
 
-    def molecules_only(self, what):
+    def molecules_only(self, what: str) -> "Frames":
         """These frames; UserError if one is periodic, with `what`: words on what cannot take it and how to mend it."""
         count = int(self.pbc.any(axis=1).sum())
         if count:
@@ -82,12 +79,12 @@ class Frames:
             raise UserError(f"{count} structures are periodic, {first} for one, and {what}")
         return self
 
-    def of_kind(self, prefix):
+    def of_kind(self, prefix: str) -> np.ndarray:
         """Boolean [S]: structures of the groups whose name starts with `prefix`, such as "ood_"."""
         return np.char.startswith(self.group.astype(str), prefix)
 
     @classmethod
-    def build(cls, rows):
+    def build(cls, rows: Iterable[dict]) -> "Frames":
         """Frames of dicts with the keys id, group, molecule, numbers, positions, charge, multiplicity.
 
         cell and pbc are for periodic structures only.
@@ -111,44 +108,42 @@ class Frames:
         )
 
     @classmethod
-    def concatenate(cls, parts):
+    def concatenate(cls, parts: Sequence["Frames"]) -> "Frames":
         """One store out of several, in order."""
         return cls(
             **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls) if f.name != "offsets"},
             offsets=offsets_of(np.concatenate([p.sizes for p in parts])),
         )
 
-    def save(self, path):
+    def save(self, path: Path | str) -> None:
         """Write to HDF5; equal frames give equal bytes, those of a writer too."""
-        with _create(path, FORMAT) as (handle, _):
-            _append(handle, self.take([]))
-            for start in range(0, len(self), BLOCK):
-                _append(handle, self.take(np.arange(start, min(start + BLOCK, len(self)))))
+        with store.created(path, FORMAT) as (handle, _):
+            _save(handle, self)
 
     @classmethod
-    def writer(cls, path):
+    def writer(cls, path: Path | str) -> AbstractContextManager[Callable[[dict], None]]:
         """Context manager that gives append(row) for dicts as in `build`; the store is whole or not there."""
-        return _writer(path, FORMAT, lambda handle, rows: _append(handle, cls.build(rows)))
+        return store.writer(path, FORMAT, lambda handle, rows: _append(handle, cls.build(rows)))
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: Path | str) -> "Frames":
         """Read a store. Raises UserError if the file is missing, damaged or of another kind."""
-        with _open(path, FORMAT) as handle:
+        with store.opened(path, FORMAT) as handle:
             return _read(cls, handle)
 
     @classmethod
-    def blocks(cls, path, size=BLOCK, first=0, step=1):
+    def blocks(cls, path: Path | str, size: int = BLOCK, first: int = 0, step: int = 1) -> Iterator["Frames"]:
         """Yield a store as Frames of `size` structures, the last one fewer; raises as `load`.
 
         first, step: number of the first block, and how many further on the next one is.
         """
-        with _open(path, FORMAT) as handle:
+        with store.opened(path, FORMAT) as handle:
             yield from _blocks(cls, handle, size, first, step)
 
     @staticmethod
-    def number(path):
+    def number(path: Path | str) -> int:
         """Number of structures of a store; raises as `load`."""
-        with _open(path, FORMAT) as handle:
+        with store.opened(path, FORMAT) as handle:
             return len(handle["ids"])
 
 
@@ -170,11 +165,11 @@ class Labels:
     def __len__(self):
         return len(self.ids)
 
-    def forces_of(self, k):
+    def forces_of(self, k: int) -> np.ndarray:
         """Forces [n, 3] of structure k."""
         return self.forces[self.offsets[k] : self.offsets[k + 1]]
 
-    def take(self, index):
+    def take(self, index: Sequence[int] | np.ndarray) -> "Labels":
         """Labels of an index array or boolean mask [S]."""
         index = _numbers(index)
         return Labels(
@@ -186,7 +181,7 @@ class Labels:
             level=self.level,
         )
 
-    def select(self, ids):
+    def select(self, ids: Iterable[str]) -> "Labels":
         """Labels of the structures `ids`, in that order. Raises UserError if one has none here."""
         row = {name: k for k, name in enumerate(self.ids)}
         missing = next((name for name in ids if name not in row), None)
@@ -195,8 +190,8 @@ class Labels:
         return self.take(np.array([row[name] for name in ids], dtype=np.int64))
 
     @classmethod
-    def build(cls, frames, results, level):
-        """Labels of `frames` from results: per structure (energy, forces [n, 3]) or None for a failure."""
+    def build(cls, frames: Frames, results: Iterable[tuple | None], level: str) -> "Labels":
+        """Labels of `frames` from results: per structure (energy eV, forces [n, 3] eV/Å) or None for a failure."""
         energy = np.full(len(frames), np.nan)
         forces = np.full((len(frames.numbers), 3), np.nan)
         for k, result in enumerate(results):
@@ -206,7 +201,7 @@ class Labels:
         return cls(frames.ids, frames.offsets, energy, forces, np.isfinite(energy), level)
 
     @classmethod
-    def concatenate(cls, parts):
+    def concatenate(cls, parts: Sequence["Labels"]) -> "Labels":
         """One label set out of several of the same level, in order."""
         return cls(
             **{n: np.concatenate([getattr(p, n) for p in parts]) for n in ("ids", "energy", "forces", "ok")},
@@ -214,28 +209,26 @@ class Labels:
             level=parts[0].level,
         )
 
-    def save(self, path):
+    def save(self, path: Path | str) -> None:
         """Write to HDF5; equal labels give equal bytes."""
-        with _create(path, LABELS_FORMAT, level=self.level) as (handle, _):
-            _append(handle, self.take([]))
-            for start in range(0, len(self), BLOCK):
-                _append(handle, self.take(np.arange(start, min(start + BLOCK, len(self)))))
+        with store.created(path, LABELS_FORMAT, level=self.level) as (handle, _):
+            _save(handle, self)
 
     @classmethod
-    def writer(cls, path, level):
+    def writer(cls, path: Path | str, level: str) -> AbstractContextManager[Callable[[tuple], None]]:
         """Context manager that gives append((row, result)): a row of Frames.build, its result as in `build`."""
-        return _writer(path, LABELS_FORMAT, lambda handle, items: _append(handle, cls._of(items, level)), level=level)
 
-    @classmethod
-    def _of(cls, items, level):
-        """Labels of (row of Frames.build, result) pairs."""
-        return cls.build(Frames.build(row for row, _ in items), [result for _, result in items], level)
+        def flush(handle, items):
+            frames = Frames.build(row for row, _ in items)
+            _append(handle, cls.build(frames, [result for _, result in items], level))
+
+        return store.writer(path, LABELS_FORMAT, flush, level=level)
 
     @classmethod
     @contextmanager
-    def joiner(cls, path, level):
+    def joiner(cls, path: Path | str, level: str) -> Iterator[Callable[["Labels"], None]]:
         """Context manager that gives append(labels), which puts Labels together to a store as `save` writes it."""
-        with _create(path, LABELS_FORMAT, level=level) as (handle, check):
+        with store.created(path, LABELS_FORMAT, level=level) as (handle, check):
             waiting = cls.build(Frames.build([]), [], level)
             _append(handle, waiting)
 
@@ -252,15 +245,15 @@ class Labels:
                 _append(handle, waiting)
 
     @classmethod
-    def blocks(cls, path, size=BLOCK):
+    def blocks(cls, path: Path | str, size: int = BLOCK) -> Iterator["Labels"]:
         """Yield a store as Labels of `size` structures, the last one fewer; raises as `load`."""
-        with _open(path, LABELS_FORMAT) as handle:
+        with store.opened(path, LABELS_FORMAT) as handle:
             yield from _blocks(cls, handle, size)
 
     @classmethod
-    def load(cls, path, frames=None):
+    def load(cls, path: Path | str, frames: Frames | None = None) -> "Labels":
         """Read labels; with `frames` given, raises UserError unless ids agree one by one."""
-        with _open(path, LABELS_FORMAT) as handle:
+        with store.opened(path, LABELS_FORMAT) as handle:
             labels = _read(cls, handle)
         if frames is not None and not np.array_equal(labels.ids, frames.ids):
             raise UserError(
@@ -282,7 +275,7 @@ class Dataset:
     subset: np.ndarray
 
     @staticmethod
-    def writer(path, level):
+    def writer(path: Path | str, level: str) -> AbstractContextManager[Callable[[tuple], None]]:
         """Context manager that gives append((row, result, smiles, subset)), see Frames.build and Labels.build."""
 
         def flush(handle, items):
@@ -295,84 +288,19 @@ class Dataset:
                 subset=np.array([item[3] for item in items], dtype=object),
             )
 
-        return _writer(path, DATASET_FORMAT, flush, level=level)
+        return store.writer(path, DATASET_FORMAT, flush, level=level)
 
     @classmethod
-    def blocks(cls, path):
+    def blocks(cls, path: Path | str) -> Iterator["Dataset"]:
         """Yield Datasets of BLOCK structures; raises UserError as Frames.load."""
-        with _open(path, DATASET_FORMAT) as handle:
+        with store.opened(path, DATASET_FORMAT) as handle:
             for start in range(0, len(handle["ids"]), BLOCK):
                 rows = slice(start, start + BLOCK)
                 yield cls(
                     _read(Frames, handle, start, start + BLOCK),
                     _read(Labels, handle, start, start + BLOCK),
-                    *(_get(handle, name, rows) for name in ("smiles", "subset")),
+                    *(store.get(handle, name, rows) for name in ("smiles", "subset")),
                 )
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Predictions of one method for S structures in the order of their frames, at T recorded steps.
-
-    ids [S]; offsets [S + 1]; steps [T] (0 alone without adaptation); energy [T, S] eV;
-    forces [T, N, 3] eV/Å; loss [T, S] prior loss in eV/Å, NaN if none; cutoff [S] Å;
-    ok [S]: False where the method could not be applied and the value is missing (NaN).
-    """
-
-    ids: np.ndarray
-    offsets: np.ndarray
-    steps: np.ndarray
-    energy: np.ndarray
-    forces: np.ndarray
-    loss: np.ndarray
-    cutoff: np.ndarray
-    ok: np.ndarray
-    method: str = ""
-    seed: int = -1
-
-    _ARRAYS = ("ids", "offsets", "steps", "energy", "forces", "loss", "cutoff", "ok")
-
-    @classmethod
-    def build(cls, frames, rows, steps, cutoff, method, seed, loss=None):
-        """Predictions from rows: per structure (energy [T], forces [T, n, 3]) or None where missing."""
-        times = len(steps)
-        energy = np.full((times, len(frames)), np.nan)
-        forces = np.full((times, len(frames.numbers), 3), np.nan)
-        for k, row in enumerate(rows):
-            if row is not None:
-                energy[:, k] = row[0]
-                forces[:, frames.offsets[k] : frames.offsets[k + 1]] = row[1]
-        return cls(
-            ids=frames.ids,
-            offsets=frames.offsets,
-            steps=np.asarray(steps, dtype=np.int64),
-            energy=energy,
-            forces=forces,
-            loss=np.full((times, len(frames)), np.nan) if loss is None else loss,
-            cutoff=np.broadcast_to(np.asarray(cutoff, dtype=float), (len(frames),)).copy(),
-            ok=np.array([row is not None for row in rows]),
-            method=method,
-            seed=seed,
-        )
-
-    def save(self, path):
-        """Write to HDF5; equal predictions give equal bytes."""
-        with _create(path, PREDICTIONS_FORMAT, method=self.method, seed=self.seed) as (handle, _):
-            for name in self._ARRAYS:
-                _put(handle, name, getattr(self, name))
-
-    @classmethod
-    def load(cls, path, frames=None):
-        """Read predictions; with `frames` given, raises UserError unless ids agree one by one."""
-        with _open(path, PREDICTIONS_FORMAT) as handle:
-            out = cls(
-                **{n: _get(handle, n) for n in cls._ARRAYS},
-                method=str(handle.attrs["method"]),
-                seed=int(handle.attrs["seed"]),
-            )
-        if frames is not None and not np.array_equal(out.ids, frames.ids):
-            raise UserError(f"{path}: predictions are of other frames (ids differ); re-run the rule that made them")
-        return out
 
 
 def _numbers(index):
@@ -381,105 +309,33 @@ def _numbers(index):
     return np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
 
 
-def atom_index(offsets, index):
+def atom_index(offsets: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Row numbers of all atoms of the structures `index`, in order."""
     if len(index) == 0:
         return np.empty(0, dtype=np.int64)
     return np.concatenate([np.arange(offsets[k], offsets[k + 1]) for k in index])
 
 
-@contextmanager
-def _create(path, kind, **attributes):
-    """HDF5 handle of a new store, which is whole or not there. Raises OSError when the disk is full."""
-    with replacing(path) as part, Sink(part) as sink:
-        with h5py.File(sink, "w", track_order=True) as handle:
-            handle.attrs["format"] = kind
-            handle.attrs.update(attributes)
-            yield handle, sink.check
-        sink.check()
+def _append(handle: h5py.File, *blocks: Frames | Labels, **columns: np.ndarray):
+    """Append Frames or Labels, and other arrays [S], to a store."""
+    store.append(handle, {n: v for b in blocks for n, v in vars(b).items() if isinstance(v, np.ndarray)} | columns)
 
 
-@contextmanager
-def _writer(path, kind, flush, **attributes):
-    """append(item), which calls flush(handle, items) for every BLOCK items and once for the rest."""
-    with _create(path, kind, **attributes) as (handle, check):
-        waiting = []
-
-        def append(item):
-            waiting.append(item)
-            if len(waiting) == BLOCK:
-                flush(handle, waiting)
-                check()
-                waiting.clear()
-
-        flush(handle, [])  # an empty store has its datasets too
-        yield append
-        if waiting:
-            flush(handle, waiting)
-
-
-def _append(handle, *blocks, **columns):
-    """Append the arrays of Frames or Labels, and others [S], to the datasets of a store."""
-    arrays = {n: v for block in blocks for n, v in vars(block).items() if isinstance(v, np.ndarray)} | columns
-    if "offsets" in handle:
-        arrays["offsets"] = arrays["offsets"][1:] + handle["offsets"][-1]
-    for name, values in arrays.items():
-        if name not in handle:
-            text = values.dtype == object
-            handle.create_dataset(
-                name,
-                shape=(0, *values.shape[1:]),
-                maxshape=(None, *values.shape[1:]),
-                chunks=(CHUNK, *values.shape[1:]),
-                dtype=h5py.string_dtype() if text else values.dtype,
-                # what a chunk holds beyond the last row is written too
-                fillvalue=None if text else 0,
-                track_times=False,
-            )
-        data = handle[name]
-        rows = len(data)
-        data.resize(rows + len(values), axis=0)
-        data[rows:] = values
+def _save(handle, whole):
+    """Append Frames or Labels block by block, as a writer does."""
+    _append(handle, whole.take([]))
+    for start in range(0, len(whole), BLOCK):
+        _append(handle, whole.take(np.arange(start, min(start + BLOCK, len(whole)))))
 
 
 def _read(cls, handle, start=0, stop=None):
     """Frames or Labels of the structures `start` to `stop` of a store."""
-    offsets = handle["offsets"][start : None if stop is None else stop + 1]
     names = [f.name for f in fields(cls) if f.name not in ("offsets", "level")]
-    per_atom = slice(offsets[0], offsets[-1])
-    arrays = {n: _get(handle, n, per_atom if n in PER_ATOM else slice(start, stop)) for n in names}
     level = {"level": str(handle.attrs["level"])} if cls is Labels else {}
-    return cls(**arrays, offsets=offsets - offsets[0], **level)
+    return cls(**store.structures(handle, names, PER_ATOM, start, stop), **level)
 
 
 def _blocks(cls, handle, size, first=0, step=1):
     """Yield every step-th block of `size` structures of a store, from number `first`."""
     for start in range(first * size, len(handle["ids"]), step * size):
         yield _read(cls, handle, start, start + size)
-
-
-def _put(handle, name, values):
-    if values.dtype == object:
-        handle.create_dataset(name, data=values, dtype=h5py.string_dtype(), track_times=False)
-    else:
-        handle.create_dataset(name, data=values, track_times=False)
-
-
-def _get(handle, name, rows=slice(None)):
-    data = handle[name]
-    return data.asstr()[rows].astype(object) if h5py.check_string_dtype(data.dtype) else data[rows]
-
-
-@contextmanager
-def _open(path, kind):
-    """HDF5 handle of a store of one kind; whatever is wrong with the file is a UserError."""
-    if not Path(path).exists():
-        raise UserError(f"{path}: file is missing; run the rule that makes it")
-    try:
-        with h5py.File(path, "r") as handle:
-            found = handle.attrs.get("format", "nothing")
-            if found != kind:
-                raise UserError(f"{path}: holds {found}, expected {kind}")
-            yield handle
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: not a readable HDF5 store ({error}); delete it and run again") from error

@@ -3,15 +3,18 @@
 import logging
 import os
 import sys
+from collections.abc import Iterable, Iterator
 
 log = logging.getLogger("mlipshift")
-
 
 RELAY = "MLIPSHIFT_RELAY"  # set while a workflow run shows the error lines of the logs itself
 
 
-def progress(iterable, total, what):
-    """tqdm bar on a terminal, a log line every tenth otherwise and within a workflow run."""
+def progress(iterable: Iterable, total: int, what: str) -> Iterator:
+    """The items of an iterable of `total`, with a tqdm bar on a terminal.
+
+    Otherwise, and within a workflow run, a line in the log at every tenth of them.
+    """
     from tqdm import tqdm
 
     if sys.stderr.isatty() and not os.environ.get(RELAY):

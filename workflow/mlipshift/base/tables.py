@@ -1,10 +1,16 @@
 """Tidy tables as CSV: fixed column order, fixed float format, so that equal results are equal bytes."""
 
 import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlipshift.base.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _cell(value):
@@ -15,12 +21,21 @@ def _cell(value):
     return "" if value is None else str(value)
 
 
-def write_table(path, rows, columns=None):
-    """Write rows (list of dicts, or a pandas DataFrame) to CSV; floats with 8 significant digits."""
+def write_table(
+    path: Path | str, rows: "Iterable[Mapping[str, object]] | pd.DataFrame", columns: Sequence[str] | None = None
+) -> None:
+    """Write rows (dicts, or a pandas DataFrame) to CSV; floats with 8 significant digits.
+
+    columns: in order; by default those of the DataFrame, or the keys of the first row, for which the rows have to be
+    a list. A table that may have no rows needs them, as its columns do not depend on what it holds: ValueError without.
+    """
     if hasattr(rows, "to_dict"):
         columns = columns or list(rows.columns)
         rows = rows.to_dict("records")
-    columns = columns or list(rows[0])
+    if not columns:
+        if not rows:
+            raise ValueError(f"{path}: a table without rows needs columns")
+        columns = list(rows[0])
     with replacing(path) as part, open(part, "w", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(columns)
@@ -28,7 +43,7 @@ def write_table(path, rows, columns=None):
             writer.writerow([_cell(row.get(c)) for c in columns])
 
 
-def read_table(path):
+def read_table(path: Path | str) -> "pd.DataFrame":
     """DataFrame of a CSV written by write_table; empty cells are missing values."""
     import pandas as pd
 

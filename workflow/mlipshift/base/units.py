@@ -1,4 +1,4 @@
-"""Units at the border; inside everything is eV, Å, eV/Å."""
+"""Units at the border; inside everything is eV, Å, eV/Å. No other module has a value of the hartree or the bohr."""
 
 EV = 27.211386245988  # eV per hartree, CODATA 2018
 BOHR = 0.529177210903  # Å per bohr, CODATA 2018

@@ -15,6 +15,7 @@ pre-training. pretrain_transductive, joint_transductive: with the prior labels o
 from dataclasses import dataclass
 
 HEADS = ("reference", "prior")
+LEVELS = ("min", "med", "max")  # how much of the shared representation, from the embedding alone to all of it
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ MAX_MEMBERS = 1_000_000
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError, RuntimeError)
 
 
-def unpack(archive, folder, limit=None):
+def unpack(archive: Path | str, folder: Path | str, limit: int | None = None) -> None:
     """Unpack a tar (also .gz, .bz2, .xz) or zip file into `folder`, whole or not at all.
 
     limit: upper limit of the unpacked bytes; the free disk space bounds them in any case. Raises UserError for a
@@ -56,7 +56,7 @@ def unpack(archive, folder, limit=None):
     log.info("%s: %d members, %d bytes", archive, count, total)
 
 
-def extract(archive, wanted, output, limit=None):
+def extract(archive: Path | str, wanted: str, output: Path | str, limit: int | None = None) -> None:
     """Write the one file `wanted` of an archive to `output`. Raises UserError as `unpack` does, or if there is none."""
     output, some = Path(output), []
     with replacing(output) as path, _members(archive) as members:

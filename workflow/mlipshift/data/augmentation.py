@@ -7,10 +7,11 @@ from mlipshift.base.frames import Frames
 MARK = "~rattled"  # between the id of a structure and the number of its copy
 
 
-def rattled(frames, copies, sigma, seed):
+def rattled(frames: Frames, copies: int, sigma: float, seed: int) -> Frames:
     """Frames, each structure followed by `copies` rattled ones.
 
-    sigma: standard deviation of the Gaussian displacement per coordinate (Å).
+    sigma: standard deviation of the Gaussian displacement per coordinate (Å); seed: with the number of a structure,
+    that of its displacements.
     """
     rows = []
     for k in range(len(frames)):
@@ -32,13 +33,13 @@ def rattled(frames, copies, sigma, seed):
     return Frames.build(rows)
 
 
-def source_of(name):
+def source_of(name: str) -> tuple[str, int]:
     """(id of the structure that an id was made from, number of the copy, 0 for the structure itself)."""
     source, _, copy = str(name).partition(MARK)
     return source, int(copy or 0)
 
 
-def places(frames):
+def places(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
     """(place [S] of every structure among the geometries of its molecule within its group, their number [S])."""
     total, place = {}, np.zeros(len(frames), dtype=int)
     keys = list(zip(frames.group, frames.molecule))
@@ -48,7 +49,7 @@ def places(frames):
     return place, np.array([total[key] for key in keys], dtype=int)
 
 
-def pool(frames, largest):
+def pool(frames: Frames, largest: int) -> np.ndarray:
     """Numbers of the geometries that molecules may be adapted on: the first half of each, `largest` at most.
 
     The other geometries are predicted; they are the same ones however many of the pool are used.
@@ -57,7 +58,7 @@ def pool(frames, largest):
     return np.flatnonzero(place < np.minimum(largest, total // 2))
 
 
-def first(frames, geometries, copies):
+def first(frames: Frames, geometries: int, copies: int) -> np.ndarray:
     """Numbers of the first `geometries` of every molecule in frames with rattled copies, and of `copies` of each.
 
     Molecules with fewer geometries have none: a curve over the number of geometries compares equal numbers.

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import sqlite3
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from mlipshift.base.geometry import edges, scaled_distances, symbol
 from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, check_spin
 from mlipshift.base.log import log
 from mlipshift.data.readers import checked, iterate
-from mlipshift.data.records import label_of, record_failure, row_of
+from mlipshift.data.records import Record, label_of, record_failure, row_of
 
 MIN_SCALED_DISTANCE = 0.4  # in sums of covalent radii; the shortest bonds of hot molecules are at 0.7
 
 
-def verify_checksums(files, sums):
+def verify_checksums(files: Iterable[Path | str], sums: Path | str) -> None:
     """Compare every file below the folder of `sums` with its line there (format of sha256sum).
 
     Files elsewhere are none of its business. Raises UserError for an unreadable line, a file that is not listed, and
@@ -62,8 +63,8 @@ class Ids:
         self.table.execute("PRAGMA journal_mode = OFF")
         self.table.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID")
 
-    def add(self, name, place):
-        """Raise UserError if the id was already added."""
+    def add(self, name: str, place: str) -> None:
+        """Raise UserError if the id was already added; place: where it stands, for the message."""
         try:
             self.table.execute("INSERT INTO seen VALUES (?, ?)", (name, place))
         except sqlite3.IntegrityError:
@@ -71,7 +72,9 @@ class Ids:
             raise UserError(f"{place}: id {name!r} was already used in {first}; give unique ids") from None
 
 
-def convert(record, group, needs_labels, crystals=False):
+def convert(
+    record: Record, group: str, needs_labels: bool, crystals: bool = False
+) -> tuple[dict, tuple[float, np.ndarray] | None]:
     """(row for Frames.build, (energy eV, forces [n, 3] eV/Å) or None) of a record.
 
     crystals: whether periodic structures are taken. Raises ValueError with the reason when the structure cannot be
@@ -128,7 +131,7 @@ def _check_periodic(record, wanted):
         _overlap(numbers, i[k], j[k], distance[k])
 
 
-def curate(settings, failures):
+def curate(settings: dict, failures: list[dict]) -> Iterator[tuple[dict, tuple[float, np.ndarray] | None]]:
     """Yield (row for Frames.build, (energy, forces) or None) of all groups of the configuration section `data`.
 
     The row says the group. failures: list that gets a row for every structure that cannot be used. One structure is

@@ -2,13 +2,14 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-import yaml
 from jsonschema import Draft202012Validator
 
+from mlipshift.base import yaml
 from mlipshift.base.errors import UserError, nearest
 
 UNPACKED = "unpacked"  # data/NAME/VERSION/unpacked/ARCHIVE: a folder with everything an archive holds
@@ -24,7 +25,7 @@ class File:
     """
 
     path: str
-    urls: tuple = ()
+    urls: tuple[str, ...] = ()
     bytes: int | None = None
     sha256: str | None = None
     md5: str | None = None
@@ -33,7 +34,7 @@ class File:
     unpacked_bytes: int | None = None
 
     @property
-    def expected(self):
+    def expected(self) -> dict[str, int | str | None]:
         """{bytes, sha256, md5}; only a change of these downloads the file again."""
         return {"bytes": self.bytes, "sha256": self.sha256, "md5": self.md5}
 
@@ -50,11 +51,11 @@ class Entry:
     citation: str
     homepage: str
     notes: str = ""
-    files: dict = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
     any_file: str | None = None
     index: dict | None = None
 
-    def file(self, path):
+    def file(self, path: str) -> File:
         """The File at `path`. Raises UserError with the nearest known path for one that there is not."""
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or ".." in parts:
@@ -78,15 +79,9 @@ class Place:
 class Manifest:
     """Entries by name. Raises UserError with the first problem if the file does not follow its schema."""
 
-    def __init__(self, path, schema_path):
+    def __init__(self, path: Path | str, schema_path: Path | str):
         self.path = str(path)
-        try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise UserError(f"{path}: no such file; restore it from the repository") from error
-        except yaml.YAMLError as error:
-            raise UserError(f"{path}: not YAML: {error}") from error
-        schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+        content, schema = (yaml.read(p, yaml.RESTORE) for p in (path, schema_path))
         errors = sorted(Draft202012Validator(schema).iter_errors(content), key=lambda e: [str(p) for p in e.path])
         if errors:
             where = ".".join(map(str, errors[0].absolute_path)) or "top"
@@ -99,7 +94,7 @@ class Manifest:
             files = {f["path"]: File(**{**f, "urls": tuple(f["urls"])}) for f in entry.get("files", [])}
             self.entries[name] = Entry(**{**entry, "name": name, "files": files})
 
-    def entry(self, name, version=None):
+    def entry(self, name: str, version: str | None = None) -> Entry:
         """The Entry of a name. Raises UserError with the nearest name, or the version there is."""
         if name not in self.entries:
             raise UserError(f"no dataset {name!r} in {self.path}; {nearest(name, self.entries)}")
@@ -108,7 +103,7 @@ class Manifest:
             raise UserError(f"{name} has the version {entry.version!r}, not {version!r}; {self.path} lists it")
         return entry
 
-    def locate(self, path):
+    def locate(self, path: Path | str) -> Place:
         """The Place of data/NAME/VERSION/PATH. Raises UserError where the manifest knows no such file."""
         parts = PurePosixPath(path).parts
         if len(parts) < 4:
@@ -129,11 +124,11 @@ class Manifest:
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
 
-    def paths(self):
+    def paths(self) -> list[str]:
         """Path below data/ of every listed file."""
         return [f"data/{e.name}/{e.version}/{p}" for e in self.entries.values() for p in e.files]
 
 
-def alternatives(words):
+def alternatives(words: Iterable[str]) -> str:
     """Regular expression that matches one of the words, for wildcard constraints."""
     return "|".join(sorted(map(re.escape, set(words)), key=len, reverse=True))

@@ -1,23 +1,12 @@
-"""One structure as a reader yields it, its checks, and whether the units of a file are plausible.
-
-Everything is in eV, Å, eV/Å here: the readers convert.
-"""
+"""One structure as a reader yields it, in eV, Å, eV/Å, and what it must be to become a row of a frame store."""
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from ase.data import chemical_symbols
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.geometry import centred, rotation, scaled_distances, symbol
-from mlipshift.base.units import ENERGY, EV, FORCES, LENGTH
-
-NOBLE = (2, 10, 18, 36, 54, 86)
-TOLERANCE = 0.15  # relative, for naming the unit that an energy is in
-MIN_PAIRS = 8  # pairs of geometries below which force units are not judged
-MAX_STEP = 0.2  # Å, root mean square per coordinate; beyond it the trapezoidal rule says nothing, not even the sign
-SAMPLE = 400  # structures of a file that its units are judged by
+from mlipshift.base.geometry import symbol
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class Record:
     problem: str = ""
 
 
-def row_of(record, group):
+def row_of(record: Record, group: str) -> dict:
     """Row for Frames.build of a record, whatever its elements, cell and spin.
 
     Raises ValueError with the reason when no method could use the structure.
@@ -57,8 +46,8 @@ def row_of(record, group):
     numbers, positions = record.numbers, record.positions
     if record.problem:
         raise ValueError(record.problem)
-    if misfit := _misfit(record):
-        raise ValueError(misfit)
+    if reason := misfit(record):
+        raise ValueError(reason)
     if not np.isfinite(positions).all():
         bad = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
         raise ValueError(f"position of atom {bad} ({symbol(numbers[bad])}) is not finite")
@@ -84,7 +73,7 @@ def row_of(record, group):
     }
 
 
-def label_of(record, needed):
+def label_of(record: Record, needed: bool) -> tuple[float, np.ndarray] | None:
     """(energy eV, forces [n, 3] eV/Å) of a record, None if it has no label and none is needed.
 
     Raises ValueError for half a label and for values that are no finite numbers.
@@ -106,52 +95,11 @@ def label_of(record, needed):
     return energy, forces
 
 
-def check_units(path, records, units, configured):
-    """Raise UserError naming the unit that a file seems to be in when it is not the declared one.
+def record_failure(record: Record, error: ValueError, settings: dict, failures: list[dict], stage: str) -> None:
+    """Append a row {id, stage, reason} to `failures`, or raise UserError where data.bad_structures is `refuse`.
 
-    records: the first ones of the file, periodic ones do not count. units: {"energy", "length", "forces"} that they
-    were converted from; configured: whether section data.units says so, not the format. Lengths are judged by
-    nearest neighbours, energies by the all-electron total energy -0.5 Z^2.4 hartree per atom, forces by the energy
-    differences between geometries. Only a clear match with another unit is an error; energies of formation match
-    none.
+    error: what is wrong with the structure; settings: section `data` of the configuration.
     """
-
-    def mend(kind, unit):
-        if configured:
-            return f"set data.units.{kind} to {unit} or convert the file"
-        return f"files of this format have {units[kind]}; convert the file"
-
-    records = [r for r in records if not np.any(r.pbc) and not _misfit(r)]
-    ratio = neighbour_ratio(records)
-    if not 0.7 < ratio < 1.5:
-        for unit, factor in LENGTH.items():
-            if 0.8 < ratio * factor / LENGTH[units["length"]] < 1.4:
-                raise UserError(
-                    f"{path}: positions look like {unit}, not {units['length']} (nearest neighbours are at "
-                    f"{ratio:.2g} times the sum of covalent radii); {mend('length', unit)}"
-                )
-    ratio = energy_ratio(records)
-    if not abs(ratio - 1) < TOLERANCE:
-        for unit, factor in ENERGY.items():
-            if abs(ratio * factor / ENERGY[units["energy"]] - 1) < TOLERANCE:
-                raise UserError(
-                    f"{path}: energies look like {unit}, not {units['energy']} ({ratio:.3g} times the total "
-                    f"energy of the atoms); {mend('energy', unit)}"
-                )
-    ratio = work_ratio(records)
-    if not 0.3 < abs(ratio) < 3:
-        for unit, factor in FORCES.items():
-            if 0.5 < abs(ratio) * factor / FORCES[units["forces"]] < 2:
-                raise UserError(
-                    f"{path}: forces look like {unit}, not {units['forces']} (their work is {abs(ratio):.2g} "
-                    f"times the energy drop between geometries); {mend('forces', unit)}"
-                )
-    elif ratio < -0.5:
-        raise UserError(f"{path}: forces have the sign of the gradient; multiply them by -1")
-
-
-def record_failure(record, error, settings, failures, stage):
-    """Append a row to `failures`, or raise UserError where data.bad_structures is `refuse`."""
     if settings["bad_structures"] == "refuse":
         raise UserError(
             f"{record.where}, id {record.id}: {error}; mend or remove the frame, or set data.bad_structures to record"
@@ -159,59 +107,12 @@ def record_failure(record, error, settings, failures, stage):
     failures.append({"id": shown(record.id), "stage": stage, "reason": str(error)})
 
 
-def shown(text):
+def shown(text: str) -> str:
     """A text, its strange characters escaped if it has any: tables and stores take no others."""
     return text if text.isprintable() else ascii(text)
 
 
-def neighbour_ratio(records):
-    """Median over atoms of the nearest-neighbour distance in sums of covalent radii.
-
-    Atoms without a bond partner by nature (noble gases, single atoms) do not count; NaN if none is left.
-    """
-    ratios = [np.empty(0)]
-    for record in records:
-        scaled = scaled_distances(record.numbers, record.positions)
-        bonding = ~np.isin(record.numbers, NOBLE)
-        ratios.append(scaled.min(axis=1, initial=np.inf)[bonding])
-    ratios = np.concatenate(ratios)
-    ratios = ratios[np.isfinite(ratios)]
-    return float(np.median(ratios)) if len(ratios) else np.nan
-
-
-def energy_ratio(records):
-    """Median over structures of the energy over its all-electron estimate; NaN without labels."""
-    estimate = [-0.5 * EV * (np.asarray(r.numbers, dtype=float) ** 2.4).sum() for r in records]
-    ratios = [scalar(r.energy) / e for r, e in zip(records, estimate) if e]
-    ratios = np.array(ratios)[np.isfinite(ratios)]
-    return float(np.median(ratios)) if len(ratios) else np.nan
-
-
-def work_ratio(records):
-    """Median ratio of the forces' work to the energy drop between consecutive geometries of a molecule.
-
-    1 for forces that are minus the gradient of the energy, up to the error of the trapezoidal rule; geometries more
-    than MAX_STEP apart do not count. NaN for fewer than MIN_PAIRS pairs, and where the middle half of them does not
-    agree in the sign.
-    """
-    ratios = []
-    for a, b in pairwise(records):
-        if not (np.array_equal(a.numbers, b.numbers) and _labelled(a) and _labelled(b)):
-            continue
-        turn = rotation(a.positions, b.positions)
-        step = centred(b.positions) @ turn - centred(a.positions)
-        drop = scalar(a.energy) - scalar(b.energy)
-        work = 0.5 * ((a.forces + b.forces @ turn) * step).sum()
-        near = np.sqrt((step**2).mean()) < MAX_STEP
-        if near and drop and np.isfinite([drop, work]).all():
-            ratios.append(work / drop)
-    if len(ratios) < MIN_PAIRS:
-        return np.nan
-    low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-    return float(median) if low * high > 0 else np.nan
-
-
-def scalar(value):
+def scalar(value: object) -> float:
     """Float of a label, NaN where there is none or it is no number."""
     try:
         return float(value)
@@ -219,7 +120,7 @@ def scalar(value):
         return np.nan
 
 
-def _misfit(record):
+def misfit(record: Record) -> str:
     """Why a record is no structure at all, empty if it is one."""
     count, shape = len(record.numbers), np.shape(record.positions)
     if not count:
@@ -228,11 +129,6 @@ def _misfit(record):
         return f"has {count} atoms and positions of shape {shape}"
     outside = [int(z) for z in record.numbers if not 0 <= z < len(chemical_symbols)]
     return f"there is no element with Z = {outside[0]}" if outside else ""
-
-
-def _labelled(record):
-    """Whether a record has an energy and a force for every atom."""
-    return record.energy is not None and np.shape(record.forces) == np.shape(record.positions)
 
 
 def _whole(value, name):

@@ -10,15 +10,17 @@ its subset, and no 5 % are held out here. SPICEv2 is what `exclude_molecules_of`
 import hashlib
 import sqlite3
 from collections import Counter
-from functools import lru_cache
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Dataset
-from mlipshift.data.readers import checked, iterate, mol_of, molecules
-from mlipshift.data.records import label_of, record_failure, row_of, shown
+from mlipshift.data.readers import checked, iterate, molecules
+from mlipshift.data.records import Record, label_of, record_failure, row_of, shown
+from mlipshift.data.smiles import canonical, charges_of_parts
 
 # filters of a recipe in order; the last two are picks, for which all that passes must be known
 STEPS = (
@@ -33,44 +35,19 @@ STEPS = (
 )
 
 
-def pick(seed, kind, text):
-    """Number in [0, 1) from a hash: the same for the same id, whatever else the files hold."""
+def pick(seed: int, kind: str, text: str) -> float:
+    """Number in [0, 1) from a hash: the same for the same id, whatever else the files hold.
+
+    kind: what is picked, so that picks of several kinds do not depend on each other.
+    """
     digest = hashlib.sha256(f"{seed}:{kind}:{text}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
-
-
-@lru_cache(maxsize=8)
-def canonical(smiles):
-    """Canonical isomeric SMILES without atom maps; empty if there is none or RDKit cannot read it."""
-    from rdkit import Chem
-
-    mol = mol_of(smiles) if smiles else None
-    if mol is None:
-        return ""
-    for atom in mol.GetAtoms():
-        atom.SetAtomMapNum(0)
-    plain = Chem.MolToSmiles(mol)
-    # read again: without the maps, hydrogens become implicit and some stereo marks meaningless
-    again = Chem.MolFromSmiles(plain)
-    return plain if again is None else Chem.MolToSmiles(again)
-
-
-@lru_cache(maxsize=8)
-def charges_of_parts(smiles):
-    """Net formal charge of every part of a SMILES, that is of what dots separate; empty if it cannot be read."""
-    from rdkit import Chem
-
-    mol = mol_of(smiles) if smiles else None
-    if mol is None:
-        return ()
-    charge = [atom.GetFormalCharge() for atom in mol.GetAtoms()]
-    return tuple(sum(charge[i] for i in part) for part in Chem.GetMolFrags(mol))
 
 
 class Selection:
     """The filters of one recipe, and for every structure the step that dropped it, in a temporary file."""
 
-    def __init__(self, name, recipe, settings):
+    def __init__(self, name: str, recipe: dict, settings: dict):
         self.name, self.recipe, self.settings = name, recipe, settings
         self.seen, self.no_label, self.excluded = 0, Counter(), set()
         unknown = [s for s in recipe["elements"] or () if s not in atomic_numbers]
@@ -90,8 +67,12 @@ class Selection:
         )
         self.table.create_function("pick", 2, lambda kind, text: pick(recipe["seed"], kind, text), deterministic=True)
 
-    def filter(self, failures):
-        """Yield (record, row, label) of the structures that pass every filter but the picks."""
+    def filter(self, failures: list[dict]) -> Iterator[tuple[Record, dict, tuple | None]]:
+        """Yield (record, row, label) of the structures that pass every filter but the picks.
+
+        row, label: of records.row_of and label_of; failures: list that gets a row for every structure that cannot be
+        used.
+        """
         for path in self.recipe["files"]:
             records = iterate(path, self.name, self.settings, self._in_fraction, self.no_label)
             for record in checked(path, records, self.settings):
@@ -105,7 +86,7 @@ class Selection:
                 if dropped is None:
                     yield record, row, label
 
-    def choose(self):
+    def choose(self) -> None:
         """Apply max_molecules and max_per_molecule to what the filters have left."""
         self.table.execute(
             "UPDATE structures SET dropped = ? WHERE dropped IS NULL AND molecule NOT IN (SELECT molecule FROM "
@@ -120,13 +101,13 @@ class Selection:
                 (STEPS.index("max_per_molecule"), self.recipe["max_per_molecule"]),
             )
 
-    def chosen(self):
+    def chosen(self) -> Iterator[tuple[Record, dict, tuple | None]]:
         """Yield (record, row, label) of the structures that no step has dropped, reading the files again."""
         for path in self.recipe["files"]:
             for record in iterate(path, self.name, self.settings, self._is_kept):
                 yield record, row_of(record, self.name), label_of(record, False)
 
-    def counts(self):
+    def counts(self) -> list[dict]:
         """Rows {step, subset, molecules, structures}: what is left after each step, of all and of every subset.
 
         Molecules of structures that were not looked at are not known, hence None.
@@ -203,7 +184,7 @@ class Selection:
         return next((STEPS.index(step) for step, test in fails.items() if recipe[step] and test()), None)
 
 
-def import_dataset(name, recipe, settings, output):
+def import_dataset(name: str, recipe: dict, settings: dict, output: Path | str) -> tuple[list[dict], list[dict]]:
     """Write the dataset of one recipe; returns (rows of counts, failure rows).
 
     recipe: as in section `import` of the configuration; settings: section `data`. The files are read once, and twice

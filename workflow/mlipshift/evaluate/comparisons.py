@@ -7,7 +7,7 @@ force MAE in meV/Å, per structure, averaged over seeds unless a column says oth
 import numpy as np
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.frames import Predictions
+from mlipshift.base.predictions import Predictions
 from mlipshift.evaluate import statistics
 from mlipshift.mitigate.decision import Method
 from mlipshift.shift import measures

@@ -6,10 +6,11 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames
 from mlipshift.base.text import listed
 
 
-def known_elements(entry, training):
+def known_elements(entry: dict, training: np.ndarray) -> np.ndarray | None:
     """Atomic numbers [n] that a registry entry knows, None for any.
 
     training: atomic numbers of the training structures. Raises UserError for a symbol that is none.
@@ -25,7 +26,7 @@ def known_elements(entry, training):
     return np.unique([z for e in ends for z in range(e[0], e[-1] + 1)])
 
 
-def reasons(entry, frames, training):
+def reasons(entry: dict, frames: Frames, training: np.ndarray) -> list[str]:
     """Why the model cannot take each of S structures: list of S texts, empty where it can.
 
     entry: of the registry; training: atomic numbers of the training structures.
@@ -46,7 +47,7 @@ def reasons(entry, frames, training):
     return out
 
 
-def summary(name, entry, found, level):
+def summary(name: str, entry: dict, found: list[str], level: str) -> list[str]:
     """Lines for the user: what is excluded and why, and a warning when the levels of theory differ.
 
     found: reasons of all structures; level: that of the labels.

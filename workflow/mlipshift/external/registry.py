@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import yaml
 from jsonschema import Draft202012Validator
 
+from mlipshift.base import yaml
 from mlipshift.base.errors import UserError, nearest, shortened
 
 # what decides predictions; other keys of an entry are for the reader, and editing them re-runs nothing
@@ -15,16 +15,13 @@ CAPABILITY = ("elements", "charge", "periodic", "box_padding_A", "level")
 class Registry:
     """Entries by name, each with all keys of the schema. Raises UserError with the first problem."""
 
-    def __init__(self, path, schema_path, own=None):
+    def __init__(self, path: Path | str, schema_path: Path | str, own: dict[str, dict] | None = None):
         """path: config/models.yaml; own: setting `models`, {name: keys that replace or make an entry}."""
         self.path, own = str(path), own or {}
-        try:
-            shipped = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except FileNotFoundError as error:
-            raise UserError(f"{path}: no such file; restore it from the repository") from error
-        except yaml.YAMLError as error:
-            raise UserError(f"{path}: not YAML: {shortened(error)}; mend the file") from error
-        schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+        shipped, schema = (yaml.read(p, yaml.RESTORE) for p in (path, schema_path))
+        shipped = {} if shipped is None else shipped
+        if not isinstance(shipped, dict):
+            raise UserError(f"{path}: holds no models by name; {schema_path} says what an entry may hold")
         for name, keys in own.items():
             if name not in shipped and "family" not in keys:
                 mend = nearest(name, shipped)
@@ -44,13 +41,13 @@ class Registry:
         }
         self.entries = {name: defaults | entry for name, entry in content.items()}
 
-    def entry(self, name):
+    def entry(self, name: str) -> dict:
         """Entry of a model; UserError with the nearest name if there is none."""
         if name not in self.entries:
             raise UserError(f"models: {name!r} is not in {self.path}; {nearest(name, self.entries)}")
         return self.entries[name]
 
-    def loadable(self, name):
+    def loadable(self, name: str) -> dict:
         """Entry of a model that may be loaded; UserError for a pickled checkpoint without an explicit yes."""
         entry = self.entry(name)
         if entry["checkpoint"] and not entry["trust"]:

@@ -5,8 +5,8 @@ Default level: wB97M-D3(BJ)/def2-SVP, density fitting, grid level 3, no frozen c
 
 import numpy as np
 
-EV = 27.211386245988  # eV per hartree, CODATA 2018
-BOHR = 0.529177210903  # Å per bohr, CODATA 2018
+from mlipshift.base.units import BOHR, EV
+
 STEP = 2e-3  # Å, of finite differences
 MAX_NET_FORCE = 0.02  # eV/Å; the integration grid breaks translation invariance, more than this is a failure
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 import numpy as np
 from ase.data import covalent_radii
-from ase.units import Bohr, Hartree
 from scipy.spatial import cKDTree
 
 from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, spin_fits
+from mlipshift.base.units import BOHR, EV
 
 TIGHT_BINDING = ("GFN1-xTB", "GFN2-xTB")
 METHODS = (*TIGHT_BINDING, "GFN-FF", "Morse")
@@ -25,12 +25,6 @@ ENGINES = ("tblite", "xtb")
 
 MAX_FORCE = 1e3  # eV/Å
 MAX_NET_FORCE = 1e-3  # eV/Å
-
-# why periodic structures get no labels, and what to do
-MOLECULES_ONLY = (
-    "prior labels are for molecules; leave `prior` out of shifts.labels for a diagnosis without, or take them out of"
-    " data.files"
-)
 
 STRIPE = 32, 256  # structures that are labelled between two checkpoints: a checkpoint costs as much as five of them
 STRIPES = 12  # per shard, where there are enough structures, so that shards take equally long
@@ -78,14 +72,14 @@ class _TBLite:
         # not kept after a failure
         last, self.key = self.key, None
         if key == last:
-            self.calculator.update(positions / Bohr)
+            self.calculator.update(positions / BOHR)
         else:
-            self.calculator = self.make(self.method, numbers, positions / Bohr, float(charge), multiplicity - 1)
+            self.calculator = self.make(self.method, numbers, positions / BOHR, float(charge), multiplicity - 1)
             self.calculator.set("verbosity", 0)
             self.calculator.set("accuracy", self.accuracy)
         result = self.calculator.singlepoint()
         self.key = key
-        return float(result["energy"]) * Hartree, result["gradient"] * (-Hartree / Bohr)
+        return float(result["energy"]) * EV, result["gradient"] * (-EV / BOHR)
 
 
 class _XTB:
@@ -116,11 +110,11 @@ class _XTB:
             return self._singlepoint(numbers, positions, charge, multiplicity)
 
     def _singlepoint(self, numbers, positions, charge, multiplicity):
-        calculator = self.make(self.param, numbers, positions / Bohr, float(charge), multiplicity - 1)
+        calculator = self.make(self.param, numbers, positions / BOHR, float(charge), multiplicity - 1)
         calculator.set_verbosity("muted")
         calculator.set_accuracy(self.accuracy)
         result = calculator.singlepoint()
-        return result.get_energy() * Hartree, result.get_gradient() * (-Hartree / Bohr)
+        return result.get_energy() * EV, result.get_gradient() * (-EV / BOHR)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from mlipshift.base.errors import UserError
@@ -15,10 +16,10 @@ from mlipshift.base.log import RELAY, log
 from mlipshift.run.locks import end_with_the_run
 
 
-def run(main, description, arguments):
+def run(main: Callable[[argparse.Namespace], None], description: str, arguments: dict[str, dict]) -> None:
     """Parse the command line, call `main(args)` and turn failures into one line.
 
-    main: function of the parsed namespace.
+    main: function of the parsed namespace; description: of the script, for --help.
     arguments: {name: dict of argparse keywords}; `--log` is always added.
     A UserError or a missing file exits with 1 and one line; any other exception likewise, with the
     traceback in the log file only.
@@ -62,8 +63,8 @@ def _fail(message, logfile):
     sys.exit(1)
 
 
-def settings(text):
-    """Dictionary from a JSON text or from the path of a JSON file."""
+def settings(text: str) -> dict:
+    """Dictionary from a JSON text or from the path of a JSON file, as a type of argparse."""
     if os.path.exists(text):
         text = Path(text).read_text()
     try:

@@ -4,13 +4,16 @@ import difflib
 import json
 import math
 import re
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
 
-import yaml
 from jsonschema import Draft202012Validator
+from yaml import YAMLError
 
-from mlipshift.base.errors import UserError, shortened
+from mlipshift.base import yaml
+from mlipshift.base.errors import UserError
+from mlipshift.catalogue.schema import definition
 
 KINDS = {
     "object": "a mapping of keys",
@@ -23,20 +26,21 @@ KINDS = {
 }
 
 
-def load(config, schema_path, sources=()):
+def load(config: dict, schema_path: Path | str, sources: Iterable[tuple[str, dict]] = ()) -> dict:
     """Settings with all defaults filled in; `config` stays as it is.
 
-    config: the merged settings as read from YAML or JSON; schema_path: JSON Schema (2020-12) as YAML.
+    config: the merged settings as read from YAML or JSON; schema_path: JSON Schema (2020-12) for read_schema.
     sources: (name, settings) pairs in order of merging, the defaults first; the last that sets the offending key is
     named in the message. If one behind the first sets data.files, only the groups that such sources name are used.
     Raises UserError with the first problem.
     """
-    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    schema, sources = read_schema(schema_path), list(sources)
     infinite = next(_not_finite(config), None)
     if infinite:
         raise UserError(f"{_source_of(infinite, sources)}: {_name(infinite)!r} is not a finite number; give one")
-    # Snakemake hands over ordered and subclassed containers; keys become text
-    plain, *given = (json.loads(json.dumps(node)) for node in (config, *(settings for _, settings in sources)))
+    # Snakemake hands over ordered and subclassed containers; keys become text, and so do the dates of YAML
+    nodes = (config, *(settings for _, settings in sources))
+    plain, *given = (json.loads(json.dumps(node, default=str)) for node in nodes)
     sources = [(name, settings) for (name, _), settings in zip(sources, given)]
     filled = fill(schema, plain, schema)
     _drop_default_files(filled, sources)
@@ -48,43 +52,34 @@ def load(config, schema_path, sources=()):
     return filled
 
 
-class _Strict(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, not silently the last one."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise UserError(f"key {str(key.value)!r} stands twice, again in line {line}; keep one of them")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def read(path):
-    """Settings of a YAML or JSON file. Raises UserError for what is not a mapping of keys."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        node = yaml.load(text, _Strict)
-        json.dumps(node, default=str)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); correct the name of the file") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(
-            f"{path}{where}: not YAML, {getattr(error, 'problem', None) or shortened(error)}; mend the line, and "
-            "indent with spaces, not tabs"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read as settings ({shortened(error)}); mend the file") from error
-    if not isinstance(node, dict):
+def read(path: Path | str) -> dict:
+    """Settings of a YAML or JSON file. Raises UserError as base.yaml.read, and for what is no mapping of keys."""
+    settings = yaml.read(path)
+    if not isinstance(settings, dict):
         raise UserError(f"{path}: holds no settings; write keys such as those of config/config.yaml")
-    return node
+    return settings
+
+
+def read_schema(path: Path | str) -> dict:
+    """JSON Schema of a YAML file, in which a key `catalogue: NAME` stands for what catalogue.schema says of the name.
+
+    The keys of that definition come in the place of this one; keys beside it win.
+    """
+    return _defined(yaml.read(path, yaml.RESTORE))
+
+
+def _defined(node):
+    if isinstance(node, list):
+        return [_defined(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    out = {}
+    for key, child in node.items():
+        if key == "catalogue" and isinstance(child, str):
+            out |= {k: v for k, v in definition(child).items() if k not in node}
+        else:
+            out[key] = _defined(child)
+    return out
 
 
 def _not_finite(node, path=()):
@@ -96,19 +91,24 @@ def _not_finite(node, path=()):
         yield path
 
 
-def typed(node):
-    """Settings with every text read as YAML: Snakemake leaves numbers and null inside --config as text."""
+def typed(node: object) -> object:
+    """Settings with every text read as YAML: Snakemake leaves numbers and null inside --config as text.
+
+    Raises UserError for a key that stands twice.
+    """
     if isinstance(node, dict):
         return {key: typed(value) for key, value in node.items()}
     if isinstance(node, list):
         return [typed(value) for value in node]
     try:
-        return yaml.safe_load(node) if isinstance(node, str) else node
-    except yaml.YAMLError:
+        return yaml.parse(node) if isinstance(node, str) else node
+    except YAMLError:
         return node
+    except UserError as error:
+        raise UserError(f"--config: {error}") from error
 
 
-def resolve(node, schema):
+def resolve(node: dict, schema: dict) -> dict:
     """Schema node with its $ref followed; keywords beside the $ref win."""
     if "$ref" not in node:
         return node
@@ -118,7 +118,7 @@ def resolve(node, schema):
     return {**resolve(target, schema), **{k: v for k, v in node.items() if k != "$ref"}}
 
 
-def fill(node, value, schema):
+def fill(node: dict, value: object, schema: dict) -> object:
     """`value` with the defaults of a schema node; what does not fit is left for the validator."""
     node = resolve(node, schema)
     if not isinstance(value, dict):
@@ -193,7 +193,7 @@ def _mend(node, error):
     return expected(node) + (f" ({node['unit']})" if "unit" in node else "")
 
 
-def expected(node):
+def expected(node: dict) -> str:
     """What a resolved schema node accepts, in words."""
     if "enum" in node:
         return "one of " + ", ".join("null" if value is None else str(value) for value in node["enum"])

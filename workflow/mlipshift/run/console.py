@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from mlipshift.base.files import NO_SPACE
 from mlipshift.base.log import RELAY
@@ -57,10 +58,10 @@ QUIET_EVENTS = {
 class Console:
     """Log filter that prints progress by itself and keeps failures for the end."""
 
-    def __init__(self, stream=sys.stderr):
+    def __init__(self, stream: TextIO = sys.stderr):
         self.stream, self.total, self.started, self.failures = stream, 0, 0, {}
 
-    def filter(self, record):
+    def filter(self, record: logging.LogRecord) -> bool:
         """Whether the default handler is to print a record."""
         event = getattr(getattr(record, "event", None), "name", None)
         if event == "RUN_INFO":
@@ -91,14 +92,14 @@ class Console:
             return False
         return event not in QUIET_EVENTS and not CHATTER.match(text)
 
-    def summary(self):
+    def summary(self) -> None:
         """Print one line per distinct failure; a full disk, which all jobs meet, counts once."""
         lines = {FULL if line.startswith(FULL) else line: line for line in self.failures.values()}
         for line in lines.values():
             print(line, file=self.stream, flush=True)
 
 
-def failure(rule, logs, message=None):
+def failure(rule: str, logs: list[Path | str], message: str | None = None) -> str:
     """One line on a failed job: why a cluster ended it, the last `error:` line of its logs, or where to look.
 
     logs: paths, that of the cluster's own log last; message: what the executor says, which ends with a reference
@@ -127,7 +128,7 @@ def failure(rule, logs, message=None):
     return f"error: a job ended without a message, perhaps killed for memory or time ({everywhere})"
 
 
-def prepare_jobs(library):
+def prepare_jobs(library: Path | str) -> None:
     """Environment that jobs inherit: the library, one thread each, this Python unless conda has one."""
     os.environ["PYTHONPATH"] = str(library)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -135,7 +136,7 @@ def prepare_jobs(library):
         os.environ[variable] = "1"
 
 
-def install(logger):
+def install(logger: logging.Logger) -> None:
     """Put a Console on Snakemake's default stream handler; jobs then leave their errors to it."""
     console = Console()
     for handler in logger.handlers:

@@ -11,12 +11,13 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 RUN = "MLIPSHIFT_RUN"  # host and process of the run that a local job belongs to
 PERIOD = 1.0  # s
 
 
-def clear_stale_locks(directory=".snakemake"):
+def clear_stale_locks(directory: Path | str = ".snakemake") -> TextIO:
     """Remove Snakemake's lock files unless another run is alive here; returns the lock to hold until the end.
 
     Where the file system has no such locks, nothing is removed and `snakemake --unlock` stays the way out.
@@ -37,12 +38,12 @@ def clear_stale_locks(directory=".snakemake"):
     return handle
 
 
-def announce():
+def announce() -> None:
     """Tell the local jobs which run they belong to."""
     os.environ[RUN] = f"{platform.node()} {os.getpid()}"
 
 
-def end_with_the_run():
+def end_with_the_run() -> None:
     """End this process soon after the run that started it has gone; cluster jobs go on without theirs."""
     host, _, pid = os.environ.get(RUN, "").partition(" ")
     if not pid or host != platform.node() or "SLURM_JOB_ID" in os.environ:
