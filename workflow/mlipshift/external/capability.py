@@ -1,15 +1,18 @@
 """Which structures a model can take, decided before it runs, and in words."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames
 from mlipshift.base.text import listed
 
 
-def known_elements(entry, training):
+def known_elements(entry: Mapping[str, Any], training: np.ndarray) -> np.ndarray | None:
     """Atomic numbers [n] that a registry entry knows, None for any.
 
     training: atomic numbers of the training structures. Raises UserError for a symbol that is none.
@@ -25,7 +28,7 @@ def known_elements(entry, training):
     return np.unique([z for e in ends for z in range(e[0], e[-1] + 1)])
 
 
-def reasons(entry, frames, training):
+def reasons(entry: Mapping[str, Any], frames: Frames, training: np.ndarray) -> list[str]:
     """Why the model cannot take each of S structures: list of S texts, empty where it can.
 
     entry: of the registry; training: atomic numbers of the training structures.
@@ -46,7 +49,7 @@ def reasons(entry, frames, training):
     return out
 
 
-def summary(name, entry, found, level):
+def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: str) -> list[str]:
     """Lines for the user: what is excluded and why, and a warning when the levels of theory differ.
 
     found: reasons of all structures; level: that of the labels.
