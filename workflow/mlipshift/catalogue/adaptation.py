@@ -46,12 +46,16 @@ LIMITS = {
 }
 
 
-def _setting(default: Any, meaning: str | None = None, again: str = AGAIN, **schema: Any) -> Any:
+def _setting(default: Any, meaning: str | None, again: str = AGAIN, configured: Any = None, **schema: Any) -> Any:
     """Field of Settings; `schema` are keywords of JSON Schema, and `unit`.
 
-    meaning: description in section ttt, None for what is no setting there; again: description elsewhere.
+    meaning: description in section ttt, None for what is no setting there; again: description elsewhere; configured:
+    default of section ttt, where it is another one.
     """
-    return field(default=default, metadata={"meaning": meaning, "again": again, "schema": schema})
+    if configured is None:
+        configured = list(default) if isinstance(default, tuple) else default
+    metadata = {"meaning": meaning, "again": again, "configured": configured, "schema": schema}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class Settings:
         type="array",
         items={"type": "integer", "minimum": 0},
         uniqueItems=True,
-        default=[5, 10, 20, 50],
+        configured=[5, 10, 20, 50],
     )
     batch: int = _setting(
         32,
@@ -200,18 +204,17 @@ def json_schema(optional: bool, names: Iterable[str] | None = None) -> dict[str,
     """
     nodes = {}
     for setting in fields(Settings):
-        meaning = setting.metadata["again"].format(name=setting.name) if optional else setting.metadata["meaning"]
-        if meaning is None:
-            continue
-        schema = dict(setting.metadata["schema"])
-        given = setting.default
-        default = schema.pop("default", list(given) if isinstance(given, tuple) else given)
-        node = {"description": meaning, **schema, "default": None if optional else default}
+        known = setting.metadata
+        node = {"description": known["meaning"], **known["schema"], "default": known["configured"]}
         if "enum" in node:
-            node["enum"] = [*node["enum"], *([None] if optional else [])]
-        elif optional:
-            node["type"] = [node["type"], "null"]
+            node["enum"] = list(node["enum"])
         if optional:
+            node |= {"description": known["again"].format(name=setting.name), "default": None}
             node.pop("unit", None)
-        nodes[setting.name] = node
+            if "enum" in node:
+                node["enum"].append(None)
+            else:
+                node["type"] = [node["type"], "null"]
+        if node["description"] is not None:
+            nodes[setting.name] = node
     return {name: nodes[name] for name in (nodes if names is None else names)}
