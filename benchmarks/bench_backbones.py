@@ -13,8 +13,10 @@ import torch
 from ase.io import iread
 from common import line
 
-from mlipshift.learn import batches, networks, training
-from mlipshift.mitigate import adaptation
+from mlipshift.catalogue.adaptation import Settings
+from mlipshift.learn import batches, device, networks, training
+from mlipshift.mitigate.adaptation import adapt
+from mlipshift.mitigate.units import Unit
 from mlipshift.shift import graphs
 
 BENCHMARK = Path(__file__).parents[1] / "resources" / "benchmark" / "train.extxyz"
@@ -48,20 +50,20 @@ def costs(model, structures, forces, sizes=(COUNT,)):
         training.force_loss(model(batch, ("reference",))["reference"][1], target, batch).backward()
         model.zero_grad()
 
-    units = [adaptation.Unit([s], [f], [s]) for s, f in zip(structures, forces)]
+    units = [Unit([s], [f], [s]) for s, f in zip(structures, forces)]
 
-    def adapt(steps, size):
-        adaptation.adapt(model, units, adaptation.Settings(steps=steps, batch=size))
+    def steps_of(steps, size):
+        adapt(model, units, Settings(steps=steps, batch=size))
 
-    found = {"prediction": seconds(lambda: adaptation.predict(model, structures)), "training step": seconds(train)}
+    found = {"prediction": seconds(lambda: networks.predict(model, structures)), "training step": seconds(train)}
     for size in sizes:
-        step = (seconds(lambda n=size: adapt(1 + STEPS, n), 1) - seconds(lambda n=size: adapt(1, n), 1)) / STEPS
+        step = (seconds(lambda n=size: steps_of(1 + STEPS, n), 1) - seconds(lambda n=size: steps_of(1, n), 1)) / STEPS
         found[f"TTT step, {size} at once"] = step
     return {what: 1000 * value / COUNT for what, value in found.items()}
 
 
 def main(wanted):
-    training.configure()
+    device.configure()
     every = list(iread(BENCHMARK))
     chosen = [every[k] for k in np.linspace(0, len(every) - 1, COUNT).astype(int)]
     structures = [(a.numbers, a.positions) for a in chosen]

@@ -15,7 +15,6 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import copy
 import subprocess
 import sys
 import tempfile
@@ -28,9 +27,12 @@ from ase.io import read
 from common import line
 
 from mlipshift.base.frames import Frames, Labels
+from mlipshift.catalogue.adaptation import Settings
 from mlipshift.data import augmentation
-from mlipshift.learn import networks, training
-from mlipshift.mitigate import adaptation
+from mlipshift.learn import device, training
+from mlipshift.learn.potential import Potential
+from mlipshift.mitigate.adaptation import adapt
+from mlipshift.mitigate.units import structure_units
 
 ROOT = Path(__file__).resolve().parents[1]
 STRUCTURES = 24
@@ -68,32 +70,30 @@ def trained(folder):
     """Joint model of the default architecture."""
     frames, reference = benchmark("train")
     prior = (frames, labelled(frames, folder))
-    base = training.train("pretrain", {}, FIT | {"steps": 600}, 0, prior=prior)[0]
-    settings = FIT | {"steps": 300}
-    return training.train("joint", {}, settings, 0, (frames, reference), prior, copy.deepcopy(base))[0].eval()
+    base, _ = training.train("pretrain", {}, FIT | {"steps": 600}, 0, prior=prior)
+    return training.train("joint", {}, FIT | {"steps": 300}, 0, (frames, reference), prior, base)[0].eval()
 
 
 def main():
-    training.configure()
+    device.configure()
     with tempfile.TemporaryDirectory() as folder:
-        model = networks.load(sys.argv[1])[0] if len(sys.argv) > 1 else trained(Path(folder))
+        model = Potential.load(sys.argv[1]).network if len(sys.argv) > 1 else trained(Path(folder))
         frames, reference = benchmark("val_")
         chosen = np.flatnonzero(augmentation.places(frames)[0] == 0)[:STRUCTURES]
         frames, reference = frames.take(chosen), reference.take(chosen)
         prior = labelled(frames, Path(folder))
-    energy = prior.energy - model.baseline("prior", frames.numbers, frames.sizes).numpy()
-    units, _ = adaptation.structure_units(frames, prior, energy)
+    units, _ = structure_units(frames, prior)
 
     def run(settings):
         """(seconds per structure, mean force error in meV/Å after every recorded step [T])."""
         start = time.perf_counter()
-        _, results, _ = adaptation.adapt(model, units, settings)
+        _, results, _ = adapt(model, units, settings)
         seconds = (time.perf_counter() - start) / len(units)
         errors = [np.abs(r[0][1] - reference.forces_of(k)).mean((1, 2)) for k, r in enumerate(results)]
         return seconds, 1000 * np.mean(errors, axis=0)
 
-    published = adaptation.Settings.of({"preset": "published", "batch": 1})
-    recommended = adaptation.Settings.of({"preset": "recommended"})
+    published = Settings.of({"preset": "published", "batch": 1})
+    recommended = Settings.of({"preset": "recommended"})
     slow, errors = run(published)
     scan = replace(recommended, steps=200, record=RECORD)
     _, found = run(scan)

@@ -7,13 +7,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ase import Atoms
 
+import mlipshift
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
+from mlipshift.catalogue.adaptation import Settings
+from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.data import augmentation
-from mlipshift.learn import training
+from mlipshift.learn.calculator import frames_of
+from mlipshift.learn.potential import Potential
+from mlipshift.mitigate import adaptation
+from mlipshift.run import sources
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 ARCHITECTURE = {"features": 8, "blocks": 1, "radial": 6, "cutoff": 4.0}
@@ -87,7 +94,7 @@ def run(tmp_path_factory):
         "pretrain_transductive",
         "joint_transductive",
     ]:
-        kind = training.STRATEGIES[strategy]
+        kind = STRATEGIES[strategy]
         sets = ["pretrain", *([kind.extra] if kind.extra else [])]
         needs_prior = "prior" in kind.heads or kind.difference
         trainer.main(
@@ -169,10 +176,8 @@ def pseudo(run):
 
 
 def test_broad_pretraining_knows_the_elements_of_the_unlabelled_structures(run):
-    from mlipshift.learn import networks
-
     for strategy, known in (("joint", False), ("joint_broad", True), ("joint_transductive", True)):
-        shift = networks.load(run / strategy)[0].shift
+        shift = Potential.load(run / strategy).network.shift
         assert bool(shift[1, 9] != 0) == known, strategy
         assert shift[0, 9] == 0
 
@@ -191,6 +196,44 @@ def test_a_delta_model_with_a_prior_head_predicts_and_adapts_around_the_prior(ru
     assert np.abs(after.forces[0] - prior.forces)[rows].mean() < np.abs(prior.forces).mean()
     with pytest.raises(UserError, match="prior call per prediction"):
         conformers(run, "delta_joint", "x")
+    with pytest.raises(UserError, match="learnt by supervised, which trains no prior head"):
+        adapted(run, "supervised", "x")
+
+
+@pytest.mark.parametrize("strategy", ["joint", "delta"])
+def test_the_calculator_gives_the_predictions_of_the_workflow(run, strategy):
+    frames = Frames.load(run / "test.h5")
+    made = Predictions.load(predicted(run, strategy), frames)
+
+    def prior(atoms):
+        labels = springs(frames_of([atoms]), 0.8, "prior")
+        return labels.energy[0], labels.forces
+
+    calculator = mlipshift.Calculator(run / strategy, prior=prior)
+    for k in range(0, len(frames), 5):
+        atoms = Atoms(*frames[k][:2], calculator=calculator)
+        rows = slice(frames.offsets[k], frames.offsets[k + 1])
+        assert atoms.get_potential_energy() == pytest.approx(made.energy[0, k], abs=1e-5)
+        np.testing.assert_allclose(atoms.get_forces(), made.forces[0, rows], atol=1e-6)
+
+
+def test_a_molecule_adapted_for_the_calculator_is_the_one_of_the_workflow(run):
+    frames = Frames.load(run / "test.h5")
+    made = Predictions.load(adapted(run, "joint", "joint_one_molecule", mode="molecule"), frames)
+    one = np.flatnonzero(frames.molecule == "ood_new-0")
+    prior = Labels.load(run / "test_prior.h5", frames).take(one)
+    atoms = Atoms(*frames[one[-1]][:2])
+    atoms.calc = mlipshift.Calculator(
+        adaptation.adapted(Potential.load(run / "joint"), frames.take(one), prior, Settings.of(TTT))
+    )
+    rows = slice(frames.offsets[one[-1]], frames.offsets[one[-1] + 1])
+    np.testing.assert_allclose(atoms.get_forces(), made.forces[-1, rows], atol=1e-6)
+    assert np.abs(made.forces[-1, rows] - made.forces[0, rows]).max() > 1e-5
+
+
+def test_a_prediction_needs_no_module_of_the_adaptations():
+    library = sources.library_of(SCRIPTS / "predict.py", SCRIPTS.parent)
+    assert library and not [path for path in library if "/mitigate/" in path or path.endswith("training.py")]
 
 
 def test_pseudo_labels_are_the_prior_and_what_was_learnt(run, pseudo):

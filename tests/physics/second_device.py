@@ -17,7 +17,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
+from mlipshift.catalogue.adaptation import PRESETS
 from mlipshift.learn import networks, training
+from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import adaptation
 
 _setup_privateuseone_for_python_backend("other")
@@ -112,9 +114,9 @@ def trained(kind, device):
     model, _ = training.train("pretrain", KINDS[kind], short, 0, prior=data, device=device)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        networks.save(model, folder, {"strategy": "pretrain", "seed": 0})
+        Potential(model, {"strategy": "pretrain", "seed": 0}).save(folder)
         for strategy in ("freeze", "joint"):
-            base = networks.load(folder, device)[0].train()
+            base = Potential.load(folder, device).network.train()
             model, _ = training.train(strategy, KINDS[kind], short, 0, data, data, base, device)
             rows += [value.cpu().double().numpy().ravel() for value in model.state_dict().values()]
             rows += predicted(model.eval())
@@ -122,7 +124,7 @@ def trained(kind, device):
 
 
 def predicted(model):
-    rows = adaptation.predict(model, [molecule(5, 1), molecule(3, 2)], [3.0, 4.0], envelope="rescaled")
+    rows = networks.predict(model, [molecule(5, 1), molecule(3, 2)], [3.0, 4.0], envelope="rescaled")
     return [np.append(forces, energy) for energy, forces in rows]
 
 
@@ -135,7 +137,7 @@ def adapted(kind, device):
     model, rows = small(kind).to(device), []
     everything = {"energy_weight": 0.1, "prior_weight": 1.0, "pseudo_weight": 0.5, "heads": ("prior",)}
     everything |= {"stop": "held_out", "record": (1,)}
-    for settings in (everything, adaptation.PRESETS["published"]):
+    for settings in (everything, PRESETS["published"]):
         settings = replace(SETTINGS, **settings | {"steps": 2})
         _, results, losses = adaptation.adapt(model, units, settings)
         rows += [losses.ravel(), *(f.ravel() for result in results for _, f in result)]

@@ -8,17 +8,20 @@ import torch
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
-from mlipshift.learn import training
-from mlipshift.learn.networks import Architecture, Potential, representation
+from mlipshift.catalogue.adaptation import OPTIMISERS, Settings
+from mlipshift.learn import networks, training
 from mlipshift.mitigate import adaptation
+from mlipshift.mitigate import units as kinds
+from mlipshift.mitigate.units import Unit
+from mlipshift.shift import graphs
 
-SETTINGS = adaptation.Settings(steps=3, learning_rate=1e-3, batch=4)
+SETTINGS = Settings(steps=3, learning_rate=1e-3, batch=4)
 
 
 @pytest.fixture()
 def model():
     torch.manual_seed(1)
-    return Potential(Architecture(features=12, blocks=2, radial=6, cutoff=4.0)).double().eval()
+    return networks.build({"features": 12, "blocks": 2, "radial": 6, "cutoff": 4.0}).double().eval()
 
 
 def unit(n, seed, geometries=1):
@@ -27,7 +30,7 @@ def unit(n, seed, geometries=1):
     structures = [(numbers, rng.normal(scale=1.2, size=(n, 3))) for _ in range(geometries)]
     forces = [rng.normal(size=(n, 3)) for _ in structures]
     forces = [f - f.mean(0) for f in forces]
-    return adaptation.Unit(structures, forces, structures, rng.normal(size=geometries))
+    return Unit(structures, forces, structures, rng.normal(size=geometries))
 
 
 def state(model):
@@ -38,13 +41,13 @@ def test_zero_steps_are_the_base_model(model):
     units = [unit(5, 0), unit(8, 1)]
     steps, rows, _ = adaptation.adapt(model, units, replace(SETTINGS, steps=0))
     assert steps == [0]
-    base = adaptation.predict(model, [u.predict[0] for u in units])
+    base = networks.predict(model, [u.predict[0] for u in units])
     for row, (energy, forces) in zip(rows, base):
         np.testing.assert_allclose(row[0][1][0], forces, atol=1e-12)
         assert row[0][0][0] == pytest.approx(energy, abs=1e-12)
 
 
-@pytest.mark.parametrize("optimiser", adaptation.OPTIMISERS)
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_the_model_is_left_untouched(model, optimiser):
     before = state(model)
     adaptation.adapt(model, [unit(6, 2)], replace(SETTINGS, optimiser=optimiser))
@@ -52,7 +55,7 @@ def test_the_model_is_left_untouched(model, optimiser):
         assert torch.equal(value, before[name]), name
 
 
-@pytest.mark.parametrize("optimiser", adaptation.OPTIMISERS)
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_units_do_not_see_each_other(model, optimiser):
     settings = replace(SETTINGS, optimiser=optimiser, energy_weight=0.1)
     units = [unit(4, 3), unit(9, 4, geometries=3), unit(2, 5), unit(7, 6, geometries=2), unit(5, 7)]
@@ -71,8 +74,8 @@ def test_against_a_plain_torch_loop(model, level):
     u = unit(6, 8)
     settings = replace(SETTINGS, level=level)
     _, rows, _ = adaptation.adapt(model, [u], settings)
-    data = training.Dataset([adaptation.graphs.build(*u.adapt[0], model.architecture.cutoff)], u.forces, np.zeros(1))
-    names = set(representation(model, level))
+    data = training.Dataset([graphs.build(*u.adapt[0], model.architecture.cutoff)], u.forces, np.zeros(1))
+    names = set(model.representation(level))
     before = state(model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in names)
@@ -82,7 +85,7 @@ def test_against_a_plain_torch_loop(model, level):
         batch, forces, _ = data.batch([0], torch.float64)
         training.force_loss(model(batch, ("prior",))["prior"][1], forces, batch).backward()
         optimiser.step()
-    ((_, expected),) = adaptation.predict(model, u.predict)
+    ((_, expected),) = networks.predict(model, u.predict)
     np.testing.assert_allclose(rows[0][0][1][-1], expected, atol=1e-9)
     for name, value in model.state_dict().items():
         changed = not torch.equal(value, before[name])
@@ -100,32 +103,30 @@ def test_records_the_asked_steps(model):
     assert rows[0][0][1].shape == (3, 4, 3) and losses.shape == (1, 3)
 
 
-def test_negative_steps_are_refused():
-    with pytest.raises(UserError, match="steps"):
-        adaptation.Settings(steps=-1)
-
-
 def test_presets_are_the_released_configuration_and_the_default():
-    published = adaptation.Settings.of({"preset": "published"})
+    published = Settings.of({"preset": "published"})
     assert (published.optimiser, published.learning_rate, published.momentum) == ("sgd", 1e-5, 0.9)
     assert (published.weight_decay, published.steps, published.level) == (1e-3, 500, "min")
     assert (published.force_weight, published.energy_weight, published.heads) == (1000.0, 1.0, ())
-    assert adaptation.Settings.of({"preset": "recommended"}) == adaptation.Settings()
-    assert adaptation.Settings.of({"preset": "published", "steps": 7}).steps == 7
+    assert Settings.of({"preset": "recommended"}) == Settings()
+    assert Settings.of({"preset": "published", "steps": 7}).steps == 7
     with pytest.raises(UserError, match="preset"):
-        adaptation.Settings.of({"preset": "best"})
+        Settings.of({"preset": "best"})
     with pytest.raises(UserError, match="no setting"):
-        adaptation.Settings.of({"stepps": 3})
+        Settings.of({"stepps": 3})
 
 
 @pytest.mark.parametrize(
     "wrong, word",
     [({"stop": "now"}, "stop"), ({"heads": ("x",)}, "heads"), ({"predict": "x"}, "predict"), ({"level": "x"}, "level")]
-    + [({"prior_weight": 0.0}, "nothing to adapt to")],
+    + [
+        ({"prior_weight": 0.0}, "nothing to adapt to"),
+        ({"steps": -1}, "steps is -1; give a whole number of at least 0"),
+    ],
 )
 def test_wrong_settings_are_one_line(wrong, word):
     with pytest.raises(UserError, match=word):
-        adaptation.Settings(**wrong)
+        Settings(**wrong)
 
 
 @pytest.mark.parametrize("heads", [(), ("prior",), ("reference",)])
@@ -230,7 +231,7 @@ def test_interpolated_weights_lie_between_the_model_and_the_adapted_one(model):
         np.testing.assert_allclose(a[0][1], b[0][1], atol=1e-9)
         np.testing.assert_array_equal(a[0][1][0], c[0][1][0])
         assert np.abs(a[0][1][1] - c[0][1][1]).max() > 1e-6
-    with pytest.raises(UserError, match="interpolation is 1.5; give a share"):
+    with pytest.raises(UserError, match="interpolation is 1.5; give a number above 0 and of at most 1"):
         replace(settings, interpolation=1.5)
 
 
@@ -252,16 +253,16 @@ def test_distillation_fits_the_pseudo_labels(model):
 
 def test_a_set_is_one_unit_per_group():
     frames, prior = frames_and_labels()
-    units, members = adaptation.set_units(frames, frames, prior, np.zeros(9))
+    units, members = kinds.set_units(frames, frames, prior)
     assert members == [list(range(9))] and len(units[0].adapt) == 8
 
 
 def test_unseen_geometries_are_those_not_adapted_on():
     frames, prior = frames_and_labels()
     chosen = [1, 3, 4]
-    pseudo = [None, np.zeros((5, 3)), np.ones((5, 3))]
     known, labels = frames.take(chosen), prior.take(chosen)
-    units, members = adaptation.molecule_units(frames, known, labels, np.zeros(3), pseudo, unseen=True)
+    pseudo = Labels.build(known, [None, (0.0, np.zeros((5, 3))), (0.0, np.ones((5, 3)))], "pseudo")
+    units, members = kinds.molecule_units(frames, known, labels, pseudo, unseen=True)
     assert members == [[5]] and len(units[0].pseudo) == 2  # molecule a has no pseudo-label left
 
 
@@ -275,7 +276,7 @@ def frames_and_labels():
                 {"id": f"{molecule}{k}", "group": "g", "molecule": molecule, "numbers": numbers, "charge": 0}
                 | {"positions": rng.normal(size=(n, 3)), "multiplicity": 1}
             )
-            results.append((0.0, rng.normal(size=(n, 3))))
+            results.append((float(len(results)), rng.normal(size=(n, 3))))
     results[0] = None
     frames = Frames.build(rows)
     return frames, Labels.build(frames, results, "prior")
@@ -284,16 +285,16 @@ def frames_and_labels():
 def test_molecule_mode_adapts_on_what_is_labelled_and_predicts_all():
     frames, prior = frames_and_labels()
     chosen = [0, 1, 3, 4]  # structure 0 of molecule a has no label, molecule c is not adapted at all
-    units, members = adaptation.molecule_units(frames, frames.take(chosen), prior.take(chosen), np.arange(4.0))
+    units, members = kinds.molecule_units(frames, frames.take(chosen), prior.take(chosen))
     assert members == [[0, 1, 2], [3, 4, 5]]
     np.testing.assert_array_equal(units[0].forces[0], prior.forces_of(1))
     assert [len(u.adapt) for u in units] == [1, 2]
-    assert units[1].energy.tolist() == [2.0, 3.0]
+    assert units[1].energy.tolist() == [3.0, 4.0]
 
 
 def test_structure_mode_leaves_out_failed_labels():
     frames, prior = frames_and_labels()
-    units, members = adaptation.structure_units(frames, prior, np.zeros(9))
+    units, members = kinds.structure_units(frames, prior)
     assert members == [[k] for k in range(1, 9)]
     for u, (k,) in zip(units, members):
         np.testing.assert_array_equal(u.forces[0], prior.forces_of(k))
@@ -302,7 +303,7 @@ def test_structure_mode_leaves_out_failed_labels():
 
 def test_placebo_forces_come_from_another_molecule():
     frames, prior = frames_and_labels()
-    units, members = adaptation.placebo_units(frames, prior, np.zeros(9), seed=1)
+    units, members = kinds.placebo_units(frames, prior, seed=1)
     assert [m[0] for m in members] == list(range(1, 9))
     for u, (k,) in zip(units, members):
         own = [prior.forces_of(j) for j in range(9) if frames.molecule[j] == frames.molecule[k]]
@@ -315,9 +316,9 @@ def test_the_placebo_of_a_single_molecule_is_another_geometry():
     frames, prior = frames_and_labels()
     one = frames.take([3, 4, 5])
     labels = prior.take([3, 4, 5])
-    units, members = adaptation.placebo_units(one, labels, np.zeros(len(one)), seed=1)
+    units, members = kinds.placebo_units(one, labels, seed=1)
     assert len(units) == len(one) > 1
     for unit, (k,) in zip(units, members):
         foreign = [labels.forces_of(j) - labels.forces_of(j).mean(0) for j in range(len(one)) if j != k]
         assert any(np.allclose(unit.forces[0], f) for f in foreign)
-    assert adaptation.placebo_units(one.take([0]), labels.take([0]), np.zeros(1), seed=1) == ([], [])
+    assert kinds.placebo_units(one.take([0]), labels.take([0]), seed=1) == ([], [])

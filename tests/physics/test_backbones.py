@@ -14,8 +14,10 @@ from contracts import CONTRACTS, CUTOFF, KINDS, SETTINGS, molecule, small, unit
 from scipy.special import eval_legendre
 
 from mlipshift.base.errors import UserError
+from mlipshift.catalogue.strategies import HEADS, LEVELS
 from mlipshift.learn import backbones, batches, networks
 from mlipshift.learn.backbones import gemnet
+from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import adaptation
 from mlipshift.shift import graphs
 
@@ -71,7 +73,7 @@ def test_unknown_backbones_and_forces_are_one_line():
 
 def test_elements_beyond_those_of_gemnet_are_one_line():
     with pytest.raises(UserError, match="element 92"):
-        adaptation.predict(small("gemnet"), [(np.array([92, 1]), np.array([[0.0, 0, 0], [1, 0, 0]]))])
+        networks.predict(small("gemnet"), [(np.array([92, 1]), np.array([[0.0, 0, 0], [1, 0, 0]]))])
 
 
 @pytest.mark.parametrize(
@@ -88,16 +90,16 @@ def test_gemnet_has_the_published_number_of_weights(settings, published):
 def test_gemnet_has_the_published_levels():
     model = backbones.create("gemnet", SMALLER, heads=("reference",))
     counts = model.counts()
-    shares = [round(100 * counts[level] / counts["all"]) for level in networks.LEVELS]
+    shares = [round(100 * counts[level] / counts["all"]) for level in LEVELS]
     assert shares == [25, 55, 77]
-    assert [round(counts[level] / 1e6, 2) for level in networks.LEVELS] == [0.57, 1.26, 1.79]
-    low = networks.representation(model, "min")
+    assert [round(counts[level] / 1e6, 2) for level in LEVELS] == [0.57, 1.26, 1.79]
+    low = model.representation("min")
     assert {n.split(".")[0] for n in low} == {"atoms", "edges", "interactions", "outputs"}, "projections are not in it"
     assert not any(n.startswith(("interactions.1.", "outputs.1.")) for n in low)
 
 
 def test_a_second_head_adds_the_last_blocks_alone():
-    one, two = (backbones.create("gemnet", SMALLER, heads=networks.HEADS[:k]).counts() for k in (1, 2))
+    one, two = (backbones.create("gemnet", SMALLER, heads=HEADS[:k]).counts() for k in (1, 2))
     assert two["all"] - one["all"] == one["head"]
     assert two["max"] == one["max"] == one["all"] - one["head"]
 
@@ -178,21 +180,21 @@ def test_scaling_factors_keep_the_variance_and_are_saved(tmp_path):
     with torch.no_grad():
         model(batches.collate([rows], torch.float64))
     np.testing.assert_allclose(*np.transpose(ratios), rtol=1e-8)
-    networks.save(model.float(), tmp_path, {})
-    loaded = [m for m in networks.load(tmp_path)[0].modules() if isinstance(m, gemnet.Scale)]
+    Potential(model.float(), {"strategy": "joint", "seed": 0}).save(tmp_path)
+    loaded = [m for m in Potential.load(tmp_path).network.modules() if isinstance(m, gemnet.Scale)]
     np.testing.assert_allclose([float(s.factor) for s in loaded], before, rtol=1e-6)
 
 
 def test_a_card_without_a_backbone_is_the_compact_network(tmp_path):
     """Cards of earlier versions name neither backbone nor forces in their architecture."""
     model = small("painn").float()
-    networks.save(model, tmp_path, {"strategy": "joint", "seed": 0})
+    Potential(model, {"strategy": "joint", "seed": 0}).save(tmp_path)
     card = json.loads((tmp_path / "model.json").read_text())
     del card["backbone"], card["architecture"]["forces"], card["parameters_of"]
     (tmp_path / "model.json").write_text(json.dumps(card))
-    loaded, _ = networks.load(tmp_path)
-    ((energy, forces),) = adaptation.predict(loaded, [molecule(5, 1)])
-    ((expected, same),) = adaptation.predict(model, [molecule(5, 1)])
+    loaded = Potential.load(tmp_path).network
+    ((energy, forces),) = networks.predict(loaded, [molecule(5, 1)])
+    ((expected, same),) = networks.predict(model, [molecule(5, 1)])
     assert energy == expected and np.array_equal(forces, same)
 
 

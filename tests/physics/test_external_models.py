@@ -16,10 +16,10 @@ from scipy.spatial.transform import Rotation
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
-from mlipshift.external.families import Embedding
+from mlipshift.external.embedding import Embedding
 from mlipshift.external.registry import OPERATIVE, Registry
-from mlipshift.learn import networks as potentials
-from mlipshift.mitigate import adaptation
+from mlipshift.learn import networks
+from mlipshift.learn.potential import Potential
 
 ROOT = Path(__file__).parents[2]
 MODELS = {"chgnet": "chgnet", "sevennet0": "sevennet", "mace_trained": "mace"}
@@ -123,8 +123,8 @@ def own_checkpoint(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("own")
     torch.manual_seed(0)
-    model = potentials.Potential(potentials.Architecture(features=16, blocks=2, radial=8, cutoff=4.0)).eval()
-    potentials.save(model, folder, {"strategy": "joint", "seed": 0})
+    model = networks.build({"features": 16, "blocks": 2, "radial": 8, "cutoff": 4.0}).eval()
+    Potential(model, {"strategy": "joint", "seed": 0}).save(folder)
     return folder / "weights.pt"
 
 
@@ -222,7 +222,7 @@ def test_own_models_predict_as_the_prediction_rule_does(own_checkpoint, ethanol,
     name, out, *_ = predicted
     if name != "joint":
         pytest.skip("of the project's own models")
-    model, _ = potentials.load(own_checkpoint.parent)
-    ((energy, forces),) = adaptation.predict(model, [(ethanol.numbers, ethanol.positions)])
+    model = Potential.load(own_checkpoint.parent).network
+    ((energy, forces),) = networks.predict(model, [(ethanol.numbers, ethanol.positions)])
     assert out["as it is"][0] == pytest.approx(float(energy), abs=1e-5)  # its atomic energies are zero
     np.testing.assert_allclose(out["as it is"][1], forces, atol=1e-6)

@@ -1,81 +1,183 @@
-"""Symmetries and padding of the two-head potential."""
+"""A model as one function of structures: what its strategy adds, what it refuses, and as an ASE calculator."""
+
+import json
+import warnings
 
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.calculators.lj import LennardJones
 
+import mlipshift
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.geometry import pairs
-from mlipshift.learn.networks import HEADS, Architecture, Potential
-from mlipshift.mitigate import adaptation
+from mlipshift.catalogue.adaptation import Settings
+from mlipshift.learn import networks
+from mlipshift.learn.calculator import Calculator, frames_of
+from mlipshift.learn.potential import Potential
+from mlipshift.mitigate.adaptation import adapt, adapted
+from mlipshift.mitigate.units import Unit
 
-TOLERANCE = 1e-10  # double precision
-
-
-@pytest.fixture(scope="module")
-def model():
-    torch.manual_seed(0)
-    return Potential(Architecture(features=16, blocks=2, radial=8, cutoff=4.0)).double().eval()
-
-
-def molecule(n, seed):
-    rng = np.random.default_rng(seed)
-    return rng.choice([1, 6, 7, 8], n), rng.normal(scale=1.3, size=(n, 3))
+ARCHITECTURE = {"features": 12, "blocks": 2, "radial": 6, "cutoff": 4.0}
+SETTINGS = Settings(steps=4, learning_rate=1e-3, record=(2,))
 
 
-@pytest.mark.parametrize("head", HEADS)
-def test_rotation_translation_and_inversion(model, head):
-    numbers, positions = molecule(9, 1)
-    ((energy, forces),) = adaptation.predict(model, [(numbers, positions)], heads=head)
-    for matrix in (Rotation.random(random_state=3).as_matrix(), -np.eye(3)):
-        moved = positions @ matrix.T + [1.0, -2.0, 3.0]
-        ((e, f),) = adaptation.predict(model, [(numbers, moved)], heads=head)
-        assert e == pytest.approx(energy, abs=TOLERANCE)
-        np.testing.assert_allclose(f, forces @ matrix.T, atol=TOLERANCE)
-    assert np.abs(forces).max() > 1e-3
+def potential(strategy="joint", **card):
+    """An untrained one whose atomic energies are not zero."""
+    torch.manual_seed(1)
+    network = networks.build(ARCHITECTURE).eval()
+    network.shift[:] = torch.arange(95) * torch.tensor([[-3.0], [2.0]])
+    return Potential(network, {"strategy": strategy, "seed": 0, **card})
 
 
-def test_permutation(model):
-    numbers, positions = molecule(8, 2)
-    order = np.random.default_rng(0).permutation(8)
-    (e, f), (ep, fp) = adaptation.predict(model, [(numbers, positions), (numbers[order], positions[order])])
-    assert ep == pytest.approx(e, abs=TOLERANCE)
-    np.testing.assert_allclose(fp, f[order], atol=TOLERANCE)
+def geometries(count=3):
+    """Rattled ethanol."""
+    out = [molecule("CH3CH2OH") for _ in range(count)]
+    for k, atoms in enumerate(out):
+        atoms.rattle(0.05, seed=k)
+    return out
 
 
-def test_net_force_is_zero(model):
-    ((_, forces),) = adaptation.predict(model, [molecule(7, 5)])
-    np.testing.assert_allclose(forces.sum(0), 0.0, atol=TOLERANCE)
+def labels(frames, missing=()):
+    """Springs to the centre."""
+    results = []
+    for k in range(len(frames)):
+        x = frames[k][1] - frames[k][1].mean(0)
+        results.append(None if k in missing else ((x**2).sum(), -2 * x))
+    return Labels.build(frames, results, "springs")
 
 
-def test_other_structures_and_padding_do_not_matter(model):
-    structures = [molecule(n, n) for n in (2, 5, 11, 3)]
-    together = adaptation.predict(model, structures)
-    for structure, (energy, forces) in zip(structures, together):
-        ((e, f),) = adaptation.predict(model, [structure])
-        assert e == pytest.approx(energy, abs=TOLERANCE)
-        np.testing.assert_allclose(f, forces, atol=TOLERANCE)
+def test_a_prediction_is_network_baseline_and_prior():
+    frames = frames_of(geometries())
+    found = networks.predict(potential().network, [frames[k][:2] for k in range(3)])
+    baseline = -3.0 * (2 * 6 + 8 + 6)
+    for (energy, forces), (e, f) in zip(potential().predict(frames), found):
+        assert energy == pytest.approx(e + baseline, abs=1e-9) and np.array_equal(forces, f)
+    prior = labels(frames, missing=[1])
+    rows = potential("delta").predict(frames, prior)
+    assert rows[1] is None
+    for k in (0, 2):
+        assert rows[k][0] == pytest.approx(found[k][0] + baseline + prior.energy[k], abs=1e-9)
+        np.testing.assert_allclose(rows[k][1], found[k][1] + prior.forces_of(k), atol=1e-12)
+    # labels in another order are those of the same structures
+    np.testing.assert_array_equal(potential("delta").predict(frames, prior.take([2, 1, 0]))[0][1], rows[0][1])
+    predictions = potential("delta").predictions(frames, prior)
+    assert predictions.method == "delta" and predictions.ok.tolist() == [True, False, True]
 
 
-def test_distant_atoms_do_not_interact_and_the_envelope_is_smooth(model):
-    def energy(distance):
-        return adaptation.predict(model, [(np.array([6, 8]), np.array([[0, 0, 0], [distance, 0, 0]], float))])[0][0]
-
-    cutoff = model.architecture.cutoff
-    apart = energy(50.0)
-    assert energy(cutoff + 1e-9) == pytest.approx(apart, abs=TOLERANCE)
-    assert energy(cutoff - 1e-3) == pytest.approx(apart, abs=1e-6)
-    assert abs(energy(1.2) - apart) > 1e-4
+def test_several_steps_are_completed_at_once():
+    frames = frames_of(geometries(1))
+    rows = [(np.array([1.0, 2.0]), np.zeros((2, 9, 3)))]
+    ((energy, forces),) = potential("delta").complete(frames, rows, labels(frames))
+    np.testing.assert_allclose(np.diff(energy), 1.0)
+    np.testing.assert_allclose(forces, np.broadcast_to(labels(frames).forces, (2, 9, 3)))
 
 
-def test_a_longer_neighbour_list_changes_nothing_and_a_shorter_one_does(model):
-    structure = molecule(12, 8)
-    cutoff = model.architecture.cutoff
-    ((_, own),) = adaptation.predict(model, [structure])
-    ((_, longer),) = adaptation.predict(model, [structure], [2 * cutoff])
-    ((_, shorter),) = adaptation.predict(model, [structure], [0.5 * cutoff])
-    np.testing.assert_allclose(longer, own, atol=TOLERANCE)
-    assert np.abs(shorter - own).max() > 1e-4
+def test_what_a_model_cannot_predict_is_one_line():
+    frames = frames_of(geometries(1))
+    with pytest.raises(UserError, match="Δ-learning adds the prior to every prediction; give prior labels"):
+        potential("delta").predict(frames)
+    with pytest.raises(UserError, match="learnt by pretrain, which trains no reference head"):
+        potential("pretrain").predict(frames)
+    with pytest.raises(UserError, match="1 structures are periodic.*takes molecules only"):
+        potential().predict(frames_of([bulk("C")]))
+    with pytest.raises(UserError, match="envelope 'short' is unknown"):
+        potential().predict(frames, envelope="short")
+    for strategy, word in (("supervised", "no prior head"), ("pretrain", "no reference head")):
+        with pytest.raises(UserError, match=word):
+            adapted(potential(strategy), frames, labels(frames), SETTINGS)
+
+
+def test_features_do_not_depend_on_the_batch():
+    frames = Frames.concatenate([frames_of(geometries()), frames_of([molecule("H2O")])])
+    together = potential().features(frames)
+    assert together.shape == (4, 12)
+    for k in range(4):
+        np.testing.assert_allclose(potential().features(frames.take([k]))[0], together[k], atol=1e-6)
+
+
+def test_the_calculator_is_found_without_importing_torch_first(tmp_path):
+    assert mlipshift.Calculator is Calculator
+    with pytest.raises(AttributeError, match="no attribute 'Calculators'"):
+        mlipshift.Calculators  # noqa: B018
+    potential().save(tmp_path)
+    atoms = geometries(1)[0]
+    ((energy, forces),) = potential().predict(frames_of([atoms]))
+    atoms.calc = mlipshift.Calculator(tmp_path)
+    assert atoms.get_potential_energy() == energy == atoms.get_potential_energy(force_consistent=True)
+    np.testing.assert_array_equal(atoms.get_forces(), forces)
+
+
+def test_delta_learning_takes_a_calculator_or_a_function_as_prior():
+    atoms = geometries(1)[0]
+    frames = frames_of([atoms])
+    ((energy, forces),) = potential("delta").predict(frames, labels(frames))
+    atoms.calc = Calculator(
+        potential("delta"), prior=lambda a: (labels(frames_of([a])).energy[0], labels(frames).forces)
+    )
+    assert atoms.get_potential_energy() == pytest.approx(energy) and np.allclose(atoms.get_forces(), forces)
+    pair = LennardJones(rc=3.0)
+    atoms.calc = Calculator(potential("delta"), prior=pair)
+    network = networks.predict(potential().network, [(atoms.numbers, atoms.positions)])[0][1]
+    np.testing.assert_allclose(atoms.get_forces() - network, pair.get_forces(atoms), atol=1e-9)
+    for prior in (None, 3):
+        with pytest.raises(UserError, match="Δ-learning adds the prior to every prediction; give prior="):
+            Calculator(potential("delta"), prior=prior)
+
+
+def test_what_a_network_does_not_know_is_said():
+    calculator = Calculator(potential(elements=[1, 6]))
+    ion = Atoms("OH", [[0, 0, 0], [0, 0, 0.97]], calculator=calculator, info={"charge": -1})
+    with pytest.warns(UserWarning) as caught:
+        ion.get_forces()
+    said = [str(w.message) for w in caught]
+    assert "knows neither charge (-1) nor multiplicity (1)" in said[0] and "no training structure has O" in said[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Atoms("CH4", molecule("CH4").positions, calculator=calculator).get_forces()
+    crystal = bulk("C")
+    crystal.calc = calculator
+    with pytest.raises(UserError, match="the atoms are periodic.*set atoms.pbc = False"):
+        crystal.get_forces()
+
+
+@pytest.mark.parametrize("change", [{}, {"interpolation": 0.5}, {"stop": "drop", "stop_fraction": 0.999}])
+def test_an_adapted_model_is_that_of_the_loop_and_survives_a_file(tmp_path, change):
+    frames = frames_of(geometries(4))
+    prior, known = labels(frames, missing=[1]), [0, 2]
+    base, settings = potential(), Settings(**{**vars(SETTINGS), **change})
+    made = adapted(base, frames.take([0, 1, 2]), prior.take([0, 1, 2]), settings)
+    unit = Unit([frames[k][:2] for k in known], [prior.forces_of(k) for k in known], [frames[3][:2]])
+    _, rows, losses = adapt(base.network, [unit], settings)
+    ((_, forces),) = made.predict(frames.take([3]))
+    np.testing.assert_allclose(forces, rows[0][0][1][-1], atol=1e-6)
+    assert np.abs(forces - base.predict(frames.take([3]))[0][1]).max() > 1e-4, "the base stays"
+    made.save(tmp_path)
+    atoms = geometries(4)[3]
+    atoms.calc = mlipshift.Calculator(tmp_path)
+    np.testing.assert_array_equal(atoms.get_forces(), forces)
+    (card,) = json.loads((tmp_path / "model.json").read_text())["adapted"]
+    assert card["structures"] == 2 and card["level"] == "springs" and card["settings"]["steps"] == 4
+    np.testing.assert_allclose(card["loss_eV_per_A"], losses[0], rtol=1e-6)
+    # adapted again: the card has both, and where the second came from
+    again = adapted(Potential.load(tmp_path), frames, prior, settings)
+    assert [c["from"] for c in again.card["adapted"]] == [None, str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"predict": "prior"}, "predicts with its reference head"), ({"pseudo_weight": 1.0}, "no pseudo-labels")]
+    + [({"stop": "held_out"}, "held-out copies")],
+)
+def test_what_cannot_be_adapted_is_one_line(change, word):
+    frames = frames_of(geometries(2))
+    with pytest.raises(UserError, match=word):
+        adapted(potential(), frames, labels(frames), Settings(**{**vars(SETTINGS), **change}))
+    with pytest.raises(UserError, match="no structure has a label to adapt on"):
+        adapted(potential(), frames, labels(frames, missing=[0, 1]), SETTINGS)
 
 
 @pytest.mark.parametrize("n", [3, 20, 90])

@@ -8,7 +8,7 @@ import torch
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.learn import training
-from mlipshift.learn.networks import build, representation
+from mlipshift.learn.networks import build
 
 ARCHITECTURE = {"features": 8, "blocks": 1, "radial": 6, "cutoff": 4.0}
 SETTINGS = {
@@ -53,7 +53,7 @@ def test_freeze_trains_the_reference_head_alone(data, pretrained):
     model, _ = training.train("freeze", ARCHITECTURE, SETTINGS, 0, data, data, copy.deepcopy(pretrained))
     changed = differing(model, pretrained)
     assert changed and all(n.startswith("heads.reference.") for n in changed)
-    assert not changed & set(representation(model))
+    assert not changed & set(model.representation())
 
 
 def test_joint_trains_both_heads_and_the_representation(data, pretrained):

@@ -23,6 +23,7 @@ from clone import ROOT
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.units import BOHR, EV, KCAL
 from mlipshift.learn import networks
+from mlipshift.learn.potential import Potential
 from scripts import assert_refused, run_script
 
 BENCHMARK = ROOT / "resources" / "benchmark"
@@ -454,8 +455,8 @@ def test_store(name, store):
 @pytest.fixture
 def checkpoint(tmp_path):
     """Directory of a small, untrained model."""
-    architecture = networks.Architecture(features=8, blocks=1, radial=6, cutoff=5.0)
-    networks.save(networks.Potential(architecture), tmp_path / "model", {"strategy": "supervised", "seed": 0})
+    network = networks.build({"features": 8, "blocks": 1, "radial": 6, "cutoff": 5.0})
+    Potential(network, {"strategy": "supervised", "seed": 0}).save(tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -483,6 +484,7 @@ CHECKPOINTS = {
     "card that is a list": lambda path: (path / "model.json").write_text("[1]"),
     "card of another format": card(format="mlipshift-model-99"),
     "card without architecture": card(architecture=None),
+    "card of an unknown strategy": card(strategy="sideways"),
     "unknown architecture": card(architecture={"layers": 3}),
     "architecture of another size": card(architecture={"features": 16, "blocks": 1, "radial": 6, "cutoff": 5.0}),
     "weights cut": weights(lambda path: (path / "weights.pt").read_bytes()[:-300]),

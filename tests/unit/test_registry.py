@@ -17,9 +17,10 @@ from mlipshift.base.frames import Frames
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.data.manifest import Manifest
-from mlipshift.external import families
 from mlipshift.external.capability import reasons, summary
+from mlipshift.external.embedding import Embedding
 from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
+from mlipshift.external.structure import Structure
 from mlipshift.run import sources
 
 ROOT = Path(__file__).parents[2]
@@ -185,20 +186,20 @@ def test_the_lines_count_the_excluded_and_warn_of_another_level():
 
 
 def test_a_molecule_in_a_box_keeps_its_shape_and_its_distance_to_its_images():
-    inside = families.Structure.of(Frames.build([row("a")]), 0).in_box(10.0)
+    inside = Structure.of(Frames.build([row("a")]), 0).in_box(10.0)
     np.testing.assert_allclose(inside.positions - inside.positions[0], WATER - WATER[0], atol=1e-12)
     shifts = [s for s in np.ndindex(3, 3, 3) if s != (1, 1, 1)]
     images = np.concatenate([inside.positions + (np.array(s) - 1) @ inside.cell for s in shifts])
     assert np.linalg.norm(inside.positions[:, None] - images, axis=-1).min() >= 10.0
     assert inside.pbc.all()
-    crystal = families.Structure.of(Frames.build([row("a", cell=9 * np.eye(3), pbc=[1, 1, 1])]), 0)
+    crystal = Structure.of(Frames.build([row("a", cell=9 * np.eye(3), pbc=[1, 1, 1])]), 0)
     assert crystal.in_box(10.0) is crystal
 
 
 @pytest.mark.parametrize("vacuum", [0.0, 3.0])
 def test_a_slab_gets_its_vacuum_along_its_normal_alone(vacuum):
     atoms = fcc111("Cu", (2, 2, 3), vacuum=vacuum or None)
-    slab = families.Structure(atoms.numbers, atoms.positions, 0, 1, atoms.cell[:], atoms.pbc)
+    slab = Structure(atoms.numbers, atoms.positions, 0, 1, atoms.cell[:], atoms.pbc)
     inside = slab.in_box(10.0)
     np.testing.assert_allclose(inside.positions - inside.positions[0], slab.positions - slab.positions[0], atol=1e-12)
     np.testing.assert_array_equal(inside.cell[:2], slab.cell[:2])
@@ -212,15 +213,15 @@ def test_a_slab_gets_its_vacuum_along_its_normal_alone(vacuum):
 
 def test_embeddings_come_back_and_belong_to_their_frames(tmp_path):
     frames = Frames.build([row("a"), row("b")])
-    families.Embedding.build(frames, [None, np.array([1.0, 2.0])]).save(tmp_path / "e.h5")
-    back = families.Embedding.load(tmp_path / "e.h5", frames)
+    Embedding.build(frames, [None, np.array([1.0, 2.0])]).save(tmp_path / "e.h5")
+    back = Embedding.load(tmp_path / "e.h5", frames)
     np.testing.assert_array_equal(back.embedding, [[np.nan, np.nan], [1.0, 2.0]])
-    assert families.Embedding.build(frames, [None, None]).embedding.shape == (2, 0)
+    assert Embedding.build(frames, [None, None]).embedding.shape == (2, 0)
     with pytest.raises(UserError, match="ids differ"):
-        families.Embedding.load(tmp_path / "e.h5", frames.take([0]))
+        Embedding.load(tmp_path / "e.h5", frames.take([0]))
     frames.save(tmp_path / "f.h5")
     with pytest.raises(UserError, match="expected mlipshift-embedding"):
-        families.Embedding.load(tmp_path / "f.h5")
+        Embedding.load(tmp_path / "f.h5")
 
 
 # prediction through the scripts
@@ -263,7 +264,7 @@ def test_any_ase_calculator_predicts_and_failures_have_reasons(tmp_path):
     np.testing.assert_allclose(made.forces[0, 9:], atoms.get_forces(), atol=1e-12)
     table = read_table(tmp_path / "f.csv").set_index("id")["reason"]
     assert table["b"] == "element C unknown to the model" and "Fe" in table["c"] and len(table) == 2
-    assert families.Embedding.load(tmp_path / "e.h5", frames).embedding.shape == (4, 0)
+    assert Embedding.load(tmp_path / "e.h5", frames).embedding.shape == (4, 0)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +301,7 @@ def test_a_molecule_is_centred_for_a_model_and_a_crystal_is_not():
     x = np.array([[200.0, 0.0, 1.0], [200.0, 0.97, 1.0]])
     crystal = {"cell": 300 * np.eye(3), "pbc": [True] * 3}
     frames = Frames.build([row | {"id": "far", "positions": x}, row | {"id": "box", "positions": x} | crystal])
-    far, box = (families.Structure.of(frames, k) for k in range(2))
+    far, box = (Structure.of(frames, k) for k in range(2))
     np.testing.assert_allclose(far.positions.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(far.positions[1] - far.positions[0], x[1] - x[0], atol=1e-12)
     np.testing.assert_array_equal(box.positions, x)

@@ -7,7 +7,7 @@ import pytest
 from clone import copy_repository, snakemake
 from mlipshift.base.frames import Frames
 from mlipshift.base.predictions import Predictions
-from mlipshift.external.families import Embedding
+from mlipshift.external.embedding import Embedding
 
 EMT = {
     "title": "EMT",

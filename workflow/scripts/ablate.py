@@ -3,16 +3,17 @@
 Reference labels of test structures are no input.
 """
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mlipshift.base.frames import Frames, Labels
-from mlipshift.base.predictions import Predictions
-from mlipshift.learn import training
-from mlipshift.mitigate import adaptation
+from mlipshift.catalogue.adaptation import Settings
+from mlipshift.learn import device, training
+from mlipshift.learn.potential import Potential
+from mlipshift.mitigate.adaptation import adapt_frames
+from mlipshift.mitigate.units import structure_units
 from mlipshift.run import cli
 
 
@@ -38,61 +39,39 @@ def thinned(labels, fraction, seed):
 
 
 def main(args):
-    training.configure(device=args.device)
+    device.configure(device=args.device)
     train, frames, pretrain = (Frames.load(path) for path in (args.train, args.frames, args.pretrain))
     point, seed = args.point, args.seed
     reference = thinned(Labels.load(args.reference, train), point["fraction"], seed)
     prior = noisy(Labels.load(args.prior, pretrain), point["noise"], seed)
     test_prior = noisy(Labels.load(args.test_prior, frames), point["noise"], seed + 1000)
-    own = prior.select(train.ids)
-    difference = replace(
-        reference,
-        energy=reference.energy - own.energy,
-        forces=reference.forces - own.forces,
-        ok=reference.ok & own.ok,
-    )
 
     def fitted(strategy, reference=None, base=None):
         labels = reference and (train, reference)
         settings = args.training[strategy]
-        return training.train(
+        network, _ = training.train(
             strategy, args.architecture, settings, seed, labels, (pretrain, prior), base, args.device
-        )[0].eval()
+        )
+        return Potential(network.eval(), {"strategy": strategy, "seed": seed})
 
-    supervised, delta = fitted("supervised", reference), fitted("delta", difference)
-    joint = fitted("joint", reference, copy.deepcopy(fitted("pretrain")))
-    structures = [frames[k][:2] for k in range(len(frames))]
+    supervised = fitted("supervised", reference)
+    delta = fitted("delta", training.difference(reference, prior))
+    joint = fitted("joint", reference, fitted("pretrain").network)
 
-    def base(model, name, added=None):
-        shift = model.baseline("reference", frames.numbers, frames.sizes).numpy()
-        rows = []
-        for k, (energy, forces) in enumerate(adaptation.predict(model, structures)):
-            own = (0.0, 0.0) if added is None else (added.energy[k], added.forces_of(k))
-            rows.append(([energy + shift[k] + own[0]], (forces + own[1])[None]))
-        return Predictions.build(frames, rows, [0], model.architecture.cutoff, name, seed)
-
-    settings = replace(adaptation.Settings.of(args.ttt), record=())
-    energy = test_prior.energy - joint.baseline("prior", frames.numbers, frames.sizes).numpy()
-    units, members = adaptation.structure_units(frames, test_prior, energy)
-    asked = [k for k, (member,) in enumerate(members) if not frames.group[member].startswith("val_")]
-    units, members = [units[k] for k in asked], [members[k] for k in asked]
-    steps, results, losses = adaptation.adapt(joint, units, settings)
-    rows, loss = [None] * len(frames), np.full((len(steps), len(frames)), np.nan)
-    shift = joint.baseline("reference", frames.numbers, frames.sizes).numpy()
-    for u, ((k,), ((found, forces),)) in enumerate(zip(members, results)):
-        rows[k] = (found + shift[k], forces)
-        loss[:, k] = losses[u]
+    settings = replace(Settings.of(args.ttt), record=())
+    asked = ~frames.of_kind("val_")
+    test, own = frames.take(asked), test_prior.take(asked)
+    adapted = adapt_frames(joint, test, structure_units(test, own), settings)
     labelled = [
         ([test_prior.energy[k]], test_prior.forces_of(k)[None]) if test_prior.ok[k] else None
         for k in range(len(frames))
     ]
-    cutoff = joint.architecture.cutoff
     made = [
-        Predictions.build(frames, labelled, [0], cutoff, "prior", seed),
-        base(supervised, "supervised"),
-        base(delta, "delta", test_prior),
-        base(joint, "joint"),
-        Predictions.build(frames, rows, steps, cutoff, "joint_ttt", seed, loss),
+        joint.results(frames, labelled, [0], "prior"),
+        supervised.predictions(frames),
+        delta.predictions(frames, test_prior),
+        joint.predictions(frames),
+        adapted.predictions(joint, frames, "joint_ttt"),
     ]
     for predictions, path in zip(made, args.output, strict=True):
         predictions.save(path)
@@ -114,7 +93,7 @@ if __name__ == "__main__":
             "training": {"type": cli.settings, "help": "JSON: settings of every strategy"},
             "ttt": {"type": cli.settings, "help": "JSON of the adaptation"},
             "seed": {"type": int},
-            "device": training.DEVICE,
+            "device": device.OPTION,
             "output": {
                 "type": Path,
                 "nargs": 5,

@@ -12,6 +12,8 @@ from mlipshift.base.log import progress
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table, write_table
 from mlipshift.external import families
+from mlipshift.external.embedding import Embedding
+from mlipshift.external.structure import Structure
 from mlipshift.run import cli
 
 
@@ -28,7 +30,7 @@ def main(args):
         row = vector = None
         if frames.ids[k] not in skip:
             try:
-                energy, forces, vector = model(families.Structure.of(frames, k))
+                energy, forces, vector = model(Structure.of(frames, k))
                 if not (np.isfinite(energy) and np.isfinite(forces).all()):
                     raise ValueError("energy or forces are not finite")
                 row = [energy], forces[None]
@@ -40,7 +42,7 @@ def main(args):
     if len(skip) < len(frames) and not any(rows):
         raise UserError(f"{args.model}: failed on every structure; the last time: {failures[-1]['reason']}")
     Predictions.build(frames, rows, [0], model.cutoff or np.nan, args.model, -1).save(args.output)
-    families.Embedding.build(frames, vectors).save(args.embedding)
+    Embedding.build(frames, vectors).save(args.embedding)
     write_table(args.failures, failures, ["id", "stage", "reason"])
     args.timing.write_text(json.dumps({"seconds": seconds, "structures": sum(r is not None for r in rows)}))
 

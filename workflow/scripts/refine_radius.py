@@ -6,11 +6,11 @@ from pathlib import Path
 
 from mlipshift.base.frames import Frames
 from mlipshift.base.geometry import pairs
-from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import write_table
-from mlipshift.learn import networks, training
-from mlipshift.mitigate import adaptation
-from mlipshift.mitigate import radius as refinement
+from mlipshift.learn import device
+from mlipshift.learn.networks import ENVELOPES
+from mlipshift.learn.potential import Potential
+from mlipshift.mitigate import radius
 from mlipshift.run import cli
 
 
@@ -20,43 +20,33 @@ def edges(positions, cutoff):
 
 
 def main(args):
-    training.configure(device=args.device)
+    device.configure(device=args.device)
     train, test = Frames.load(args.train), Frames.load(args.frames)
-    model, card = networks.load(args.model, args.device)
-    cutoff = model.architecture.cutoff
-    structures = [test[k][:2] for k in range(len(test))]
+    potential = Potential.load(args.model, args.device)
+    cutoff = potential.cutoff
     start = time.perf_counter()
-    choice = refinement.choose(train, test, cutoff, args.radii, args.variant, args.sigma)
-    shift = model.baseline("reference", test.numbers, test.sizes).numpy()
-    rows = []
-    for name, radius, output in (
+    choice = radius.choose(train, test, cutoff, args.radii, args.variant, args.sigma)
+    for name, chosen, output in (
         ("rr", choice.published, args.output),
         ("rr_fallback", choice.fallback, args.output_fallback),
     ):
-        found = adaptation.predict(model, structures, radius, envelope=args.envelope)
-        Predictions.build(
-            test,
-            [([e + s], f[None]) for (e, f), s in zip(found, shift)],
-            [0],
-            radius,
-            f"{card['strategy']}_{name}",
-            card["seed"],
-        ).save(output)
+        method = f"{potential.card['strategy']}_{name}"
+        potential.predictions(test, None, chosen, args.envelope, method).save(output)
     seconds = (time.perf_counter() - start) / 2
-    for k in range(len(test)):
-        rows.append(
-            {
-                "id": test.ids[k],
-                "group": test.group[k],
-                "trained_cutoff_A": cutoff,
-                "published_A": choice.published[k],
-                "fallback_A": choice.fallback[k],
-                "edges_removed": edges(test[k][1], cutoff) - edges(test[k][1], min(cutoff, choice.published[k])),
-                "distance_at_trained": choice.at_trained[k],
-                "distance_at_published": choice.distance[k].min(),
-                "reason_for_fallback": choice.reason[k],
-            }
-        )
+    rows = [
+        {
+            "id": test.ids[k],
+            "group": test.group[k],
+            "trained_cutoff_A": cutoff,
+            "published_A": choice.published[k],
+            "fallback_A": choice.fallback[k],
+            "edges_removed": edges(test[k][1], cutoff) - edges(test[k][1], min(cutoff, choice.published[k])),
+            "distance_at_trained": choice.at_trained[k],
+            "distance_at_published": choice.distance[k].min(),
+            "reason_for_fallback": choice.reason[k],
+        }
+        for k in range(len(test))
+    ]
     write_table(args.choices, rows)
     args.timing.write_text(json.dumps({"seconds": seconds, "structures": len(test)}))
 
@@ -67,11 +57,11 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
-            "device": training.DEVICE,
+            "device": device.OPTION,
             "train": {"type": Path, "help": "training frames"},
             "frames": {"type": Path, "help": "test frames, without labels"},
             "radii": {"type": float, "nargs": "+", "help": "candidate radii (Å)"},
-            "envelope": {"choices": adaptation.ENVELOPES, "help": "where the envelope reaches zero"},
+            "envelope": {"choices": ENVELOPES, "help": "where the envelope reaches zero"},
             "variant": {"help": "spectrum variant: published or robust"},
             "sigma": {"type": float, "help": "out of distribution beyond this many standard deviations"},
             "output": {"type": Path, "help": "predictions at the published radius"},

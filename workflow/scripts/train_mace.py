@@ -15,7 +15,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
-from mlipshift.external import families
+from mlipshift.external.structure import Structure
 from mlipshift.run import cli
 
 NAME = "mace"
@@ -25,7 +25,7 @@ LAST_RATE = 0.01  # of the first learning rate
 def structures(frames, labels):
     """ASE Atoms of the structures that have labels, under the keys that are given to mace_run_train below."""
     for k in np.flatnonzero(labels.ok):
-        structure = families.Structure.of(frames, k)
+        structure = Structure.of(frames, k)
         atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
         atoms.info["REF_energy"] = float(labels.energy[k])
         atoms.arrays["REF_forces"] = labels.forces_of(k)

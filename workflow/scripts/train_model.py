@@ -3,32 +3,21 @@
 import hashlib
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.catalogue.strategies import STRATEGIES
-from mlipshift.learn import networks, training
+from mlipshift.learn import device, training
+from mlipshift.learn.potential import MOLECULES_ONLY, Potential
 from mlipshift.run import cli
 
 
-def difference(reference, prior):
-    """Labels reference - prior (Δ-learning) of the structures that have both."""
-    return replace(
-        reference,
-        energy=reference.energy - prior.energy,
-        forces=reference.forces - prior.forces,
-        ok=reference.ok & prior.ok,
-        level=f"{reference.level} - {prior.level}",
-    )
-
-
 def main(args):
-    training.configure(device=args.device)
+    device.configure(device=args.device)
     kind = STRATEGIES[args.strategy]
     reference = prior = base = None
-    frames = Frames.load(args.frames).molecules_only(training.MOLECULES_ONLY)
+    frames = Frames.load(args.frames).molecules_only(MOLECULES_ONLY)
     if args.reference:
         reference = (frames, Labels.load(args.reference, frames))
         if not reference[1].ok.any():
@@ -41,31 +30,28 @@ def main(args):
         labels = [Labels.load(path, part) for path, part in zip(args.prior, parts, strict=True)]
         prior = (Frames.concatenate(parts), Labels.concatenate(labels))
     if kind.difference:
-        reference = (frames, difference(reference[1], prior[1].select(frames.ids)))
+        reference = (frames, training.difference(reference[1], prior[1]))
     if kind.base:
         if args.base is None:
             raise UserError(f"strategy {args.strategy} needs --base, the model of {kind.base}")
-        base = networks.load(args.base, args.device)[0].train()
+        base = Potential.load(args.base, args.device).network.train()
     start = time.perf_counter()
-    model, history = training.train(
+    network, history = training.train(
         args.strategy, args.architecture, args.settings, args.seed, reference, prior, base, args.device
     )
     seconds = time.perf_counter() - start
     inputs = [p for p in (args.frames, args.reference, *(args.prior or [])) if p]
-    networks.save(
-        model,
-        args.output,
-        {
-            "strategy": args.strategy,
-            "seed": args.seed,
-            "training": args.settings,
-            "history": history,
-            "trained_on": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in inputs},
-            "elements": sorted({int(z) for z in frames.numbers}),
-            "largest_structure": int(frames.sizes.max()),
-            "licence": "MIT",
-        },
-    )
+    card = {
+        "strategy": args.strategy,
+        "seed": args.seed,
+        "training": args.settings,
+        "history": history,
+        "trained_on": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in inputs},
+        "elements": sorted({int(z) for z in frames.numbers}),
+        "largest_structure": int(frames.sizes.max()),
+        "licence": "MIT",
+    }
+    Potential(network, card).save(args.output)
     args.timing.write_text(json.dumps({"seconds": seconds, "structures": len(frames)}))
 
 
@@ -84,7 +70,7 @@ if __name__ == "__main__":
             "prior_frames": {**optional, "nargs": "+", "help": "frames with prior labels"},
             "prior": {**optional, "nargs": "+", "help": "prior labels of each of --prior-frames"},
             "base": {**optional, "help": "directory of the model that the strategy starts from"},
-            "device": training.DEVICE,
+            "device": device.OPTION,
             "output": {"type": Path, "help": "model directory to write"},
             "timing": {"type": Path},
         },

@@ -8,15 +8,46 @@ import numpy as np
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import write_table
-from mlipshift.data import augmentation
+from mlipshift.catalogue.adaptation import Settings
+from mlipshift.catalogue.strategies import LEVELS
 from mlipshift.evaluate import statistics
-from mlipshift.learn import networks, training
-from mlipshift.mitigate import adaptation
+from mlipshift.learn import device
+from mlipshift.learn.potential import Potential
+from mlipshift.mitigate.adaptation import adapt_frames
+from mlipshift.mitigate.distillation import conformer_units, unseen_of
+from mlipshift.mitigate.units import structure_units
 from mlipshift.run import cli
 
 
+def errors_of(found, frames, reference):
+    """Mean absolute force error [T, S] (meV/Å) of what was adapted and predicted, NaN elsewhere."""
+    place = {name: k for k, name in enumerate(frames.ids)}
+    errors = np.full((len(found.steps), len(frames)), np.nan)
+    for name, row in zip(found.frames.ids, found.rows):
+        if row is not None:
+            k = place[name]
+            errors[:, k] = 1000 * np.abs(row[1] - reference.forces_of(k)).mean((1, 2))
+    return errors
+
+
+def summaries(errors, steps, frames, common):
+    """Rows of every recorded step and validation group, and of all groups together; common: what all rows have."""
+    for t, step in enumerate(steps):
+        for group in (*dict.fromkeys(frames.group), "val_all"):
+            values = errors[t, (frames.group == group) | (group == "val_all")]
+            values = values[np.isfinite(values)]
+            if len(values):
+                yield common | {
+                    "step": step,
+                    "group": group,
+                    "n_structures": len(values),
+                    "mean_meV_per_A": values.mean(),
+                    "below_25_meV_per_A": (values < statistics.TARGET).mean(),
+                }
+
+
 def main(args):
-    training.configure(device=args.device)
+    device.configure(device=args.device)
     frames = Frames.load(args.frames)
     prior = Labels.load(args.prior, frames)
     pool = Frames.load(args.pool)
@@ -27,50 +58,22 @@ def main(args):
     reference = Labels.load(args.reference, frames)
     chosen = reference.ok & prior.ok
     frames, reference, prior = frames.take(chosen), reference.take(chosen), prior.take(chosen)
-    chosen = np.flatnonzero(pool.of_kind("val_"))
+    chosen = pool.of_kind("val_")
     pool, pool_prior = pool.take(chosen), pool_prior.take(chosen)
-    unseen = frames.take(~np.isin(frames.ids.astype(str), pool.ids.astype(str)))
-    chosen = augmentation.first(pool, 1, args.copies)
-    pool, pool_prior = pool.take(chosen), pool_prior.take(chosen)
-    model, card = networks.load(args.model, args.device)
-    energy, pool_energy = (
-        p.energy - model.baseline("prior", f.numbers, f.sizes).numpy() for f, p in ((frames, prior), (pool, pool_prior))
-    )
+    unseen = unseen_of(frames, pool)
+    potential = Potential.load(args.model, args.device)
     # every structure on its own prior labels; unseen geometries of a molecule after adaptation on one
     units = {
-        "structure": (frames, *adaptation.structure_units(frames, prior, energy)),
-        "conformers": (unseen, *adaptation.molecule_units(unseen, pool, pool_prior, pool_energy)),
+        "structure": (frames, structure_units(frames, prior)),
+        "conformers": (unseen, conformer_units(unseen, pool, pool_prior, 1, args.copies)),
     }
-    place = {name: k for k, name in enumerate(frames.ids)}
     rows = []
     for mode, level, rate in itertools.product(units, args.levels, args.learning_rates):
-        settings = adaptation.Settings(**{**args.settings, "level": level, "learning_rate": rate})
-        predicted, own, members = units[mode]
-        steps, results, _ = adaptation.adapt(model, own, settings)
-        errors = np.full((len(steps), len(frames)), np.nan)
-        for member, result in zip(members, results):
-            for m, (_, forces) in zip(member, result):
-                k = place[predicted.ids[m]]
-                errors[:, k] = 1000 * np.abs(forces - reference.forces_of(k)).mean((1, 2))
-        for t, step in enumerate(steps):
-            for group in (*dict.fromkeys(frames.group), "val_all"):
-                values = errors[t, (frames.group == group) | (group == "val_all")]
-                values = values[np.isfinite(values)]
-                if len(values):
-                    rows.append(
-                        {
-                            "strategy": card["strategy"],
-                            "seed": card["seed"],
-                            "mode": mode,
-                            "level": level,
-                            "learning_rate": rate,
-                            "step": step,
-                            "group": group,
-                            "n_structures": len(values),
-                            "mean_meV_per_A": values.mean(),
-                            "below_25_meV_per_A": (values < statistics.TARGET).mean(),
-                        }
-                    )
+        settings = Settings(**{**args.settings, "level": level, "learning_rate": rate})
+        found = adapt_frames(potential, *units[mode], settings, prior)
+        common = {"strategy": potential.card["strategy"], "seed": potential.card["seed"], "mode": mode}
+        common |= {"level": level, "learning_rate": rate}
+        rows += summaries(errors_of(found, frames, reference), found.steps, frames, common)
     write_table(args.output, rows)
     for mode in units:
         of_mode = [r for r in rows if r["group"] == "val_all" and r["mode"] == mode]
@@ -84,7 +87,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "model": {"type": Path, "help": "model directory"},
-            "device": training.DEVICE,
+            "device": device.OPTION,
             "frames": {"type": Path, "help": "test frames"},
             "reference": {"type": Path, "help": "reference labels of the validation groups"},
             "prior": {"type": Path, "help": "prior labels of the test frames"},
@@ -92,7 +95,7 @@ if __name__ == "__main__":
             "pool_prior": {"type": Path, "help": "prior labels of --pool"},
             "copies": {"type": int, "help": "rattled copies of the geometry that are adapted on"},
             "settings": {"type": cli.settings, "help": "JSON of the hyper-parameters that are not scanned"},
-            "levels": {"nargs": "+", "choices": networks.LEVELS},
+            "levels": {"nargs": "+", "choices": LEVELS},
             "learning_rates": {"type": float, "nargs": "+"},
             "output": {"type": Path},
         },

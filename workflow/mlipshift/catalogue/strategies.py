@@ -12,6 +12,7 @@ pretrain_broad, joint_broad: as above, with the prior labels of unlabelled struc
 pre-training. pretrain_transductive, joint_transductive: with the prior labels of the test structures themselves.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 HEADS = ("reference", "prior")
@@ -28,7 +29,7 @@ class Strategy:
     training structures.
     """
 
-    heads: tuple
+    heads: tuple[str, ...]
     recipe: str
     base: str | None = None
     frozen: bool = False
@@ -36,9 +37,9 @@ class Strategy:
     extra: str | None = None
 
     @property
-    def adaptable(self):
-        """Whether the prior head belongs to the representation that the reference head uses."""
-        return self.base is not None
+    def learnt(self) -> set[str]:
+        """Heads that have learnt something, in this strategy or in those that it starts from."""
+        return {*self.heads, *(STRATEGIES[self.base].learnt if self.base else ())}
 
 
 PRIOR = ("prior",)
@@ -59,7 +60,7 @@ STRATEGIES = {
 }
 
 
-def needed(strategies):
+def needed(strategies: Iterable[str]) -> list[str]:
     """Strategies that have to be trained for `strategies`, bases first."""
     out = {}
     for name in strategies:

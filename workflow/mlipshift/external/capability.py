@@ -1,6 +1,8 @@
 """Which structures a model can take, decided before it runs, and in words."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
@@ -10,7 +12,7 @@ from mlipshift.base.frames import Frames
 from mlipshift.base.text import listed
 
 
-def known_elements(entry: dict, training: np.ndarray) -> np.ndarray | None:
+def known_elements(entry: Mapping[str, Any], training: np.ndarray) -> np.ndarray | None:
     """Atomic numbers [n] that a registry entry knows, None for any.
 
     training: atomic numbers of the training structures. Raises UserError for a symbol that is none.
@@ -26,7 +28,7 @@ def known_elements(entry: dict, training: np.ndarray) -> np.ndarray | None:
     return np.unique([z for e in ends for z in range(e[0], e[-1] + 1)])
 
 
-def reasons(entry: dict, frames: Frames, training: np.ndarray) -> list[str]:
+def reasons(entry: Mapping[str, Any], frames: Frames, training: np.ndarray) -> list[str]:
     """Why the model cannot take each of S structures: list of S texts, empty where it can.
 
     entry: of the registry; training: atomic numbers of the training structures.
@@ -47,7 +49,7 @@ def reasons(entry: dict, frames: Frames, training: np.ndarray) -> list[str]:
     return out
 
 
-def summary(name: str, entry: dict, found: list[str], level: str) -> list[str]:
+def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: str) -> list[str]:
     """Lines for the user: what is excluded and why, and a warning when the levels of theory differ.
 
     found: reasons of all structures; level: that of the labels.

@@ -1,6 +1,8 @@
 """The model registry: what can be diagnosed, what loads it, and what may be loaded."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jsonschema import Draft202012Validator
 
@@ -15,7 +17,7 @@ CAPABILITY = ("elements", "charge", "periodic", "box_padding_A", "level")
 class Registry:
     """Entries by name, each with all keys of the schema. Raises UserError with the first problem."""
 
-    def __init__(self, path: Path | str, schema_path: Path | str, own: dict[str, dict] | None = None):
+    def __init__(self, path: Path | str, schema_path: Path | str, own: Mapping[str, Mapping[str, Any]] | None = None):
         """path: config/models.yaml; own: setting `models`, {name: keys that replace or make an entry}."""
         self.path, own = str(path), own or {}
         shipped, schema = (yaml.read(p, yaml.RESTORE) for p in (path, schema_path))
@@ -41,13 +43,13 @@ class Registry:
         }
         self.entries = {name: defaults | entry for name, entry in content.items()}
 
-    def entry(self, name: str) -> dict:
+    def entry(self, name: str) -> dict[str, Any]:
         """Entry of a model; UserError with the nearest name if there is none."""
         if name not in self.entries:
             raise UserError(f"models: {name!r} is not in {self.path}; {nearest(name, self.entries)}")
         return self.entries[name]
 
-    def loadable(self, name: str) -> dict:
+    def loadable(self, name: str) -> dict[str, Any]:
         """Entry of a model that may be loaded; UserError for a pickled checkpoint without an explicit yes."""
         entry = self.entry(name)
         if entry["checkpoint"] and not entry["trust"]:

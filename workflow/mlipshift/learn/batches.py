@@ -5,11 +5,14 @@ that holds all atoms of the batch; test-time training uses one replica per set o
 Both are the same code, without scatter operations.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
+
+from mlipshift.shift.graphs import Graph
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Batch:
     envelope: torch.Tensor | None = None
 
     @cached_property
-    def reverse(self):
+    def reverse(self) -> torch.Tensor:
         """Flat position of the reverse of every edge in [R * n * K]; of a padded edge its own."""
         near = self.neighbours.view(self.edges.shape)
         own = torch.arange(near[..., 0].numel(), device=near.device).view(*near.shape[:2], 1)
@@ -40,15 +43,10 @@ class Batch:
         flat = torch.arange(near.numel(), device=near.device).view(near.shape)
         return torch.where(real, near * near.shape[2] + slot, flat).flatten()
 
-    @property
-    def atoms(self):
-        """Flat positions of the real atoms in [R * n], in the order of the structures."""
-        flat = self.structure.flatten()
-        order = torch.argsort(flat, stable=True)
-        return order[: int((flat < len(self.sizes)).sum())]
 
-
-def collate(replicas, dtype=torch.float32, device="cpu"):
+def collate(
+    replicas: Sequence[Sequence[Graph]], dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Batch:
     """Batch of a list of replicas, each a list of Graphs; structures are numbered in reading order.
 
     Either all Graphs or none have an envelope.

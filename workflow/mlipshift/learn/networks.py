@@ -1,94 +1,67 @@
-"""Models on disk and what scripts ask of them; the networks themselves are in mlipshift.learn.backbones."""
+"""What is asked of a network, whichever backbone it is: to be built, called with other parameters, and to predict."""
 
-import json
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch.func import functional_call
 
-from mlipshift.base.errors import UserError, shortened
-from mlipshift.base.files import Sink, replacing
+from mlipshift.base.errors import UserError
+from mlipshift.learn import batches
 from mlipshift.learn.backbones import create
-from mlipshift.learn.backbones.base import HEADS, LEVELS, MAX_ELEMENT
-from mlipshift.learn.backbones.painn import Architecture, Potential
+from mlipshift.learn.backbones.base import Backbone
+from mlipshift.shift import graphs
 
-__all__ = [
-    "HEADS",
-    "LEVELS",
-    "MAX_ELEMENT",
-    "Architecture",
-    "Potential",
-    "build",
-    "call",
-    "load",
-    "representation",
-    "save",
-]
-
-FORMAT = "mlipshift-model-1"
 DEFAULT = "painn"  # also the network of cards that name none
+ENVELOPES = ("trained", "rescaled")
 
 
-def build(architecture):
-    """Backbone with random weights; architecture: {"backbone": name, hyper-parameter: value}."""
+def build(architecture: Mapping[str, Any]) -> Backbone:
+    """Backbone with random weights; architecture: {"backbone": name, hyper-parameter: value}.
+
+    Raises UserError as backbones.create.
+    """
     own = dict(architecture)
     return create(own.pop("backbone", DEFAULT), own)
 
 
-def representation(model, level="max"):
-    """Names of the parameters of the shared representation up to a level; see Backbone.representation."""
-    return model.representation(level)
-
-
-def call(model, parameters, batch, heads):
-    """Model output with some parameters replaced, shared or stacked over replicas.
+def call(
+    network: Backbone, parameters: Mapping[str, torch.Tensor], batch: batches.Batch, heads: Sequence[str]
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Output of a network (see Backbone.forward) with parameters replaced, shared or stacked over replicas.
 
     A backbone that does not stack takes stacks of one replica.
     """
-    if not model.stacks:
-        own = dict(model.named_parameters())
+    if not network.stacks:
+        own = dict(network.named_parameters())
         parameters = {name: p[0] if p.dim() > own[name].dim() else p for name, p in parameters.items()}
-    return functional_call(model, parameters, (batch,), {"heads": heads})
+    return functional_call(network, parameters, (batch,), {"heads": heads})
 
 
-def save(model, path, card):
-    """Write weights.pt and model.json (architecture, training card) into the directory `path`."""
-    path = Path(path)
-    with replacing(path / "weights.pt") as part, Sink(part) as sink:
-        torch.save({name: value.cpu() for name, value in model.state_dict().items()}, sink)
-        sink.check()
-    counts = model.counts()
-    body = {
-        "format": FORMAT,
-        "backbone": model.name,
-        "architecture": asdict(model.architecture),
-        "heads": list(model.names),
-        "units": {"energy": "eV", "length": "Å", "forces": "eV/Å"},
-        "forces": model.architecture.forces,
-        "parameters": counts.pop("all"),
-        "parameters_of": counts,
-        **card,
-    }
-    (path / "model.json").write_text(json.dumps(body, indent=1, sort_keys=True) + "\n")
+def predict(
+    network: Backbone,
+    structures: Sequence[tuple[np.ndarray, np.ndarray]],
+    cutoffs: Sequence[float] | None = None,
+    envelope: str = "trained",
+    head: str = "reference",
+    batch: int = 64,
+) -> list[tuple[float, np.ndarray]]:
+    """(energy eV above the atomic baseline, forces [n, 3] eV/Å) of structures (numbers [n], positions [n, 3] Å).
 
-
-def load(path, device="cpu"):
-    """(model, card) of a directory written by `save`, on a device. Raises UserError if it is not one.
-
-    Weights are tensors and nothing else: torch refuses to unpickle any other object.
+    cutoffs: that of the neighbour list of every structure (Å), the network's own if absent. envelope: the radius at
+    which the network's envelope reaches zero stays the trained one (as published), or is rescaled to the cutoff of
+    the structure. batch: structures that are computed at once. Raises UserError for an unknown envelope.
     """
-    path = Path(path)
-    try:
-        card = json.loads((path / "model.json").read_text())
-        if card["format"] != FORMAT:
-            raise UserError(f"{path}: holds {card['format']}, expected {FORMAT}")
-        model = create(card.get("backbone", DEFAULT), card["architecture"], card["heads"])
-        model.load_state_dict(torch.load(path / "weights.pt", map_location="cpu", weights_only=True))
-        if not all(p.isfinite().all() for p in model.parameters()):
-            raise UserError(f"{path}: weights are not finite; train it again")
-    except UserError:
-        raise
-    except Exception as error:  # a damaged archive raises many kinds
-        raise UserError(f"{path}: not a model of this project ({shortened(error)}); train it again") from error
-    return model.to(device).eval(), card
+    if envelope not in ENVELOPES:
+        raise UserError(f"envelope {envelope!r} is unknown; use one of {', '.join(ENVELOPES)}")
+    cutoffs = [network.architecture.cutoff] * len(structures) if cutoffs is None else cutoffs
+    out = []
+    for start in range(0, len(structures), batch):
+        part = zip(structures[start : start + batch], cutoffs[start : start + batch])
+        rows = [graphs.build(*s, c, c if envelope == "rescaled" else None) for s, c in part]
+        with torch.no_grad():
+            energy, forces = network(batches.collate([rows], network.dtype, network.device), (head,))[head]
+        split = np.split(forces[0].double().cpu().numpy(), np.cumsum([len(g.numbers) for g in rows])[:-1])
+        out += list(zip(energy.double().cpu().tolist(), split))
+    return out

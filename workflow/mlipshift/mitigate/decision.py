@@ -4,7 +4,9 @@ The cost of N predictions for one molecule (or structure) is that of the adaptat
 prediction; both count prior calls, whose price is the user's to say (GFN2-xTB here, or something dearer).
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,13 +39,13 @@ class Method:
     adaptation_calls: float = 0.0
     adaptation_seconds: float = 0.0
 
-    def cost(self, predictions, prior_seconds):
+    def cost(self, predictions: float, prior_seconds: float) -> float:
         """Seconds per prediction when `predictions` follow one adaptation and a prior call takes `prior_seconds`."""
         once = self.adaptation_seconds + self.adaptation_calls * prior_seconds
         return once / predictions + self.seconds + self.prior_calls * prior_seconds
 
 
-def frontier(methods, predictions, prior_seconds):
+def frontier(methods: Iterable[Method], predictions: float, prior_seconds: float) -> list[Method]:
     """Methods that no other beats in both error and cost, cheapest first.
 
     Of methods with equal error and cost the first one stays. Raises UserError for fewer than one prediction, a
@@ -63,7 +65,13 @@ def frontier(methods, predictions, prior_seconds):
     return out
 
 
-def choose(methods, predictions, prior_seconds, tolerance=None, budget=None):
+def choose(
+    methods: Iterable[Method],
+    predictions: float,
+    prior_seconds: float,
+    tolerance: float | None = None,
+    budget: float | None = None,
+) -> Method | None:
     """The rational choice: the cheapest method with an error of at most `tolerance`, else the most accurate one.
 
     tolerance: meV/Å that is good enough; without one, the most accurate method whose cost is at most `budget`
@@ -78,7 +86,7 @@ def choose(methods, predictions, prior_seconds, tolerance=None, budget=None):
     return good[0] if good else line[-1]
 
 
-def breakeven(adapted, direct, prior_seconds):
+def breakeven(adapted: Method, direct: Method, prior_seconds: float) -> float:
     """Predictions per adaptation from which `adapted` is cheaper than `direct`; infinite if it never is."""
     per_prediction = direct.cost(np.inf, prior_seconds) - adapted.cost(np.inf, prior_seconds)
     once = adapted.cost(1, prior_seconds) - adapted.cost(np.inf, prior_seconds)
@@ -88,7 +96,12 @@ def breakeven(adapted, direct, prior_seconds):
     return max(1.0, once / per_prediction) if per_prediction > 0 else np.inf
 
 
-def table(methods, predictions, prior_seconds, budgets=(None,)):
+def table(
+    methods: Sequence[Method],
+    predictions: Iterable[float],
+    prior_seconds: Iterable[float],
+    budgets: Sequence[float | None] = (None,),
+) -> list[dict[str, Any]]:
     """Rows of the choice over the cost of a prior call, predictions per adaptation and allowed time of a prediction."""
     rows = []
     for seconds in prior_seconds:

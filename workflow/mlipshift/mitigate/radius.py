@@ -6,11 +6,13 @@ in the released code only the neighbour list changes: the envelope of the model 
 so radii above it change nothing and radii below it cut edges abruptly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames
 from mlipshift.shift.spectra import mean_spectrum, padded_distance, spectra_of_many
 
 
@@ -28,11 +30,18 @@ class Choice:
     fallback: np.ndarray
     distance: np.ndarray
     at_trained: np.ndarray
-    reason: list
+    reason: list[str]
 
 
-def choose(train, test, trained_cutoff, radii, variant="published", sigma=1.0):
-    """Choice for all structures of `test` (Frames) against `train` (Frames).
+def choose(
+    train: Frames,
+    test: Frames,
+    trained_cutoff: float,
+    radii: Sequence[float],
+    variant: str = "published",
+    sigma: float = 1.0,
+) -> Choice:
+    """Choice for all structures of `test` against `train`; trained_cutoff and candidate radii in Å.
 
     The average training spectrum is taken at the trained cutoff. The fallback keeps the trained cutoff
     unless all of these hold: the structure is not larger than the largest training structure (zero padding

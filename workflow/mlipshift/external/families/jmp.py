@@ -6,18 +6,24 @@ to the task's linear atomic references, which the checkpoint does not hold, so t
 Embedding: atom features that go into the energy head, mean over atoms.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
 from jmp.tasks.pretrain import PretrainModel
 from jmp.utils.finetune_state_dict import retreive_state_dict_for_finetuning
 from torch_geometric.data import Batch, Data
 
 from mlipshift.base.errors import UserError
+from mlipshift.external.structure import Structure
 
 
 class Model:
     """Arguments of the entry: task, ani1x or transition1x, whose head and graph are used."""
 
-    def __init__(self, entry, checkpoint):
+    def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
         task = entry["arguments"].get("task", "ani1x")
         self.model = PretrainModel.load_from_checkpoint(checkpoint, map_location="cpu", strict=False)
@@ -34,7 +40,7 @@ class Model:
         self.model.backbone.register_forward_hook(self._keep)
 
     @staticmethod
-    def weights(entry, checkpoint):
+    def weights(entry: Mapping[str, Any], checkpoint: Path | None) -> Path | None:
         return checkpoint
 
     def _keep(self, module, inputs, output):
@@ -45,7 +51,7 @@ class Model:
         return value if scale is None else value * scale.std + scale.mean
 
     @torch.no_grad()
-    def __call__(self, structure):
+    def __call__(self, structure: Structure) -> tuple[float, np.ndarray, np.ndarray]:
         n = len(structure.numbers)
         data = Data(
             atomic_numbers=torch.as_tensor(structure.numbers, dtype=torch.long),

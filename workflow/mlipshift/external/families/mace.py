@@ -6,8 +6,13 @@ Embedding: the invariant part of the node features of all layers, mean over atom
 """
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from ase import Atoms
 
 from mlipshift.base.errors import UserError, shortened
 from mlipshift.external.families.ase import Calculated
@@ -19,7 +24,7 @@ from mace.calculators import MACECalculator  # noqa: E402
 
 
 class Model(Calculated):
-    def __init__(self, entry, checkpoint):
+    def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
         options = {"default_dtype": "float64"} | entry["arguments"]
         try:
@@ -28,12 +33,7 @@ class Model(Calculated):
             raise
         except Exception as error:  # a damaged pickle raises many kinds
             raise UserError(f"{checkpoint}: not a MACE checkpoint ({shortened(error)}); fetch it again") from error
-        super().__init__(entry, calculator)
-        self.cutoff = float(calculator.r_max)
+        super().__init__(entry, calculator, float(calculator.r_max))
 
-    @staticmethod
-    def weights(entry, checkpoint):
-        return checkpoint
-
-    def embedding(self, atoms):
+    def embedding(self, atoms: Atoms) -> np.ndarray:
         return self.calculator.get_descriptors(atoms, invariants_only=True).mean(axis=0)

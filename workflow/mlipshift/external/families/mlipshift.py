@@ -3,25 +3,23 @@
 Embedding: scalar features of the shared representation, mean over atoms.
 """
 
-from mlipshift.learn import networks, training
-from mlipshift.learn.batches import collate
-from mlipshift.mitigate import adaptation
-from mlipshift.shift.graphs import build
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mlipshift.external.families.ase import Calculated
+from mlipshift.learn import device
+from mlipshift.learn.calculator import Calculator, frames_of
 
 
-class Model:
-    def __init__(self, entry, checkpoint):
-        training.configure()
-        self.model, _ = networks.load(checkpoint.parent)
-        self.cutoff = self.model.architecture.cutoff
+class Model(Calculated):
+    def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
+        device.configure()
+        calculator = Calculator(checkpoint.parent)
+        super().__init__(entry, calculator, calculator.potential.cutoff)
 
-    @staticmethod
-    def weights(entry, checkpoint):
-        return checkpoint
-
-    def __call__(self, structure):
-        numbers = structure.numbers
-        energy, forces = adaptation.predict(self.model, [(numbers, structure.positions)])[0]
-        features = self.model.features(collate([[build(numbers, structure.positions, self.cutoff)]]))
-        baseline = float(self.model.baseline("reference", numbers, [len(numbers)])[0])
-        return float(energy) + baseline, forces, features[0].mean(dim=0).double().numpy()
+    def embedding(self, atoms: Atoms) -> np.ndarray:
+        return self.calculator.potential.features(frames_of([atoms]))[0]

@@ -3,7 +3,13 @@
 Embedding: the scalar node features that go into the energy readout, mean over atoms.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
+from ase import Atoms
 from sevenn.calculator import SevenNetCalculator
 from sevenn.util import pretrained_name_to_path
 
@@ -13,19 +19,19 @@ READOUT = "reduce_input_to_hidden"  # first layer of the readout; what goes into
 
 
 class Model(Calculated):
-    def __init__(self, entry, checkpoint):
+    def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
         options = {"model": str(checkpoint)} if checkpoint else {}
-        super().__init__(entry, SevenNetCalculator(device="cpu", **options, **entry["arguments"]))
-        self.cutoff = float(self.calculator.cutoff)
+        calculator = SevenNetCalculator(device="cpu", **options, **entry["arguments"])
+        super().__init__(entry, calculator, float(calculator.cutoff))
         self.calculator.model._modules[READOUT].register_forward_pre_hook(self._keep)
 
     @staticmethod
-    def weights(entry, checkpoint):
+    def weights(entry: Mapping[str, Any], checkpoint: Path | None) -> Path | None:
         return checkpoint or pretrained_name_to_path(entry["arguments"].get("model", "7net-0"))
 
     def _keep(self, module, inputs):
         self.features = inputs[0]["x"].detach()
 
-    def embedding(self, atoms):
+    def embedding(self, atoms: Atoms) -> np.ndarray:
         return self.features.mean(dim=0).double().numpy()

@@ -1,14 +1,25 @@
-"""The networks behind one interface (backbones.base), by name; each is imported only when it is asked for."""
+"""The networks behind one interface (backbones.base), by name; each is imported only when it is asked for.
 
+A backbone is a module of this folder with a dataclass Architecture and a subclass of Backbone, and one line below.
+"""
+
+from collections.abc import Iterable, Mapping
 from importlib import import_module
+from typing import Any
 
 from mlipshift.base.errors import UserError
-from mlipshift.learn.backbones.base import HEADS
+from mlipshift.catalogue.strategies import HEADS
+from mlipshift.learn.backbones.base import Backbone
 
-BACKBONES = ("painn", "gemnet", "mace")
+# module -> its class
+BACKBONES = {
+    "painn": "PaiNN",
+    "gemnet": "GemNet",
+    "mace": "MACE",
+}
 
 
-def create(name, architecture, heads=HEADS):
+def create(name: str, architecture: Mapping[str, Any], heads: Iterable[str] = HEADS) -> Backbone:
     """Backbone `name` with random weights; architecture: {hyper-parameter: value}, defaults for the others.
 
     Raises UserError for an unknown name, and where the package that the backbone needs is not installed.
@@ -21,4 +32,4 @@ def create(name, architecture, heads=HEADS):
         raise UserError(
             f"the backbone {name} needs {error.name}, which is not in this environment; run make venv-{name}"
         ) from error
-    return module.Potential(module.Architecture(**architecture), heads)
+    return getattr(module, BACKBONES[name])(module.Architecture(**architecture), heads)

@@ -11,27 +11,37 @@ structures are adapted at once, each with its own parameters; a backbone that ca
 is adapted one unit after another.
 """
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mlipshift.base.errors import UserError
+from mlipshift.catalogue.strategies import HEADS, LEVELS
+from mlipshift.learn.batches import Batch
 
 MAX_ELEMENT = 94
-HEADS = ("reference", "prior")
-LEVELS = ("min", "med", "max")
 FORCES = ("direct", "gradient")
 
 
 class Dense(nn.Module):
     """x [R, ..., in] -> [R, ..., out]; weight [in, out] shared or [R, in, out] per replica."""
 
-    def __init__(self, inputs, outputs, bias=True, initialise=nn.init.xavier_uniform_):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        bias: bool = True,
+        initialise: Callable[[Tensor], Tensor] = nn.init.xavier_uniform_,
+    ):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         initialise(self.weight)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if self.weight.dim() == 2:
             x = x @ self.weight
             return x if self.bias is None else x + self.bias
@@ -45,11 +55,11 @@ class Dense(nn.Module):
 class Embedding(nn.Module):
     """Row number [R, n] -> features [R, n, F]; weight [rows, F] shared or [R, rows, F] per replica."""
 
-    def __init__(self, weight):
+    def __init__(self, weight: Tensor):
         super().__init__()
         self.weight = nn.Parameter(weight)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         if self.weight.dim() == 2:
             return self.weight[z]
         replicas, rows = self.weight.shape[:2]
@@ -57,7 +67,7 @@ class Embedding(nn.Module):
         return self.weight.flatten(0, 1).index_select(0, index.flatten()).unflatten(0, z.shape)
 
 
-def gather(x, neighbours, shape):
+def gather(x: Tensor, neighbours: Tensor, shape: Sequence[int]) -> Tensor:
     """Atom features [R, n, ...] at the neighbours [R * n * K] of every atom: [R, n, K, ...], shape = (R, n, K)."""
     return x.flatten(0, 1).index_select(0, neighbours).unflatten(0, shape)
 
@@ -74,7 +84,7 @@ class Backbone(nn.Module):
     forces = FORCES
     stacks = True
 
-    def __init__(self, architecture, heads=HEADS):
+    def __init__(self, architecture: Any, heads: Iterable[str] = HEADS):
         super().__init__()
         if architecture.forces not in self.forces:
             raise UserError(
@@ -84,31 +94,39 @@ class Backbone(nn.Module):
         self.names = tuple(heads)
         self.register_buffer("shift", torch.zeros(len(heads), MAX_ELEMENT + 1, dtype=torch.float64))
 
-    def represent(self, batch, vectors):
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.shift.device
+
+    def represent(self, batch: Batch, vectors: Tensor) -> Any:
         """The shared representation, in any form that `read` takes; vectors [R, n, K, 3] Å to the neighbours."""
         raise NotImplementedError
 
-    def read(self, head, state):
+    def read(self, head: str, state: Any) -> tuple[Tensor, Tensor | None]:
         """(energy per atom [R, n] eV, forces [R, n, 3] eV/Å or None where they are a gradient) of one head."""
         raise NotImplementedError
 
-    def scalars(self, state):
+    def scalars(self, state: Any) -> Tensor:
         """Invariant features of every atom [R, n, F] in the shared representation."""
         raise NotImplementedError
 
-    def stages(self):
+    def stages(self) -> list[tuple[str, ...]]:
         """Prefixes of parameter names per stage in the order of the network, the first with the embedding."""
         raise NotImplementedError
 
-    def calibrate(self, batch, heads=None):
+    def calibrate(self, batch: Batch, heads: Sequence[str] | None = None) -> None:
         """Set what is fitted to training structures rather than trained; most backbones have nothing of the kind."""
 
-    def features(self, batch):
+    def features(self, batch: Batch) -> Tensor:
         """Invariant features of every atom [R, n, F] of a Batch."""
         with torch.no_grad():
             return self.scalars(self.represent(batch, batch.vectors))
 
-    def forward(self, batch, heads=None):
+    def forward(self, batch: Batch, heads: Sequence[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
         """{head: (energy [S] eV, forces [R, n, 3] eV/Å)}, all heads unless named; padded atoms have zero force."""
         heads = self.names if heads is None else heads
         real = (batch.structure < len(batch.sizes)).to(batch.vectors.dtype)
@@ -149,13 +167,13 @@ class Backbone(nn.Module):
                 out[name] = (energy, forces) if training else (energy.detach(), forces.detach())
         return out
 
-    def baseline(self, head, numbers, counts):
-        """Sum of atomic reference energies (eV) of structures: numbers [N] split by counts [S]."""
+    def baseline(self, head: str, numbers: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+        """Sum of atomic reference energies [S] (eV) of structures: numbers [N] split by counts [S]."""
         per_atom = self.shift[self.names.index(head)].cpu()[torch.as_tensor(numbers, dtype=torch.long)]
         owner = torch.repeat_interleave(torch.arange(len(counts)), torch.as_tensor(counts))
-        return torch.zeros(len(counts), dtype=torch.float64).index_add(0, owner, per_atom)
+        return torch.zeros(len(counts), dtype=torch.float64).index_add(0, owner, per_atom).numpy()
 
-    def representation(self, level="max"):
+    def representation(self, level: str = "max") -> list[str]:
         """Names of the parameters of the shared representation up to a level.
 
         min: embedding and first block; med: embedding and the first half of the blocks, rounded up;
@@ -170,7 +188,7 @@ class Backbone(nn.Module):
         chosen = stages[: 1 if level == "min" else (len(stages) + 1) // 2]
         return [name for name in shared if name.startswith(tuple(p for prefixes in chosen for p in prefixes))]
 
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """Numbers of parameters: of all, of one head, and of the representation at every level."""
         size = {name: p.numel() for name, p in self.named_parameters()}
         head = sum(n for name, n in size.items() if name.startswith(f"heads.{self.names[0]}."))
@@ -187,7 +205,7 @@ def _total(energy, batch, real):
     return total.index_add(0, batch.structure.flatten(), (energy * real).flatten())[:-1]
 
 
-def envelope_of(batch, r, trained, p):
+def envelope_of(batch: Batch, r: Tensor, trained: float, p: int) -> Tensor:
     """Polynomial envelope (Gasteiger et al., arXiv 2003.03123, eq. 8) of distances r [R, n, K, 1], 0 for padded edges.
 
     Smooth up to the second derivative at the trained cutoff, or at batch.envelope where the batch has one.

@@ -10,6 +10,7 @@ Weights of e3nn take no replica axis: units are adapted one after another. Needs
 
 import os
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 # e3nn 0.4.4 loads a file of its own when it is imported
@@ -17,10 +18,12 @@ os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
 
 import torch  # noqa: E402
 from ase.data import atomic_numbers  # noqa: E402
-from torch import nn  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 
 from mlipshift.base.errors import UserError
-from mlipshift.learn.backbones.base import HEADS, MAX_ELEMENT, Backbone, envelope_of
+from mlipshift.catalogue.strategies import HEADS
+from mlipshift.learn.backbones.base import MAX_ELEMENT, Backbone, envelope_of
+from mlipshift.learn.batches import Batch
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -29,6 +32,7 @@ with warnings.catch_warnings():
     from mace.modules.blocks import LinearReadoutBlock, NonLinearReadoutBlock
 
 EXPONENT = 5  # of the envelope
+State = tuple[list[Tensor], tuple[int, int]]  # features of all layers [R * n, ...], and (R, n)
 INTERACTION = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
 
 
@@ -42,7 +46,7 @@ class Architecture:
     correlation: int = 2
     radial: int = 8
     readout: int = 16
-    elements: tuple = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
+    elements: tuple[str, ...] = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
     cutoff: float = 5.0
     forces: str = "gradient"
 
@@ -50,23 +54,23 @@ class Architecture:
 class Head(nn.Module):
     """Readouts of all layers: energy per atom."""
 
-    def __init__(self, hidden, last, layers, readout):
+    def __init__(self, hidden: o3.Irreps, last: o3.Irreps, layers: int, readout: int):
         super().__init__()
         self.layers = nn.ModuleList([LinearReadoutBlock(hidden) for _ in range(layers - 1)])
         self.layers.append(NonLinearReadoutBlock(last, o3.Irreps(f"{readout}x0e"), nn.functional.silu))
 
-    def forward(self, features):
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
         return sum(layer(x) for layer, x in zip(self.layers, features)).squeeze(-1)
 
 
-class Potential(Backbone):
+class MACE(Backbone):
     """MACE; see the module. Raises UserError for hidden_irreps without scalars in front and for unknown elements."""
 
     name = "mace"
     forces = ("gradient",)
     stacks = False
 
-    def __init__(self, architecture=Architecture(), heads=HEADS):
+    def __init__(self, architecture: Architecture = Architecture(), heads: Iterable[str] = HEADS):
         super().__init__(architecture, heads)
         a = architecture
         try:
@@ -116,7 +120,7 @@ class Potential(Backbone):
         self.register_buffer("row", row, persistent=False)
         self.elements = len(numbers)
 
-    def represent(self, batch, vectors):
+    def represent(self, batch: Batch, vectors: Tensor) -> State:
         row = self.row[batch.z.flatten()]
         if (row < 0).any():
             foreign = sorted(set(batch.z.flatten()[row < 0].tolist()))
@@ -140,19 +144,19 @@ class Potential(Backbone):
             features.append(x)
         return features, batch.z.shape
 
-    def read(self, head, state):
+    def read(self, head: str, state: State) -> tuple[Tensor, None]:
         features, shape = state
         return self.heads[head](features).view(shape), None
 
-    def scalars(self, state):
+    def scalars(self, state: State) -> Tensor:
         features, shape = state
         return features[-1].view(*shape, -1)
 
-    def stages(self):
+    def stages(self) -> list[tuple[str, ...]]:
         layers = [(f"interactions.{k}.", f"products.{k}.") for k in range(self.architecture.layers)]
         return [("embedding.", *layers[0]), *layers[1:]]
 
-    def calibrate(self, batch, heads=None):
+    def calibrate(self, batch: Batch, heads: Sequence[str] | None = None) -> None:
         """Messages are divided by the mean number of neighbours of the training structures."""
         atoms = int((batch.structure < len(batch.sizes)).sum())
         for block in self.interactions:

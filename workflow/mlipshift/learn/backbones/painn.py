@@ -9,14 +9,18 @@ pass less per test-time step is three to ten times less work, and test-time trai
 forces. Energy and forces are not consistent by construction, so the model is not meant for dynamics.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mlipshift.learn.backbones.base import HEADS, MAX_ELEMENT, Backbone, Dense, Embedding, envelope_of, gather
+from mlipshift.catalogue.strategies import HEADS
+from mlipshift.learn.backbones.base import MAX_ELEMENT, Backbone, Dense, Embedding, envelope_of, gather
+from mlipshift.learn.batches import Batch
 
 EXPONENT = 6  # of the envelope
+Geometry = tuple[Tensor, Tensor, Tensor, Tensor]  # see PaiNN._geometry
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Block(nn.Module):
         self.mix = Dense(features, 2 * features, bias=False)
         self.update1, self.update2 = Dense(2 * features, features), Dense(features, 3 * features)
 
-    def forward(self, s, v, geometry):
+    def forward(self, s: Tensor, v: Tensor | None, geometry: Geometry) -> tuple[Tensor, Tensor]:
         basis, unit, envelope, neighbours = geometry
         shape = basis.shape[:3]
         message = gather(self.phi2(nn.functional.silu(self.phi1(s))), neighbours, shape)
@@ -70,18 +74,20 @@ class Head(nn.Module):
         self.force1, self.force2 = Dense(features, features), Dense(features, features)
         self.project = Dense(features, features, bias=False)
 
-    def forward(self, s, v, geometry):
+    def forward(self, s: Tensor, v: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
         s, v = self.block(s, v, geometry)
         energy = self.energy2(nn.functional.silu(self.energy1(s))).squeeze(-1)
         gate = self.force2(nn.functional.silu(self.force1(s)))
         return energy, (gate[..., None, :] * self.project(v)).sum(-1)
 
 
-class Potential(Backbone):
+class PaiNN(Backbone):
+    """The network; see the module."""
+
     name = "painn"
     forces = ("direct",)
 
-    def __init__(self, architecture=Architecture(), heads=HEADS):
+    def __init__(self, architecture: Architecture = Architecture(), heads: Iterable[str] = HEADS):
         super().__init__(architecture, heads)
         f, k = architecture.features, architecture.radial
         self.embedding = Embedding(torch.randn(MAX_ELEMENT + 1, f) / f**0.5)
@@ -96,19 +102,19 @@ class Potential(Backbone):
         basis = (2 / cutoff) ** 0.5 * torch.sin(self.frequencies * r) / r
         return basis, vectors / r, envelope_of(batch, r, cutoff, EXPONENT), batch.neighbours
 
-    def represent(self, batch, vectors):
+    def represent(self, batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor, Geometry]:
         geometry = self._geometry(batch, vectors)
         s, v = self.embedding(batch.z), None
         for block in self.blocks:
             s, v = block(s, v, geometry)
         return s, v, geometry
 
-    def read(self, head, state):
+    def read(self, head: str, state: tuple[Tensor, Tensor, Geometry]) -> tuple[Tensor, Tensor]:
         return self.heads[head](*state)
 
-    def scalars(self, state):
+    def scalars(self, state: tuple[Tensor, Tensor, Geometry]) -> Tensor:
         return state[0]
 
-    def stages(self):
+    def stages(self) -> list[tuple[str, ...]]:
         blocks = [(f"blocks.{k}.",) for k in range(self.architecture.blocks)]
         return [("embedding.", *blocks[0]), *blocks[1:]]

@@ -1,0 +1,55 @@
+"""What the representations of models say of structures, and its store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from mlipshift.base.errors import UserError
+from mlipshift.base.files import Sink, replacing
+from mlipshift.base.frames import Frames
+
+FORMAT = "mlipshift-embedding-1"
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What a model's own representation says of S structures: ids [S]; embedding [S, d], NaN where there is none.
+
+    d is 0 for models without an embedding.
+    """
+
+    ids: np.ndarray
+    embedding: np.ndarray
+
+    @classmethod
+    def build(cls, frames: Frames, vectors: Sequence[np.ndarray | None]) -> "Embedding":
+        """Embedding of a list of [d] or None, one per structure."""
+        width = next((len(v) for v in vectors if v is not None), 0)
+        rows = [np.full(width, np.nan) if v is None else v for v in vectors]
+        return cls(frames.ids, np.array(rows, dtype=float).reshape(len(frames), width))
+
+    def save(self, path: Path | str) -> None:
+        """Write to HDF5; equal embeddings give equal bytes."""
+        with replacing(path) as part, Sink(part) as sink:
+            with h5py.File(sink, "w") as handle:
+                handle.attrs["format"] = FORMAT
+                handle.create_dataset("ids", data=self.ids, dtype=h5py.string_dtype(), track_times=False)
+                handle.create_dataset("embedding", data=self.embedding, track_times=False)
+            sink.check()
+
+    @classmethod
+    def load(cls, path: Path | str, frames: Frames | None = None) -> "Embedding":
+        """Read; raises UserError for another kind of file, and with `frames` given unless ids agree one by one."""
+        try:
+            with h5py.File(path, "r") as handle:
+                if handle.attrs.get("format") != FORMAT:
+                    raise UserError(f"{path}: holds {handle.attrs.get('format')}, expected {FORMAT}")
+                out = cls(handle["ids"].asstr()[:].astype(object), handle["embedding"][:])
+        except (OSError, KeyError) as error:
+            raise UserError(f"{path}: not a readable HDF5 store ({error}); delete it and run again") from error
+        if frames is not None and not np.array_equal(out.ids, frames.ids):
+            raise UserError(f"{path}: embeddings are of other frames (ids differ); re-run the rule that made them")
+        return out

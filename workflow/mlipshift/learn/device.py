@@ -1,0 +1,25 @@
+"""Where and how torch computes."""
+
+import os
+
+import torch
+
+from mlipshift.base.errors import UserError
+
+DEVICES = ("cpu", "cuda")
+OPTION = {"choices": DEVICES, "default": "cpu", "required": False, "help": "where to compute"}  # of the scripts
+
+
+def configure(threads: int = 1, device: str = "cpu") -> None:
+    """Deterministic, denormal-free torch on `threads` threads (denormals cost a factor of two here).
+
+    Raises UserError where `device` is not there.
+    """
+    if device == "cuda":
+        # cuBLAS is deterministic with a workspace of fixed size alone
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        if not torch.cuda.is_available():
+            raise UserError("model.device is cuda, and torch finds no CUDA device here; set it to cpu")
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(True)

@@ -1,0 +1,67 @@
+"""Adaptation of a molecule on its first geometries, so that further ones need no prior call, and its pseudo-labels.
+
+With a pseudo-label weight the reference head learns what a Δ-learning model says of these geometries (test-time
+distillation), a prior call each; otherwise this is test-time training with several geometries per molecule.
+"""
+
+import numpy as np
+
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.catalogue.adaptation import Settings
+from mlipshift.data import augmentation
+from mlipshift.learn.potential import Potential
+from mlipshift.mitigate.adaptation import Adapted, adapt_frames
+from mlipshift.mitigate.units import Units, molecule_units
+
+
+def pseudo_labels(potential: Potential, frames: Frames, prior: Labels) -> Labels:
+    """What a Δ-learning model says of structures with prior labels. Raises UserError for another model."""
+    if not potential.needs_prior:
+        raise UserError(
+            f"{potential.name}: learnt by {potential.card['strategy']}; pseudo-labels need a Δ-learning model"
+        )
+    level = f"{prior.level} + {potential.card['strategy']}"
+    return Labels.build(frames, potential.predict(frames, prior), level)
+
+
+def adapt_molecules(
+    potential: Potential,
+    frames: Frames,
+    pool: Frames,
+    prior: Labels,
+    settings: Settings,
+    geometries: int,
+    copies: int,
+    pseudo: Labels | None = None,
+) -> Adapted:
+    """Adapt every molecule on its first geometries in `pool` and predict those of `frames` that are not in there.
+
+    prior, pseudo: labels of `pool`; geometries, copies: see conformer_units. Raises UserError for Δ-learning, for a
+    pseudo-label weight without pseudo-labels, and as adapt_frames.
+    """
+    if potential.needs_prior:
+        raise UserError(
+            f"{potential.name}: Δ-learning needs a prior call per prediction; adapt another model to conformers"
+        )
+    if settings.pseudo_weight and pseudo is None:
+        raise UserError("pseudo_weight is set, but there are no pseudo-labels; give --pseudo")
+    unseen = unseen_of(frames, pool)
+    return adapt_frames(potential, unseen, conformer_units(unseen, pool, prior, geometries, copies, pseudo), settings)
+
+
+def unseen_of(frames: Frames, pool: Frames) -> Frames:
+    """Structures that no molecule is adapted on: those outside `pool`."""
+    return frames.take(~np.isin(frames.ids.astype(str), pool.ids.astype(str)))
+
+
+def conformer_units(
+    unseen: Frames, pool: Frames, prior: Labels, geometries: int, copies: int, pseudo: Labels | None = None
+) -> Units:
+    """Molecules adapted on the first `geometries` of each in `pool` and on `copies` rattled copies of each of those.
+
+    They predict their structures in `unseen`. prior, pseudo: labels of `pool`; see units.molecule_units.
+    """
+    chosen = augmentation.first(pool, geometries, copies)
+    labels = None if pseudo is None else pseudo.take(chosen)
+    return molecule_units(unseen, pool.take(chosen), prior.take(chosen), labels)
