@@ -11,7 +11,7 @@ import pytest
 from mlipshift.shift import eigenvalues as module
 from mlipshift.shift.eigenvalues import LANES, LARGEST, eigenvalues
 
-LIBRARY = Path(module.__file__).parents[1]
+LIBRARY = Path(module.__file__).parents[2]
 
 
 def solve(matrices, **options):

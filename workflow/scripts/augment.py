@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from mlipshift.base.frames import Frames
+from mlipshift.base.limits import MOLECULES_ONLY
 from mlipshift.base.log import log
 from mlipshift.data import augmentation
-from mlipshift.prior import labels as priors
 from mlipshift.run import cli
 
 
 def main(args):
-    frames = Frames.concatenate([Frames.load(path) for path in args.frames]).molecules_only(priors.MOLECULES_ONLY)
+    frames = Frames.concatenate([Frames.load(path) for path in args.frames]).molecules_only(MOLECULES_ONLY)
     if args.groups:
         frames = frames.take(np.isin(frames.group.astype(str), args.groups))
     if args.pool:

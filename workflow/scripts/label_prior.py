@@ -17,8 +17,10 @@ import numpy as np
 
 from mlipshift.base.files import replacing
 from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.limits import MOLECULES_ONLY
 from mlipshift.base.tables import write_table
-from mlipshift.prior import labels as priors
+from mlipshift.prior import engines
+from mlipshift.prior.labels import fingerprint, label_frames, stripe
 from mlipshift.run import cli
 
 
@@ -52,23 +54,23 @@ def write_checkpoint(path, key, labels, reasons, seconds):
 
 def main(args):
     number, total = (int(part) for part in args.shard.split("-of-"))
-    level = priors.level(args.method, args.engine)
-    singlepoint = priors.engine(args.method, args.engine, args.accuracy)
+    level = engines.level(args.method, args.engine)
+    singlepoint = engines.engine(args.method, args.engine, args.accuracy)
     structures = Frames.number(args.frames)
-    size = priors.stripe(structures, total)
+    size = stripe(structures, total)
     stripes = len(range((number - 1) * size, structures, total * size))
     # Snakemake removes what a killed job has declared as its output, and nothing else
     kept = args.output.with_name(args.output.name + ".stripes")
-    settings = hashlib.sha256(Path(priors.__file__).read_bytes() + f"{level} {args.accuracy}".encode())
+    settings = hashlib.sha256(fingerprint(args.method, args.engine, args.accuracy))
     failures, summed, labelled, resumed = [], 0.0, 0, 0
     blocks = Frames.blocks(args.frames, size, number - 1, total)
     with Labels.joiner(args.output, level) as append:
         start = time.perf_counter()
         for k, frames in enumerate(progress(blocks, stripes, f"{args.method} shard {args.shard}, stripes")):
-            key = checkpoint_key(frames.molecules_only(priors.MOLECULES_ONLY), settings)
+            key = checkpoint_key(frames.molecules_only(MOLECULES_ONLY), settings)
             known = read_checkpoint(kept / f"{k}.npz", key, frames, level)
             if known is None:
-                labels, reasons = priors.label_frames(frames, singlepoint, args.method, level)
+                labels, reasons = label_frames(frames, singlepoint, args.method, level)
                 reasons = {str(frames.ids[i]): reason for i, reason in reasons.items()}
                 seconds = time.perf_counter() - start
                 write_checkpoint(kept / f"{k}.npz", key, labels, reasons, seconds)
@@ -90,8 +92,8 @@ if __name__ == "__main__":
         __doc__,
         {
             "frames": {"type": Path},
-            "method": {"choices": priors.METHODS},
-            "engine": {"choices": priors.ENGINES, "help": "library of the GFN-xTB methods"},
+            "method": {"choices": engines.METHODS},
+            "engine": {"choices": engines.ENGINES, "help": "library of the GFN-xTB methods"},
             "accuracy": {"type": float, "help": "convergence threshold of the GFN-xTB methods"},
             "shard": {"help": "such as 1-of-4; every fourth stripe of structures from the first"},
             "output": {"type": Path, "help": "labels of the shard"},

@@ -3,10 +3,12 @@
 Default level: wB97M-D3(BJ)/def2-SVP, density fitting, grid level 3, no frozen core.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
-EV = 27.211386245988  # eV per hartree, CODATA 2018
-BOHR = 0.529177210903  # Å per bohr, CODATA 2018
+from mlipshift.base.units import BOHR, EV
+
 STEP = 2e-3  # Å, of finite differences
 MAX_NET_FORCE = 0.02  # eV/Å; the integration grid breaks translation invariance, more than this is a failure
 
@@ -45,8 +47,10 @@ def _forces(field):
     return -np.asarray(field.nuc_grad_method().kernel()) * EV / BOHR
 
 
-def label(numbers, positions, charge, multiplicity, settings):
-    """Energy (eV) and forces [n, 3] (eV/Å) of one structure.
+def label(
+    numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int, settings: dict[str, object]
+) -> tuple[float, np.ndarray]:
+    """Energy (eV) and forces [n, 3] (eV/Å) of one structure, numbers [n], positions [n, 3] Å.
 
     settings: {"xc", "basis", "grid_level", "conv_tol"}; the Kohn-Sham determinant is unrestricted for
     multiplicity > 1. Raises ValueError with the reason when the self-consistent field does not
@@ -60,7 +64,14 @@ def label(numbers, positions, charge, multiplicity, settings):
     return float(field.e_tot) * EV, forces - forces.mean(0)
 
 
-def quality(numbers, positions, charge, multiplicity, settings, components):
+def quality(
+    numbers: np.ndarray,
+    positions: np.ndarray,
+    charge: int,
+    multiplicity: int,
+    settings: dict[str, object],
+    components: Iterable[tuple[int, int]],
+) -> dict[str, float]:
     """How far the labels of one structure can be trusted: largest errors of its force components (meV/Å).
 
     finite_differences: of the energy, at the `components` [(atom, axis)], by central differences of STEP;
