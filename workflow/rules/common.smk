@@ -18,6 +18,7 @@ sys.path.insert(0, str(HOME / "workflow"))
 from mlipshift.base.errors import UserError
 from mlipshift.data.manifest import Manifest, alternatives
 from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
+from mlipshift.catalogue.methods import prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
 from mlipshift.catalogue.strategies import needed
 from mlipshift.run import configuration as settings_of

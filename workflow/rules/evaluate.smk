@@ -101,6 +101,7 @@ rule evaluate:
         runtime=growing("30m"),
     params:
         directory=subpath(output.summary, parent=True),
+        prior_calls=as_json(prior_calls()),
         resamples=config["statistics"]["resamples"],
         seed=config["statistics"]["seed"],
     message:
@@ -109,6 +110,7 @@ rule evaluate:
         "python {input.script} --frames {input.frames} --reference {input.reference} --prior {input.prior}"
         " --radii {input.radii} --train {input.train} --train-reference {input.train_reference} --shifts {input.shifts}"
         " --predictions {input.base} {input.refined} {input.adapted} --failures {input.failures}"
+        " --prior-calls {params.prior_calls:q}"
         " --resamples {params.resamples} --seed {params.seed} --output {params.directory} --log {log}"
 
 

@@ -10,6 +10,13 @@ import numpy as np
 from mlipshift.base.units import BOHR, EV
 
 STEP = 2e-3  # Å, of finite differences
+# columns of `quality`
+QUALITY = [
+    "finite_differences_meV_per_A",
+    "net_force_meV_per_A",
+    "finer_grid_meV_per_A",
+    "tighter_convergence_meV_per_A",
+]
 MAX_NET_FORCE = 0.02  # eV/Å; the integration grid breaks translation invariance, more than this is a failure
 
 
@@ -72,7 +79,7 @@ def quality(
     settings: dict[str, object],
     components: Iterable[tuple[int, int]],
 ) -> dict[str, float]:
-    """How far the labels of one structure can be trusted: largest errors of its force components (meV/Å).
+    """How far the labels of one structure can be trusted, QUALITY: largest errors of its force components (meV/Å).
 
     finite_differences: of the energy, at the `components` [(atom, axis)], by central differences of STEP;
     net_force: what `label` subtracts; finer_grid: change of the forces at a grid level higher by 2;
@@ -91,10 +98,5 @@ def quality(
         below, above = (float(_solved(numbers, x, *structure, settings).e_tot) * EV for x in moved)
         differences.append((below - above) / (2 * STEP) - forces[atom, axis])
     change = lambda other: np.abs(label(numbers, positions, *structure, other)[1] - forces).max()
-    largest = {
-        "finite_differences": np.abs(differences).max(),
-        "net_force": np.abs(raw.sum(0)).max(),
-        "finer_grid": change(finer),
-        "tighter_convergence": change(tighter),
-    }
-    return {f"{name}_meV_per_A": 1e3 * float(value) for name, value in largest.items()}
+    largest = (np.abs(differences).max(), np.abs(raw.sum(0)).max(), change(finer), change(tighter))
+    return {name: 1e3 * float(value) for name, value in zip(QUALITY, largest)}
