@@ -3,13 +3,19 @@
 Default level: wB97M-D3(BJ)/def2-SVP, density fitting, grid level 3, no frozen core.
 """
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+from ase import Atoms
+from ase.io import read
 
+from mlipshift.base.errors import UserError
 from mlipshift.base.units import BOHR, EV
 
 STEP = 2e-3  # Å, of finite differences
+SAME_GEOMETRY = 1e-6  # Å
 # columns of `quality`
 QUALITY = [
     "finite_differences_meV_per_A",
@@ -100,3 +106,28 @@ def quality(
     change = lambda other: np.abs(label(numbers, positions, *structure, other)[1] - forces).max()
     largest = (np.abs(differences).max(), np.abs(raw.sum(0)).max(), change(finer), change(tighter))
     return {name: 1e3 * float(value) for name, value in zip(QUALITY, largest)}
+
+
+def known_labels(folder: Path | None, settings: dict[str, object]) -> dict[str, Atoms]:
+    """Labelled structures by id of a benchmark made before, none without a folder.
+
+    Raises UserError if its level of theory is not `settings`.
+    """
+    if folder is None:
+        return {}
+    level = json.loads((folder / "level.json").read_text())
+    if level != settings:
+        raise UserError(
+            f"{folder}/level.json: labels of {level}, but labelling.level is {settings}; set labelling.known to null"
+        )
+    return {a.info["id"]: a for path in sorted(folder.glob("*.extxyz")) for a in read(path, index=":")}
+
+
+def find(known: dict[str, Atoms], atoms: Atoms) -> tuple[float, np.ndarray] | None:
+    """Energy (eV) and forces [n, 3] (eV/Å) of the same geometry among `known_labels`, None if it is not there."""
+    other = known.get(atoms.info["id"])
+    if other is None or len(other) != len(atoms) or (other.numbers != atoms.numbers).any():
+        return None
+    if np.abs(other.positions - atoms.positions).max() > SAME_GEOMETRY:
+        return None
+    return other.info["REF_energy"], other.arrays["REF_forces"]

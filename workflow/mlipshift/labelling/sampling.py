@@ -174,3 +174,28 @@ def sample(
             if attempt > 60 + 10 * count:
                 raise UserError(f"{name}: {protocol} at {temperature} K keeps breaking bonds")
     return out, start.numbers.copy()
+
+
+def of_row(row: dict[str, str], seed: int) -> list[Atoms]:
+    """Geometries of one row of the molecule list: group, name, smiles, charge, multiplicity, plan.
+
+    plan: PROTOCOL + temperature in K + ":" + count, such as md300:8, separated by spaces. Raises as `sample`.
+    """
+    plan = [tuple(item.replace(":", " ").split()) for item in row["plan"].split()]
+    plan = [(p.rstrip("0123456789"), int(p.lstrip("abcdefghijklmnopqrstuvwxyz")), int(n)) for p, n in plan]
+    charge, multiplicity = int(row["charge"]), int(row["multiplicity"])
+    key = f"{row['group']}/{row['name']}"
+    geometries, numbers = sample(key, row["smiles"], charge, multiplicity, plan, seed)
+    frames = []
+    for k, (positions, protocol) in enumerate(geometries):
+        atoms = Atoms(numbers, np.round(positions, 8))
+        atoms.info = {
+            "id": f"{key}/{k:02d}",
+            "group": row["group"],
+            "molecule": row["name"],
+            "protocol": protocol,
+            "charge": charge,
+            "multiplicity": multiplicity,
+        }
+        frames.append(atoms)
+    return frames
