@@ -14,7 +14,8 @@ from mlipshift.base.tables import read_table, write_table
 from mlipshift.catalogue import methods
 from mlipshift.evaluate import ablations, bins, comparisons, conformers, gains, published, timings
 from mlipshift.evaluate.diagnosed import Diagnosed
-from mlipshift.evaluate.errors import MEAN, Errors
+from mlipshift.evaluate.errors import Errors
+from mlipshift.evaluate.statistics import MEAN
 from mlipshift.evaluate.tables import tables_of
 from mlipshift.shift import measures
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from mlipshift.base.frames import Labels
 from mlipshift.evaluate.comparisons import MITIGATIONS
-from mlipshift.evaluate.errors import MEAN, POOLED, Errors
+from mlipshift.evaluate.errors import POOLED, Errors
+from mlipshift.evaluate.statistics import MEAN
 from mlipshift.shift import measures
 
 if TYPE_CHECKING:

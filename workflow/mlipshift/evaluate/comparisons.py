@@ -10,7 +10,8 @@ import numpy as np
 
 from mlipshift.base.errors import UserError
 from mlipshift.evaluate import statistics
-from mlipshift.evaluate.errors import MEAN, POOLED, Errors
+from mlipshift.evaluate.errors import POOLED, Errors
+from mlipshift.evaluate.statistics import MEAN
 
 if TYPE_CHECKING:
     import pandas as pd

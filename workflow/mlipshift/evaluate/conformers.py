@@ -3,12 +3,12 @@
 import numpy as np
 
 from mlipshift.evaluate.comparisons import alternatives, calls_of
-from mlipshift.evaluate.errors import MEAN, POOLED, Errors
+from mlipshift.evaluate.errors import POOLED, Errors
+from mlipshift.evaluate.statistics import INTERVAL, MEAN
 from mlipshift.mitigate.decision import Method
 
 COMMON = "ood_common"  # held-out structures that every number of geometries predicts
 PAIR = ("baseline_mean_meV_per_A", "difference_meV_per_A")
-INTERVAL = ("ci_low_meV_per_A", "ci_high_meV_per_A")
 FRACTIONS = ("fraction_improved", "fraction_worsened")
 CONFORMERS = ["group", "scheme", "strategy", "geometries", "prior_calls_per_molecule"]
 CONFORMERS += ["n_structures", "n_molecules", "n_seeds", *MEAN]

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from mlipshift.base.frames import Labels, Predictions
-from mlipshift.evaluate.statistics import Bootstrap, force_mae, spearman
+from mlipshift.evaluate.statistics import INTERVAL, MEAN, Bootstrap, force_mae, spearman
 from mlipshift.shift import measures as of_structures
 from mlipshift.shift.distribution import outside
 
@@ -18,8 +18,6 @@ TAIL = 0.99  # quantile at which the last bin starts to take what is beyond
 # (axis, side) of every criterion, as in shift.measures
 CRITERIA = of_structures.CRITERIA | {"embedding_distance": ("representation", "upper")}
 OWN = ("predicted_force_norm_eV_per_A", "embedding_distance")  # those that come from the model itself
-INTERVAL = ("ci_low_meV_per_A", "ci_high_meV_per_A")
-MEAN = ("mean_meV_per_A", *INTERVAL)
 # {criterion: (values of the training structures [T], of the test structures [S])}
 Measures = dict[str, tuple[np.ndarray, np.ndarray]]
 

@@ -13,7 +13,6 @@ from mlipshift.base.frames import Frames, Labels, Predictions
 from mlipshift.evaluate import statistics
 
 POOLED = "ood_all"
-MEAN = ["mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"]
 
 
 class Errors:

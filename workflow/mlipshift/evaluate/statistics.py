@@ -11,6 +11,8 @@ import numpy as np
 
 CHEMICAL_ACCURACY = 43  # meV/Å, 1 kcal/mol/Å rounded down
 TARGET = 25.0  # meV/Å, the paper's threshold
+INTERVAL = ["ci_low_meV_per_A", "ci_high_meV_per_A"]
+MEAN = ["mean_meV_per_A", *INTERVAL]
 TIE = 1e-3  # meV/Å; smaller differences are rounding of single precision, neither better nor worse
 
 
@@ -55,8 +57,7 @@ class Bootstrap:
         return float(low), float(high)
 
 
-SUMMARY = ["mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A", "median_meV_per_A", "q25_meV_per_A"]
-SUMMARY += ["q75_meV_per_A", "below_25_meV_per_A", "below_43_meV_per_A"]
+SUMMARY = [*MEAN, "median_meV_per_A", "q25_meV_per_A", "q75_meV_per_A", "below_25_meV_per_A", "below_43_meV_per_A"]
 
 
 def summary(values: np.ndarray, molecules: np.ndarray, ids: np.ndarray, resamples: int, seed: int) -> dict[str, float]:
@@ -80,9 +81,8 @@ def summary(values: np.ndarray, molecules: np.ndarray, ids: np.ndarray, resample
     }
 
 
-PAIRED = ["baseline_mean_meV_per_A", "method_mean_meV_per_A", "difference_meV_per_A"]
-PAIRED += ["ci_low_meV_per_A", "ci_high_meV_per_A", "median_relative_change"]
-PAIRED += ["fraction_improved", "fraction_worsened", "below_25_before", "below_25_after"]
+PAIRED = ["baseline_mean_meV_per_A", "method_mean_meV_per_A", "difference_meV_per_A", *INTERVAL]
+PAIRED += ["median_relative_change", "fraction_improved", "fraction_worsened", "below_25_before", "below_25_after"]
 
 
 def paired(

@@ -1,4 +1,4 @@
-"""Normalised graph Laplacians: the spectrum of one graph given by its edges, small matrices for those of many at once.
+"""Normalised graph Laplacians: the spectrum of one graph by its adjacency, small matrices for those of many at once.
 
 `spectrum_of` is the definition, for any multigraph. `merged` is for many undirected radius graphs and compiled by
 numba: it finds the neighbours itself and merges atoms that no eigenvector tells apart.
@@ -11,28 +11,18 @@ import numpy as np
 from mlipshift.shift.eigenvalues import compiled
 
 
-def heard(i: np.ndarray, j: np.ndarray, distance: np.ndarray, cap: int) -> np.ndarray:
-    """Numbers of the edges from i to j [E] that stay if every atom j hears its `cap` nearest sources i, ties by index.
+def spectrum_of(adjacent: np.ndarray) -> np.ndarray:
+    """Published spectrum, ascending, of a graph: adjacent [n, n], the number of edges from every atom to every other.
 
-    distance [E]: whatever grows with it.
+    Rows are sources, and degrees are those of sources, as in PyG; eigenvalues of a directed graph lose their imaginary
+    part. Isolated atoms behind the last connected one have no eigenvalue.
     """
-    order = np.lexsort((i, distance, j))
-    rank = np.arange(len(j)) - np.searchsorted(j[order], j[order])
-    return order[rank < cap]
-
-
-def spectrum_of(n: int, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Published spectrum, ascending, of the multigraph of n atoms with the edges from i to j [E], no self loops.
-
-    Rows of the matrices are sources, and degrees are those of sources, as in PyG; eigenvalues of a directed graph lose
-    their imaginary part. Isolated atoms behind the last connected one have no eigenvalue.
-    """
-    adjacent = np.bincount(i * n + j, minlength=n * n).reshape(n, n).astype(float)
+    connected = np.flatnonzero(adjacent.any(0) | adjacent.any(1))
+    last = connected[-1] + 1 if len(connected) else 0
+    adjacent = adjacent[:last, :last]
     degree = adjacent.sum(1)
     scale = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1)), 0.0)
-    laplacian = np.eye(n) - scale[:, None] * adjacent * scale
-    last = max(i.max(initial=-1), j.max(initial=-1)) + 1
-    laplacian = laplacian[:last, :last]
+    laplacian = np.eye(last) - scale[:, None] * adjacent * scale
     symmetric = np.array_equal(adjacent, adjacent.T)
     values = np.linalg.eigvalsh(laplacian) if symmetric else np.sort(np.linalg.eigvals(laplacian).real)
     return values.clip(0.0, 2.0)
