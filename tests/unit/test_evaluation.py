@@ -12,6 +12,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels, Predictions
 from mlipshift.base.tables import read_table, write_table
 from mlipshift.catalogue import methods
+from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.evaluate import ablations, bins, comparisons, conformers, gains, published, timings
 from mlipshift.evaluate.diagnosed import Diagnosed
 from mlipshift.evaluate.errors import Errors
@@ -122,10 +123,10 @@ def test_prior_calls_are_those_that_are_given_and_never_guessed(made):
 
 def test_the_catalogue_has_every_method_that_a_configuration_can_ask_for():
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    allowed = lambda section: schema["properties"][section]["properties"]["strategies"]["items"]["enum"]
+    refined = schema["properties"]["refine"]["properties"]["strategies"]["items"]["enum"]
     adapted = schema["$defs"]["adapted"]["items"]["enum"]
-    asked = {*allowed("training"), "zero", "prior"}
-    asked |= {f"{name}_{ending}" for name in allowed("refine") for ending in ("rr", "rr_fallback")}
+    asked = {"zero", "prior", *(name for name, strategy in STRATEGIES.items() if strategy.recipe != "pretrain")}
+    asked |= {f"{name}_{ending}" for name in refined for ending in ("rr", "rr_fallback")}
     asked |= {f"{name}_{ending}" for name in adapted for ending in timings.SUFFIX.values()}
     assert asked <= set(methods.prior_calls())
     assert all(methods.METHODS[method].before == before for method, before in comparisons.MITIGATIONS.items())
