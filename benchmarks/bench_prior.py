@@ -69,21 +69,22 @@ def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def memory(path, method, engine):
+def memory(path, method, library):
     """Label CALLS structures by the function that the shards use; MiB after 1,000 and after all of them."""
     from dataclasses import replace
 
     import numpy as np
 
     from mlipshift.base.frames import Frames
-    from mlipshift.prior import labels as priors
+    from mlipshift.prior.engines import engine
+    from mlipshift.prior.labels import label_frames
 
     rng, calls, found = np.random.default_rng(0), 0, []
-    singlepoint = priors.engine(method, engine)
+    singlepoint = engine(method, library)
     while calls < CALLS:
         for frames in Frames.blocks(path, 250):
             moved = replace(frames, positions=frames.positions + rng.normal(0, 0.02, frames.positions.shape))
-            priors.label_frames(moved, singlepoint, method, method)
+            label_frames(moved, singlepoint, method, method)
             calls += len(frames)
             if (not found and calls >= 1000) or calls >= CALLS:
                 found.append(resident())

@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from mlipshift.base.tables import read_table
 from mlipshift.labelling import reference
-from mlipshift.prior import labels as priors
+from mlipshift.prior import engines
+from mlipshift.prior.labels import label
 
 ROOT = Path(__file__).parents[2]
 WATER = np.array([8, 1, 1]), np.array([[0.0, 0.02, 0.1], [0.0, 0.78, -0.49], [0.03, -0.74, -0.45]])
@@ -37,7 +38,7 @@ def pool():
 
 @pytest.fixture(scope="module")
 def prior(pool):
-    return lambda *structure: pool.submit(priors.label, *structure).result()
+    return lambda *structure: pool.submit(label, *structure).result()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def finite_difference(energy, positions, atom, axis, step):
     return (energy(moved[1]) - energy(moved[0])) / (2 * step)
 
 
-@pytest.mark.parametrize("method", priors.TIGHT_BINDING)
+@pytest.mark.parametrize("method", engines.TIGHT_BINDING)
 def test_prior_forces_are_the_gradient_of_the_prior_energy(prior, method):
     numbers, positions = MOLECULE.numbers, MOLECULE.positions
     _, forces = prior(numbers, positions, 0, 1, method)

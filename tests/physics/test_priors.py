@@ -14,20 +14,42 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from ase.build import molecule
 from ase.io import read
 
 from clone import environment
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.tables import read_table
-from mlipshift.prior import labels as priors
+from mlipshift.prior import engines
+from mlipshift.prior.engines import morse
+from mlipshift.prior.labels import fingerprint, label, label_frames, stripe
+from mlipshift.run import sources
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "resources/benchmark").glob("*.extxyz"))
 TIGHT = 0.01  # accuracy at which the convergence of the charges no longer shows in the forces
 needs_xtb = pytest.mark.skipif(not importlib.util.find_spec("xtb"), reason="pip install -r envs/lock/xtb.txt")
-METHODS = [pytest.param(m, marks=needs_xtb if m == "GFN-FF" else ()) for m in priors.METHODS]
+METHODS = [pytest.param(m, marks=needs_xtb if m == "GFN-FF" else ()) for m in engines.METHODS]
 LIBRARIES = ["tblite", pytest.param("xtb", marks=needs_xtb)]
+
+
+def test_the_configuration_has_the_methods_and_libraries_that_there_are():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    prior = schema["properties"]["prior"]["properties"]
+    assert (*prior["method"]["enum"],) == engines.METHODS and (*prior["engine"]["enum"],) == engines.ENGINES
+    assert schema["$defs"]["point"]["properties"]["prior"]["enum"] == [*engines.METHODS, None]
+
+
+def test_an_edit_of_an_engine_labels_again():
+    """Its file is an input of the rule, and checkpoints that it made are not taken over."""
+    found = sources.library_of(ROOT / "workflow/scripts/label_prior.py", ROOT / "workflow")
+    assert {Path(module.__file__).name for module in engines.MODULES} <= {Path(path).name for path in found}
+    settings = [(m, library, a) for m in engines.TIGHT_BINDING for library in engines.ENGINES for a in (1.0, 0.1)]
+    assert len({fingerprint(*one) for one in settings}) == len(settings)
+    levels = [engines.level("GFN1-xTB", library) for library in engines.ENGINES]
+    assert levels == ["prior:GFN1-xTB", "prior:GFN1-xTB (xtb-python)"]
+    assert engines.level("GFN-FF") == engines.level("GFN-FF", "xtb") == "prior:GFN-FF"
 
 
 def paths():
@@ -63,7 +85,7 @@ def run():
 
 
 def labels_of(frames, method, library="tblite", accuracy=TIGHT):
-    return priors.label_frames(frames, priors.engine(method, library, accuracy), method, "prior")
+    return label_frames(frames, engines.engine(method, library, accuracy), method, "prior")
 
 
 def rattled(frames, sigma):
@@ -72,11 +94,11 @@ def rattled(frames, sigma):
 
 
 @needs_xtb
-@pytest.mark.parametrize("method", priors.TIGHT_BINDING)
+@pytest.mark.parametrize("method", engines.TIGHT_BINDING)
 def test_tblite_and_xtb_python_agree(run, method):
     """On the whole benchmark; two CO2 far from each other, in GFN2-xTB, are where they differ most."""
     frames = rattled(benchmark(1), 1e-4)
-    (one, failed), (other, failed_too) = (run(labels_of, frames, method, library) for library in priors.ENGINES)
+    (one, failed), (other, failed_too) = (run(labels_of, frames, method, library) for library in engines.ENGINES)
     assert not failed and not failed_too
     apart = np.array(["carbon-dioxide-dimer" in name for name in frames.ids])
     difference = np.abs(one.forces - other.forces).max(axis=1)
@@ -85,7 +107,7 @@ def test_tblite_and_xtb_python_agree(run, method):
 
 
 @needs_xtb
-@pytest.mark.parametrize("method", priors.TIGHT_BINDING)
+@pytest.mark.parametrize("method", engines.TIGHT_BINDING)
 @pytest.mark.parametrize("name", ["butadiene", "H2O2"])
 def test_xtb_python_is_wrong_at_exactly_symmetric_geometries(run, method, name):
     """Finite differences of the energies of both say so; where this fails, xtb-python has been mended."""
@@ -100,7 +122,7 @@ def test_xtb_python_is_wrong_at_exactly_symmetric_geometries(run, method, name):
     frames = Frames.build(row(str(k), atoms.numbers, x) for k, x in enumerate(positions))
     near = rattled(frames.take([0]), 1e-4)
     forces, close = {}, {}
-    for library in priors.ENGINES:
+    for library in engines.ENGINES:
         labels, _ = run(labels_of, frames, method, library)
         differences = -(labels.energy[1::2] - labels.energy[2::2]).reshape(-1, 3) / (2 * step)
         forces[library], close[library] = labels.forces_of(0), run(labels_of, near, method, library)[0].forces
@@ -128,27 +150,31 @@ def test_forces_are_the_gradient_of_the_energy(run, method):
 
 def test_a_morse_bond_is_deepest_at_the_covalent_radii_and_ends_smoothly():
     bond = 0.76 + 0.31
-    energy = lambda r: priors.morse(np.array([6, 1]), np.array([[0.0, 0, 0], [0, 0, r]]))
-    assert energy(bond)[0] == pytest.approx(-priors.WELL_DEPTH)
+    energy = lambda r: morse.morse(np.array([6, 1]), np.array([[0.0, 0, 0], [0, 0, r]]))
+    assert energy(bond)[0] == pytest.approx(-morse.WELL_DEPTH)
     assert np.abs(energy(bond)[1]).max() < 1e-12
     assert energy(1.601 * bond)[0] == 0.0 and not energy(1.601 * bond)[1].any()
     for r in np.linspace(0.7, 1.65, 12) * bond:
         slope = (energy(r + 1e-6)[0] - energy(r - 1e-6)[0]) / 2e-6
         assert energy(r)[1][0, 2] == pytest.approx(slope, abs=1e-6)
-    assert priors.morse(np.array([2]), np.zeros((1, 3)))[0] == 0.0
+    assert morse.morse(np.array([2]), np.zeros((1, 3)))[0] == 0.0
 
 
 @needs_xtb
 def test_gfn_ff_leaves_no_files_and_prints_nothing(tmp_path):
-    code = "import numpy as np; from mlipshift import priors; from ase.build import molecule; a = molecule('CH3OH');"
-    code += "priors.label(a.numbers, a.positions, 0, 1, 'GFN-FF')"
+    code = (
+        "import numpy as np; from mlipshift.prior import labels; from ase.build import molecule; a = molecule('CH3OH');"
+    )
+    code += "labels.label(a.numbers, a.positions, 0, 1, 'GFN-FF')"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=paths(), capture_output=True, check=True)
     assert (done.stdout, done.stderr, list(tmp_path.iterdir())) == (b"", b"", [])
 
 
 @pytest.mark.parametrize("method", ["GFN-FF", "GFN2-xTB"])
 def test_a_missing_xtb_python_is_one_line(method):
-    code = f"import sys; sys.modules['xtb'] = None; from mlipshift import priors; priors.engine({method!r}, 'xtb')"
+    code = (
+        f"import sys; sys.modules['xtb'] = None; from mlipshift.prior import engines; engines.engine({method!r}, 'xtb')"
+    )
     done = subprocess.run([sys.executable, "-c", code], env=paths(), capture_output=True, text=True)
     assert "UserError" in done.stderr and "pip install -r envs/lock/xtb.txt" in done.stderr
     assert (ROOT / "envs/lock/xtb.txt").exists()
@@ -156,7 +182,7 @@ def test_a_missing_xtb_python_is_one_line(method):
 
 def one_by_one(frames, method, library):
     """Results of a new calculator per structure."""
-    return [priors.label(*frames[k], method, library, 1.0) for k in range(len(frames))]
+    return [label(*frames[k], method, library, 1.0) for k in range(len(frames))]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -197,11 +223,11 @@ def test_bad_structures_among_good_ones_have_their_reasons(run):
 
 def resident_while_labelling(frames, method, library, calls):
     """Resident MiB after each of the numbers of calls."""
-    singlepoint, done, found = priors.engine(method, library), 0, []
+    singlepoint, done, found = engines.engine(method, library), 0, []
     for target in calls:
         while done < target:
             moved = rattled(frames, 0.01)
-            priors.label_frames(moved, singlepoint, method, "prior")
+            label_frames(moved, singlepoint, method, "prior")
             done += len(frames)
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         found.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
@@ -291,7 +317,7 @@ def test_a_killed_shard_goes_on_where_it_was_and_ends_identically(many, tmp_path
     first.write_bytes(first.read_bytes()[:100])
     second.write_bytes(sorted(before)[2].read_bytes())
     subprocess.run(label_shard(tmp_path, "1-of-1"), check=True, env=paths())
-    size = priors.stripe(1500, 1)
+    size = stripe(1500, 1)
     assert f"1500 structures, {(len(before) - 2) * size} of them labelled by" in (tmp_path / "1-of-1.log").read_text()
     for ending in ("h5", "csv"):
         assert (tmp_path / f"1-of-1.{ending}").read_bytes() == (many / f"1-of-1.{ending}").read_bytes()
@@ -302,7 +328,7 @@ def test_a_killed_shard_goes_on_where_it_was_and_ends_identically(many, tmp_path
     ("structures", "shards"), [(0, 3), (1, 2), (30, 4), (335, 2), (2000, 2), (2396, 2), (1_000_000, 100)]
 )
 def test_shards_are_balanced_and_losses_small(structures, shards):
-    size = priors.stripe(structures, shards)
+    size = stripe(structures, shards)
     number = np.arange(structures) // size % shards
     counts = np.bincount(number, minlength=shards)
     assert 1 <= size <= 256

@@ -11,7 +11,7 @@ import pytest
 from mlipshift.shift import eigenvalues as module
 from mlipshift.shift.eigenvalues import LANES, LARGEST, eigenvalues
 
-LIBRARY = Path(module.__file__).parents[1]
+LIBRARY = Path(module.__file__).parents[2]
 
 
 def solve(matrices, **options):
@@ -121,7 +121,7 @@ def test_nothing_and_matrices_without_rows():
 @pytest.mark.slow
 def test_processes_that_compile_at_once_share_one_cache_and_none_is_needed(tmp_path):
     """Same bits from two that start together on an empty cache, from one that finds it, and from one without any."""
-    code = "from mlipshift.eigenvalues import eigenvalues; print(eigenvalues([0.1, 0.2, 0.3], [2]).tobytes())"
+    code = "from mlipshift.shift.eigenvalues import eigenvalues; print(eigenvalues([0.1, 0.2, 0.3], [2]).tobytes())"
 
     def start(**settings):
         environment = os.environ | {"PYTHONPATH": str(LIBRARY), **settings}

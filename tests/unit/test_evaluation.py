@@ -1,43 +1,67 @@
-"""Tables of the comparison on predictions whose errors are known."""
+"""Tables of the comparison on predictions whose errors are known, and tables without a row."""
+
+import json
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
-from mlipshift.evaluate import comparisons
+from mlipshift.base.tables import read_table, write_table
+from mlipshift.catalogue import methods
+from mlipshift.catalogue.strategies import STRATEGIES
+from mlipshift.evaluate import ablations, bins, comparisons, conformers, gains, published, timings
+from mlipshift.evaluate.diagnosed import Diagnosed
+from mlipshift.evaluate.errors import Errors
+from mlipshift.evaluate.statistics import MEAN
+from mlipshift.evaluate.tables import tables_of
+from mlipshift.shift import measures
+
+ROOT = Path(__file__).parents[2]
+RADII = ["id", "trained_cutoff_A", "published_A", "edges_removed", "reason_for_fallback"]
+
+
+def structures(folder, groups, unlabelled=()):
+    """Frames and labels of structures of three atoms, molecules of two geometries, in the groups [S]; a maker of files.
+
+    predictions(method, seed, offsets): offsets [T][S], error of every component in eV/Å, None for a missing one.
+    """
+    rng = np.random.default_rng(0)
+    rows, results = [], []
+    for k, group in enumerate(groups):
+        molecule = "abcdefgh"[k // 2]
+        rows.append(
+            {"id": f"{molecule}{k % 2}", "group": group, "molecule": molecule, "numbers": [6, 1, 1]}
+            | {"positions": rng.normal(size=(3, 3)), "charge": 0, "multiplicity": 1}
+        )
+        results.append((0.0, rng.normal(size=(3, 3))))
+    frames = Frames.build(rows)
+    labels = lambda shift: [(0.0, f + shift) for _, f in results]
+    reference = Labels.build(frames, [None if k in unlabelled else r for k, r in enumerate(labels(0))], "reference")
+
+    def predictions(method, seed, offsets):
+        table = [
+            None
+            if offsets[0][k] is None
+            else ([0.0] * len(offsets), np.stack([results[k][1] + step[k] for step in offsets]))
+            for k in range(len(groups))
+        ]
+        path = folder / f"{method}{seed}.h5"
+        loss = np.zeros((len(offsets), len(groups)))
+        Predictions.build(frames, table, range(len(offsets)), 5.0, method, seed, loss).save(path)
+        return path
+
+    return frames, reference, Labels.build(frames, labels(0.3), "prior"), predictions
 
 
 @pytest.fixture()
 def made(tmp_path):
     """Two molecules of two geometries each in a held-out group; predictions off by a known amount."""
-    rng = np.random.default_rng(0)
-    rows, results = [], []
-    for molecule in "ab":
-        for k in range(2):
-            rows.append(
-                {"id": f"{molecule}{k}", "group": "ood_larger", "molecule": molecule, "numbers": [6, 1, 1]}
-                | {"positions": rng.normal(size=(3, 3)), "charge": 0, "multiplicity": 1}
-            )
-            results.append((0.0, rng.normal(size=(3, 3))))
-    frames = Frames.build(rows)
-    reference = Labels.build(frames, results, "reference")
-    prior = Labels.build(frames, [(0.0, f + 0.3) for _, f in results], "prior")
-
-    def predictions(method, seed, offsets):
-        """One file of predictions; offsets [T][S]: error of every component in eV/Å, None for a missing one."""
-        table = [
-            None
-            if offsets[0][k] is None
-            else ([0.0] * len(offsets), np.stack([results[k][1] + step[k] for step in offsets]))
-            for k in range(4)
-        ]
-        path = tmp_path / f"{method}{seed}.h5"
-        loss = np.zeros((len(offsets), 4))
-        Predictions.build(frames, table, range(len(offsets)), 5.0, method, seed, loss).save(path)
-        return path
-
+    frames, reference, prior, predictions = structures(tmp_path, ["ood_larger"] * 4)
     paths = [
         predictions("joint", 0, [[0.1, 0.2, 0.3, 0.4]]),
         predictions("joint", 1, [[0.3, 0.2, 0.1, 0.0]]),
@@ -48,7 +72,7 @@ def made(tmp_path):
 
 
 def errors_of(made):
-    return comparisons.Errors(*made, resamples=100, seed=0)
+    return Errors(*made, resamples=100, seed=0)
 
 
 def row_of(rows, **keys):
@@ -73,12 +97,40 @@ def test_the_last_step_counts_and_every_step_is_kept(made):
     assert row_of(rows, group="ood_all", method="joint_ttt", step=1)["mean_meV_per_A"] == pytest.approx(162.5)
 
 
-def test_prior_calls_of_the_methods(made):
+def test_prior_calls_are_those_that_are_given_and_never_guessed(made):
     errors = errors_of(made)
-    table = comparisons.frontier(errors, comparisons.summary(errors))
-    assert row_of(table, method="joint_ttt")["prior_calls_per_structure"] == 1.0
-    assert row_of(table, method="joint")["prior_calls_per_structure"] == 0.0
-    assert row_of(table, method="delta")["prior_calls_per_structure"] == 1.0
+    given = {"prior": 1.0, "joint": 0.0, "joint_ttt": 2.0, "delta": 1.0}
+    table = comparisons.frontier(comparisons.summary(errors), given)
+    assert {row["method"]: row["prior_calls_per_structure"] for row in table} == given
+    with pytest.raises(UserError, match="joint_ttt calls the prior; state it in"):
+        comparisons.frontier(comparisons.summary(errors), {m: given[m] for m in given if m != "joint_ttt"})
+
+    curve = [
+        {"group": "ood_common", "scheme": "s", "geometries": 4, "baseline": b, "baseline_mean_meV_per_A": 9.0}
+        | {"mean_meV_per_A": 5.0, "prior_calls_per_molecule": 12}
+        for b in ("delta_joint", "supervised", "prior")
+    ]
+    seconds, adaptations = {"delta_joint": 0.1, "supervised": 0.2, "prior": 7.0}, {("s", 4): [1.0, 3.0]}
+    found = conformers.decision_methods(curve, seconds, adaptations, methods.prior_calls())
+    assert [(m.name, m.prior_calls, m.seconds) for m in found] == [
+        ("delta_joint", 1.0, 0.1),
+        ("supervised", 0.0, 0.2),
+        ("prior", 1.0, 0.0),
+        ("s (4)", 0.0, 0.2),
+    ]
+    with pytest.raises(UserError, match="a prediction of delta_joint"):
+        conformers.decision_methods(curve, seconds, adaptations, given)
+
+
+def test_the_catalogue_has_every_method_that_a_configuration_can_ask_for():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    refined = schema["properties"]["refine"]["properties"]["strategies"]["items"]["enum"]
+    adapted = schema["$defs"]["adapted"]["items"]["enum"]
+    asked = {"zero", "prior", *(name for name, strategy in STRATEGIES.items() if strategy.recipe != "pretrain")}
+    asked |= {f"{name}_{ending}" for name in refined for ending in ("rr", "rr_fallback")}
+    asked |= {f"{name}_{ending}" for name in adapted for ending in timings.SUFFIX.values()}
+    assert asked <= set(methods.prior_calls())
+    assert all(methods.METHODS[method].before == before for method, before in comparisons.MITIGATIONS.items())
 
 
 def test_missing_predictions_are_left_out_of_pairs(made):
@@ -89,7 +141,7 @@ def test_missing_predictions_are_left_out_of_pairs(made):
 
 
 def test_the_shifts_are_the_held_out_groups_of_the_run(made):
-    row = {"method": "joint", "n_structures": 4, "n_seeds": 1, **dict.fromkeys(comparisons.MEAN, 1.0)}
+    row = {"method": "joint", "n_structures": 4, "n_seeds": 1, **dict.fromkeys(MEAN, 1.0)}
     rows = comparisons.shift_axes([row | {"group": g} for g in ("id_test", "ood_hot", "ood_all")])
     assert [(r["axis"], r["group"]) for r in rows] == [("hot", "id_test"), ("hot", "ood_hot")]
 
@@ -103,26 +155,132 @@ def test_one_molecule_has_intervals_over_its_structures(made):
 
 def test_the_tenth_most_improved_is_chosen_among_the_reported(made):
     errors = errors_of(made)
-    chosen = comparisons.most_improved(errors, "joint_ttt", "joint", share=0.5)
+    chosen = bins.most_improved(errors, "joint_ttt", "joint", share=0.5)
     assert chosen.sum() == 2 and not chosen[3]  # the last one gets worse
-    assert not comparisons.most_improved(errors, "joint", "joint").any()
+    assert not bins.most_improved(errors, "joint", "joint").any()
 
 
 def test_error_bins_count_every_structure_once(made):
     errors = errors_of(made)
-    rows = [r for r in comparisons.error_bins(errors) if r["method"] == "joint"]
+    rows = [r for r in bins.error_bins(errors) if r["method"] == "joint"]
     assert sum(r["n_structures"] for r in rows) == pytest.approx(4)
 
 
 def test_bins_hold_every_value():
     values = np.random.default_rng(0).exponential(size=200)
-    edges = comparisons.bin_edges(values)
+    edges = bins.bin_edges(values)
     assert edges[0] <= values.min() and edges[-1] > values.max()
-    assert len(comparisons.bin_edges(np.zeros(10))) == 2
+    assert len(bins.bin_edges(np.zeros(10))) == 2
 
 
 def test_no_held_out_structure_is_refused(made):
     frames, reference, prior, _ = made
     inside = Frames(**{**frames.__dict__, "group": np.array(["id_test"] * 4, dtype=object)})
     with pytest.raises(UserError, match="held-out"):
-        comparisons.Errors(inside, reference, prior, [], 10, 0)
+        Errors(inside, reference, prior, [], 10, 0)
+
+
+def tables(found, radii=None):
+    """tables_of Errors; force norms and eigenvalues are made up."""
+    rng = np.random.default_rng(1)
+    axes = {axis: (rng.uniform(size=len(found.frames)), rng.uniform(size=5)) for axis in ("a", "b")}
+    return tables_of(found, axes, radii or {}, methods.prior_calls() | {"s_1": 0.0})
+
+
+def chosen_radii(frames):
+    return pd.DataFrame([dict(zip(RADII, (name, 5.0, 4.0, 2, None))) for name in frames.ids], columns=RADII)
+
+
+def test_every_table_has_the_columns_that_are_stated(tmp_path, made):
+    """In whichever order rows have them: write_table leaves out what is not among the columns."""
+    frames, reference, prior, paths = made
+    *_, predictions = structures(tmp_path, ["ood_larger"] * 4)
+    more = [predictions("supervised", 0, [[0.1] * 4]), predictions("s_1", 0, [[None, 0.1, None, 0.2]])]
+    found = Errors(frames, reference, prior, [*paths, *more], 20, 0)
+    made_tables = tables(found, {"joint": chosen_radii(frames)})
+    made_tables["compared"] = comparisons.PAIRED, comparisons.compared(found, {"joint_ttt": "joint"})
+    made_tables["conformers"] = conformers.CONFORMERS, conformers.conformers(found, {"s": "joint"}, 2)
+    point = dict(zip(ablations.POINT, ("p", 1.0, 0.0, "GFN2-xTB")))
+    made_tables["ablations"] = ablations.ABLATION, ablations.ablation(found, point)
+    labels = (reference, reference)
+    files = tmp_path / "joint0.h5", tmp_path / "joint1.h5"
+    shifts = tmp_path / "shifts.csv"
+    again = frames.take(np.arange(4))
+    again.ids[:] = [f"t{k}" for k in range(4)]
+    rows = [{"id": i} | dict.fromkeys(measures.CRITERIA, k % 3) for k, i in enumerate([*frames.ids, *again.ids])]
+    write_table(shifts, rows)
+    both = tuple(Predictions.load(path) for path in files)
+    one = Diagnosed.of((frames, again), labels, both, shifts, (np.eye(4), np.eye(4)))
+    made_tables |= {f"diagnosis {name}": table for name, table in one.tables(1.0, 20, 0).items()}
+    for name, (columns, rows) in made_tables.items():
+        assert rows, name
+        assert all(set(row) == set(columns) for row in rows), name
+    assert one.summary("m")["missing"] == []
+
+
+UNADAPTED = ["steps", "gains", "gain_correlation"]
+OF_ERRORS = ["summary", "per_structure", "frontier", "shift_axes", "bins", "paired"]
+# groups, structures without a reference label, tables without a row
+EMPTY = {
+    "no adapted method": (["id_test", "ood_larger", "ood_larger", "ood_hot"], (), UNADAPTED),
+    "held-out structures alone": (["ood_larger"] * 3, (), UNADAPTED),
+    "one structure": (["ood_larger"], (), UNADAPTED),
+    "no reference label": (["ood_larger"] * 2, (0, 1), [*UNADAPTED, *OF_ERRORS]),
+}
+
+
+@pytest.mark.parametrize("case", EMPTY)
+@pytest.mark.filterwarnings("error")
+def test_tables_without_a_row_have_their_columns(case, tmp_path):
+    groups, unlabelled, empty = EMPTY[case]
+    frames, reference, prior, predictions = structures(tmp_path, groups, unlabelled)
+    paths = [predictions(name, 0, [[0.1] * len(groups)]) for name in ("supervised", "joint", "joint_rr")]
+    found = Errors(frames, reference, prior, paths, 20, 0)
+    # a model whose graphs were refined, and one of other structures
+    made_tables = tables(found, {"joint": chosen_radii(frames), "freeze": chosen_radii(frames)[:0]})
+    for name, (columns, rows) in made_tables.items():
+        write_table(tmp_path / f"{name}.csv", rows, columns)
+        table = read_table(tmp_path / f"{name}.csv")
+        assert list(table.columns) == columns and len(table) == len(rows), name
+    assert {name for name, (_, rows) in made_tables.items() if not rows} == set(empty)
+
+    summary = read_table(tmp_path / "summary.csv")
+    rows = published.beside(read_table(ROOT / "resources/published.csv"), summary)
+    assert rows and all(np.isnan(row["ours"]) for row in rows if "freeze" in row["ours_is"])
+    assert conformers.conformers(found, {"s": "joint"}, 2) == []
+    assert conformers.decision_methods([], {}, {}, {}) == []
+
+
+def test_nothing_is_drawn_of_an_axis_without_a_value():
+    missing, known = np.full(3, np.nan), np.array([1.0, 2.0])
+    assert bins.training_density({"force_norm": (known, missing)}) == []
+    assert len(bins.training_density({"force_norm": (missing, known)})) == bins.DENSITY_COUNT
+
+
+def test_gains_are_those_of_adaptations_alone(made):
+    found = errors_of(made)
+    found.final["supervised_rr"] = found.final["supervised"] = found.final["joint"]
+    assert {row["method"] for row in gains.gains(found)} == {"joint_ttt"}
+
+
+def test_seconds_include_adaptation_and_prior_calls(tmp_path):
+    def timing(stage, name, seconds, structures):
+        path = tmp_path / stage / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"seconds": seconds, "structures": structures}))
+        return path
+
+    prior = timing("prior", "test", 5.0, 10)
+    paths = [timing("predict", f"joint_{seed}", 1.0 + seed, 10) for seed in range(2)]
+    paths += [timing("refine", "joint_0", 4.0, 10), timing("adapt", "structure_joint_0", 30.0, 10)]
+    paths += [timing("adapt", "placebo_joint_0", 20.0, 10), timing("predict", "freeze_0", 9.0, 0)]
+    calls = {"joint": 0.0, "joint_rr": 0.0, "joint_ttt": 1.0, "joint_placebo": 1.0}
+    rows = timings.summarise(prior, paths, calls)
+    assert all(list(row) == timings.SECONDS for row in rows)
+    assert {row["method"]: (row["seconds_per_structure"], row["n_structures"]) for row in rows} == {
+        "prior": (0.5, 10),
+        "joint": (0.15, 20),
+        "joint_rr": (0.4, 10),
+        "joint_ttt": (3.5, 10),
+        "joint_placebo": (2.5, 10),
+    }

@@ -13,7 +13,7 @@ import pytest
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.mitigate import radius
-from mlipshift.shift import measures, spectra
+from mlipshift.shift import distribution, measures, spectra
 from mlipshift.shift.measures import Training
 
 ROOT = Path(__file__).parents[2]
@@ -173,20 +173,20 @@ def test_a_sample_of_the_training_structures_is_bounded_seeded_and_fair():
 def test_outside_counts_standard_deviations():
     known = np.array([0.0, 2.0])
     values = np.array([-0.5, 1.5, 2.5, np.nan])
-    assert measures.outside(known, values, "both", 1.0).tolist() == [True, False, True, False]
-    assert measures.outside(known, values, "upper", 1.0).tolist() == [False, False, True, False]
+    assert distribution.outside(known, values, "both", 1.0).tolist() == [True, False, True, False]
+    assert distribution.outside(known, values, "upper", 1.0).tolist() == [False, False, True, False]
 
 
 def test_tally_of_blocks_is_mean_and_standard_deviation_of_all():
     values = np.random.default_rng(0).normal(3.0, 2.0, 1000)
     values[::7] = np.nan
-    tally = measures.Tally()
+    tally = distribution.Tally()
     for block in np.split(values, [0, 1, 400, 407]):
         tally.add(block)
     assert tally.n == np.isfinite(values).sum()
     assert tally.mean == pytest.approx(np.nanmean(values), rel=1e-12)
     assert tally.deviation == pytest.approx(np.nanstd(values), rel=1e-12)
-    empty = measures.Tally()
+    empty = distribution.Tally()
     empty.add(np.array([np.nan]))
     assert empty.n == 0 and np.isnan(empty.mean) and np.isnan(empty.deviation)
 
@@ -242,7 +242,7 @@ def test_the_script_writes_measures_summary_and_sweep(stores):
         assert row.training_standard_deviation == pytest.approx(known[row.criterion].std(ddof=0), rel=1e-5, abs=1e-8)
         side = measures.CRITERIA[row.criterion][1]
         for sigma in (0.5, 1.0, 2.0):
-            away = measures.outside(known[row.criterion].to_numpy(), chosen.to_numpy(), side, sigma)
+            away = distribution.outside(known[row.criterion].to_numpy(), chosen.to_numpy(), side, sigma)
             fractions[row.group, row.criterion, sigma] = away.mean()
         assert row.fraction_outside == pytest.approx(fractions[row.group, row.criterion, 1.0], abs=2e-3)
     assert list(sweep.columns) == ["group", "criterion", "sigma", "fraction_outside"]

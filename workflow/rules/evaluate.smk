@@ -124,6 +124,7 @@ rule evaluate_variants:
         strategies=as_json(
             {name: v["strategy"] for name, v in [*VARIANTS.items(), *SCHEMES.items()]}
         ),
+        prior_calls=as_json(prior_calls()),
         copies=config["conformers"]["rattled_copies"],
         decision=as_json(config["decision"]),
         resamples=config["statistics"]["resamples"],
@@ -135,6 +136,7 @@ rule evaluate_variants:
         " --prior-timing {input.prior_timing} --base-timings {input.base_timings}"
         " --predictions {input.base} {input.variants} --conformers {input.conformers}"
         " --conformer-timings {input.conformer_timings} --strategies {params.strategies:q}"
+        " --prior-calls {params.prior_calls:q}"
         " --copies {params.copies} --decision {params.decision:q}"
         " --resamples {params.resamples} --seed {params.seed} --variants-table {output.variants}"
         " --paired-table {output.paired} --conformers-table {output.conformers}"

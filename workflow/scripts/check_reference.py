@@ -37,7 +37,7 @@ def main(args):
             atoms.numbers, atoms.positions, info["charge"], info["multiplicity"], args.settings, components
         )
         rows.append({"id": info["id"], "atoms": len(atoms)} | {name: round(v, 4) for name, v in found.items()})
-    write_table(args.output, rows)
+    write_table(args.output, rows, ["id", "atoms", *reference.QUALITY])
 
 
 if __name__ == "__main__":

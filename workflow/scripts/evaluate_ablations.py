@@ -7,7 +7,9 @@ import numpy as np
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import write_table
-from mlipshift.evaluate import comparisons
+from mlipshift.evaluate.ablations import ABLATION, POINT, ablation
+from mlipshift.evaluate.bins import ERROR_BINS, error_bins
+from mlipshift.evaluate.errors import POOLED, Errors
 from mlipshift.run import cli
 
 
@@ -21,14 +23,14 @@ def main(args):
     for name, paths in by_point.items():
         # the prior of a point is one of its predictions; the labels of none are needed
         none = Labels.build(frames, [None] * len(frames), "none")
-        errors = comparisons.Errors(frames, reference, none, paths, args.resamples, args.seed)
+        errors = Errors(frames, reference, none, paths, args.resamples, args.seed)
         point = {"point": name, **args.points[name]}
-        rows += comparisons.ablation(errors, point)
-        bins += [point | row for row in comparisons.error_bins(errors)]
-    write_table(args.output, rows)
-    write_table(args.bins, bins)
+        rows += ablation(errors, point)
+        bins += [point | row for row in error_bins(errors)]
+    write_table(args.output, rows, ABLATION)
+    write_table(args.bins, bins, [*POINT, *ERROR_BINS])
     for row in rows:
-        if row["group"] == comparisons.POOLED and np.isfinite(row["gain_meV_per_A"]):
+        if row["group"] == POOLED and np.isfinite(row["gain_meV_per_A"]):
             log.info("%s: TTT's gain %.1f meV/Å", row["point"], row["gain_meV_per_A"])
 
 

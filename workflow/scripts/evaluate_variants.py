@@ -1,12 +1,13 @@
 """Compare further adaptations, and adaptations to some geometries of a molecule, with the reference labels."""
 
-import json
 from pathlib import Path
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import write_table
-from mlipshift.evaluate import comparisons
+from mlipshift.evaluate import comparisons, timings
+from mlipshift.evaluate.conformers import CONFORMERS, conformers, decision_methods
+from mlipshift.evaluate.errors import Errors
 from mlipshift.mitigate import decision
 from mlipshift.run import cli
 
@@ -15,29 +16,19 @@ def main(args):
     frames = Frames.load(args.frames)
     reference, prior = Labels.load(args.reference, frames), Labels.load(args.prior, frames)
     paths = [*args.predictions, *args.conformers]
-    errors = comparisons.Errors(frames, reference, prior, paths, args.resamples, args.seed)
+    errors = Errors(frames, reference, prior, paths, args.resamples, args.seed)
     variants = [m for m in args.strategies if m in errors.final]
-    curve = comparisons.conformers(errors, args.strategies, args.copies)
     points = {p.method for p in (Predictions.load(path, frames) for path in args.conformers)}
     shown = [*variants, *(m for m in errors.final if m not in {*variants, *points, "zero"})]
-    write_table(args.variants_table, comparisons.summary(errors, shown))
+    curve = conformers(errors, args.strategies, args.copies)
+    write_table(args.variants_table, comparisons.summary(errors, shown), comparisons.SUMMARY)
     found = comparisons.compared(errors, {m: args.strategies[m] for m in variants})
-    write_table(args.paired_table, found, list(found[0]) if found else ["group", "method", "baseline"])
-    write_table(args.conformers_table, curve, comparisons.CONFORMERS)
+    write_table(args.paired_table, found, comparisons.PAIRED)
+    write_table(args.conformers_table, curve, CONFORMERS)
 
-    seconds = json.loads(args.prior_timing.read_text())
-    timings = {"prior": seconds["seconds"] / max(1, seconds["structures"])}
-    for path in args.base_timings:
-        found = json.loads(path.read_text())
-        timings[path.stem.rsplit("_", 1)[0]] = found["seconds"] / max(1, found["structures"])
-    adaptations = {}
-    for path in args.conformer_timings:
-        found = json.loads(path.read_text())
-        for count, one in found["adaptations"].items():
-            if one["molecules"]:
-                key = (found["scheme"], int(count))
-                adaptations.setdefault(key, []).append(one["seconds"] / one["molecules"])
-    methods = comparisons.decision_methods(curve, timings, adaptations)
+    seconds = {"prior": timings.per_structure(args.prior_timing)} | timings.of_predictions(args.base_timings)
+    adaptations = timings.of_adaptations(args.conformer_timings)
+    methods = decision_methods(curve, seconds, adaptations, args.prior_calls)
     settings = args.decision
     rows = []
     if methods:
@@ -59,6 +50,7 @@ if __name__ == "__main__":
             "conformers": {"type": Path, "nargs": "*", "help": "predictions after adaptation to some geometries"},
             "conformer_timings": {"type": Path, "nargs": "*", "help": "times of these adaptations"},
             "strategies": {"type": cli.settings, "help": "JSON: strategy of every variant and scheme"},
+            "prior_calls": {"type": cli.settings, "help": "JSON: prior calls per predicted structure of every method"},
             "copies": {"type": int, "help": "rattled copies per geometry"},
             "decision": {"type": cli.settings, "help": "JSON: predictions, prior_seconds, budgets"},
             "resamples": {"type": int, "help": "bootstrap resamples"},

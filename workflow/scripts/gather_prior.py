@@ -9,13 +9,14 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import read_table, write_table
-from mlipshift.prior import labels as priors
+from mlipshift.prior import engines
+from mlipshift.prior.labels import stripe
 from mlipshift.run import cli
 
 
 def in_order(path, shards):
     """Yield the labels of the frames in `path`, in their order, stripe by stripe out of the shards in turn."""
-    size = priors.stripe(Frames.number(path), len(shards))
+    size = stripe(Frames.number(path), len(shards))
     parts = [Labels.blocks(shard, size) for shard in shards]
     for k, frames in enumerate(Frames.blocks(path, size)):
         labels = next(parts[k % len(parts)], None)
@@ -26,7 +27,7 @@ def in_order(path, shards):
 
 def main(args):
     labelled = 0
-    with Labels.joiner(args.output, priors.level(args.method, args.engine)) as append:
+    with Labels.joiner(args.output, engines.level(args.method, args.engine)) as append:
         for labels in in_order(args.frames, args.shards):
             append(labels)
             labelled += labels.ok.sum()
@@ -44,8 +45,8 @@ if __name__ == "__main__":
         __doc__,
         {
             "frames": {"type": Path},
-            "method": {"choices": priors.METHODS},
-            "engine": {"choices": priors.ENGINES},
+            "method": {"choices": engines.METHODS},
+            "engine": {"choices": engines.ENGINES},
             "shards": {"type": Path, "nargs": "+", "help": "labels of shards 1, 2, ..."},
             "shard_failures": {"type": Path, "nargs": "+"},
             "shard_timings": {"type": Path, "nargs": "+"},

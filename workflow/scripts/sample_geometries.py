@@ -9,41 +9,17 @@ from mlipshift.base.log import log, progress
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import numpy as np
-from ase import Atoms
 from ase.io import write
 
 from mlipshift.labelling import sampling
 from mlipshift.run import cli
 
 
-def one(row, seed):
-    """Labelled-to-be frames of one row of the molecule list."""
-    plan = [tuple(item.replace(":", " ").split()) for item in row["plan"].split()]
-    plan = [(p.rstrip("0123456789"), int(p.lstrip("abcdefghijklmnopqrstuvwxyz")), int(n)) for p, n in plan]
-    charge, multiplicity = int(row["charge"]), int(row["multiplicity"])
-    key = f"{row['group']}/{row['name']}"
-    geometries, numbers = sampling.sample(key, row["smiles"], charge, multiplicity, plan, seed)
-    frames = []
-    for k, (positions, protocol) in enumerate(geometries):
-        atoms = Atoms(numbers, np.round(positions, 8))
-        atoms.info = {
-            "id": f"{key}/{k:02d}",
-            "group": row["group"],
-            "molecule": row["name"],
-            "protocol": protocol,
-            "charge": charge,
-            "multiplicity": multiplicity,
-        }
-        frames.append(atoms)
-    return frames
-
-
 def main(args):
     with open(args.molecules, newline="") as handle:
         rows = list(csv.DictReader(handle))
     with ProcessPoolExecutor(args.threads) as pool:
-        jobs = [pool.submit(one, row, args.seed) for row in rows]
+        jobs = [pool.submit(sampling.of_row, row, args.seed) for row in rows]
         frames = [f for job in progress(jobs, len(jobs), "molecules") for f in job.result()]
     write(args.output, frames, format="extxyz")
     log.info("%d geometries of %d molecules", len(frames), len({r["name"] for r in rows}))

@@ -119,6 +119,18 @@ _METHODS = (
         control=True,
     ),
     Method(
+        "freeze_placebo",
+        "Freeze + placebo TTT",
+        "Freeze, then test-time training on the prior labels of another molecule or geometry",
+        "prior, then reference",
+        "#E69F00",
+        "X",
+        filled=False,
+        prior_calls=1.0,
+        before="freeze",
+        control=True,
+    ),
+    Method(
         "delta",
         "Δ-learning",
         "trained on reference minus prior; every prediction needs a prior call",

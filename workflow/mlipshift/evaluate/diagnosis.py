@@ -8,25 +8,22 @@ bootstrap intervals over molecules, over structures where there is one molecule 
 import numpy as np
 from sklearn.decomposition import PCA
 
-from mlipshift.evaluate.statistics import Bootstrap, force_mae, spearman
-from mlipshift.shift.measures import CRITERIA, outside
+from mlipshift.base.frames import Labels
+from mlipshift.base.predictions import Predictions
+from mlipshift.evaluate.statistics import INTERVAL, MEAN, Bootstrap, force_mae, spearman
+from mlipshift.shift import measures as of_structures
+from mlipshift.shift.distribution import outside
 
 BINS = 10  # per criterion
 TAIL = 0.99  # quantile at which the last bin starts to take what is beyond
-# criteria that come from the model itself, as in shifts.CRITERIA: axis, and which side is a shift
-OWN = {
-    "predicted_force_norm_eV_per_A": ("force_norm", "both"),
-    "embedding_distance": ("representation", "upper"),
-}
-INTERVAL = ("ci_low_meV_per_A", "ci_high_meV_per_A")
+# (axis, side) of every criterion, as in shift.measures
+CRITERIA = of_structures.CRITERIA | {"embedding_distance": ("representation", "upper")}
+OWN = ("predicted_force_norm_eV_per_A", "embedding_distance")  # those that come from the model itself
+# {criterion: (values of the training structures [T], of the test structures [S])}
+Measures = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def kind_of(criterion):
-    """(axis, side) of a criterion of the shift measures or of OWN."""
-    return (CRITERIA | OWN)[criterion][:2]
-
-
-def errors_of(predictions, reference):
+def errors_of(predictions: Predictions, reference: Labels) -> np.ndarray:
     """Force MAE [S] (meV/Å) at the last recorded step, NaN without a label or a prediction.
 
     predictions: Predictions; reference: Labels, both in the order of the frames.
@@ -34,7 +31,7 @@ def errors_of(predictions, reference):
     return force_mae(predictions.forces[-1], reference.forces, reference.offsets)
 
 
-def deviation(known, values, side):
+def deviation(known: np.ndarray, values: np.ndarray, side: str) -> np.ndarray:
     """What grows with the distance of `values` [S] from training values `known` [T].
 
     The value itself where only larger ones are a shift ("upper"), its distance from the training mean otherwise.
@@ -42,16 +39,25 @@ def deviation(known, values, side):
     return values if side == "upper" else np.abs(values - np.nanmean(known))
 
 
-def ranks(measures, errors, molecules, resamples, seed, clusters=None):
+RANKS = ["axis", "criterion", "needs_labels", "n_structures", "n_molecules", "spearman", "ci_low", "ci_high"]
+
+
+def ranks(
+    measures: Measures,
+    errors: np.ndarray,
+    molecules: np.ndarray,
+    resamples: int,
+    seed: int,
+    clusters: np.ndarray | None = None,
+) -> list[dict]:
     """Rows of the rank correlation of the error with every criterion, the best predictor of it first.
 
-    measures: {criterion: (training values [T], test values [S])}; errors, molecules [S]; clusters [S]: what the
-    intervals resample, the molecules if not given.
+    errors, molecules [S]; clusters [S]: what the intervals resample, the molecules if not given.
     """
     clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
-        axis, side = kind_of(name)
+        axis, side = CRITERIA[name]
         distance = deviation(known, values, side)
         use = np.isfinite(distance) & np.isfinite(errors)
         row = {"axis": axis, "criterion": name, "needs_labels": name.startswith("reference_")}
@@ -67,20 +73,33 @@ def ranks(measures, errors, molecules, resamples, seed, clusters=None):
 def _error_cells(errors, clusters, resamples, seed):
     """Mean and interval of errors [S] that are all finite."""
     if not len(errors):
-        return dict.fromkeys(("mean_meV_per_A", *INTERVAL), np.nan)
+        return dict.fromkeys(MEAN, np.nan)
     interval = Bootstrap(clusters, resamples, seed).mean_interval(errors)
     return {"mean_meV_per_A": errors.mean(), **dict(zip(INTERVAL, interval))}
 
 
-def in_and_out(measures, errors, molecules, sigma, resamples, seed, clusters=None):
+AXES = ["axis", "criterion"]
+AXES += [c for part in ("inside", "outside") for c in (f"n_{part}", *(f"{part}_{name}" for name in MEAN))]
+AXES += ["ratio"]
+
+
+def in_and_out(
+    measures: Measures,
+    errors: np.ndarray,
+    molecules: np.ndarray,
+    sigma: float,
+    resamples: int,
+    seed: int,
+    clusters: np.ndarray | None = None,
+) -> list[dict]:
     """Rows of the error inside and outside the training distribution, judged by every criterion in turn.
 
-    Arguments as in `ranks`; outside is beyond `sigma` training standard deviations (shifts.outside).
+    Arguments as in `ranks`; outside is beyond `sigma` training standard deviations (distribution.outside).
     """
     clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
-        axis, side = kind_of(name)
+        axis, side = CRITERIA[name]
         use = np.isfinite(values) & np.isfinite(errors)
         away = outside(known, values, side, sigma)
         row = {"axis": axis, "criterion": name}
@@ -92,7 +111,7 @@ def in_and_out(measures, errors, molecules, sigma, resamples, seed, clusters=Non
     return rows
 
 
-def edges_of(values):
+def edges_of(values: np.ndarray) -> np.ndarray:
     """Edges [K + 1] of at most BINS bins of values [S]; the last bin takes the largest 1 % and what lies there."""
     values = values[np.isfinite(values)]
     if not len(values):
@@ -111,7 +130,18 @@ def edges_of(values):
     return edges
 
 
-def binned(measures, errors, molecules, resamples, seed, clusters=None):
+BINNED = ["axis", "criterion", "bin_left", "bin_right", "n_training", "training_density", "n_test", "n_structures"]
+BINNED += ["n_molecules", "n_resampled", *MEAN]
+
+
+def binned(
+    measures: Measures,
+    errors: np.ndarray,
+    molecules: np.ndarray,
+    resamples: int,
+    seed: int,
+    clusters: np.ndarray | None = None,
+) -> list[dict]:
     """Rows of the error binned along every criterion, with the density of the training structures.
 
     Arguments as in `ranks`. training_density integrates to one over the training structures with a finite value.
@@ -119,7 +149,7 @@ def binned(measures, errors, molecules, resamples, seed, clusters=None):
     clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
-        axis, _ = kind_of(name)
+        axis, _ = CRITERIA[name]
         known = known[np.isfinite(known)]
         edges = edges_of(np.concatenate([known, values]))
         if not len(edges):
@@ -147,7 +177,21 @@ def binned(measures, errors, molecules, resamples, seed, clusters=None):
     return rows
 
 
-def by_group(groups, molecules, fraction, known, errors, sigma, resamples, seed, clusters=None):
+GROUPS = ["group", "n_structures", "n_molecules", "window_fraction_mean", "window_fraction_standard_deviation"]
+GROUPS += ["window_fraction_outside", "n_errors", *MEAN, "median_meV_per_A"]
+
+
+def by_group(
+    groups: np.ndarray,
+    molecules: np.ndarray,
+    fraction: np.ndarray,
+    known: np.ndarray,
+    errors: np.ndarray,
+    sigma: float,
+    resamples: int,
+    seed: int,
+    clusters: np.ndarray | None = None,
+) -> list[dict]:
     """Rows per dataset: eigenvalues in [0.9, 1.1], and the error where there is one.
 
     groups, molecules, fraction (of the eigenvalues), errors [S] of training and test structures together; known [T]
@@ -174,7 +218,7 @@ def by_group(groups, molecules, fraction, known, errors, sigma, resamples, seed,
     return rows
 
 
-def embedding_map(train, test):
+def embedding_map(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(coordinates [T, 2], coordinates [S, 2], explained variance [2]) of representations [T, d] and [S, d].
 
     Principal components of both together (scikit-learn, full SVD: the same numbers every time); a missing second

@@ -3,15 +3,20 @@
 Data, models and sizes of the published work are others, so values of errors are not comparable; ratios are, with care.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mlipshift.base.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STATISTICS = ("mean", "ratio", "below_25", "none")
 OURS = ["quantity", "model", "data", "published", "unit", "reading", "place", "ours", "ours_is"]
 
 
-def beside(published, summary):
+def beside(published: "pd.DataFrame", summary: "pd.DataFrame") -> list[dict]:
     """Rows of OURS; published: DataFrame of resources/published.csv, summary: DataFrame of summary.csv.
 
     `ours` is empty where the run has no such group or method, or where this workflow does not make the quantity.

@@ -5,14 +5,18 @@ all are of one molecule, structures are resampled (`resampled`). Seeds are avera
 compared.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 CHEMICAL_ACCURACY = 43  # meV/Å, 1 kcal/mol/Å rounded down
 TARGET = 25.0  # meV/Å, the paper's threshold
+INTERVAL = ["ci_low_meV_per_A", "ci_high_meV_per_A"]
+MEAN = ["mean_meV_per_A", *INTERVAL]
 TIE = 1e-3  # meV/Å; smaller differences are rounding of single precision, neither better nor worse
 
 
-def force_mae(predicted, reference, offsets):
+def force_mae(predicted: np.ndarray, reference: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Mean absolute error per force component and structure [..., S] (meV/Å); NaN where either is missing.
 
     predicted [..., N, 3], reference [N, 3] eV/Å; offsets [S + 1].
@@ -21,7 +25,7 @@ def force_mae(predicted, reference, offsets):
     return 1000 * np.add.reduceat(error, offsets[:-1], axis=-1) / np.diff(offsets)
 
 
-def resampled(molecules, ids):
+def resampled(molecules: np.ndarray, ids: np.ndarray) -> tuple[str, np.ndarray]:
     """(what the intervals resample, "molecules" or "structures"; names of that [S]) for S structures.
 
     Geometries of one molecule are not independent, and an interval over them is too narrow; but the only one there is
@@ -33,7 +37,7 @@ def resampled(molecules, ids):
 class Bootstrap:
     """Cluster bootstrap: the same `resamples` of molecules for every statistic of one set of structures."""
 
-    def __init__(self, clusters, resamples, seed):
+    def __init__(self, clusters: Iterable, resamples: int, seed: int) -> None:
         names, self.owner = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
         self.clusters = len(names)
         rng = np.random.default_rng(seed)
@@ -41,8 +45,8 @@ class Bootstrap:
         self.weights = np.zeros((resamples, self.clusters))
         np.add.at(self.weights, (np.arange(resamples)[:, None], picks), 1.0)
 
-    def mean_interval(self, values, level=0.95):
-        """(low, high) of the mean over structures; (NaN, NaN) for a single cluster."""
+    def mean_interval(self, values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+        """(low, high) of the mean over structures of values [S]; (NaN, NaN) for a single cluster."""
         if self.clusters < 2:
             return np.nan, np.nan
         total = np.bincount(self.owner, values, self.clusters)
@@ -53,8 +57,14 @@ class Bootstrap:
         return float(low), float(high)
 
 
-def summary(values, molecules, ids, resamples, seed):
-    """Distribution of the errors of one method in one group; values [S] meV/Å, molecules and ids [S]."""
+SUMMARY = [*MEAN, "median_meV_per_A", "q25_meV_per_A", "q75_meV_per_A", "below_25_meV_per_A", "below_43_meV_per_A"]
+
+
+def summary(values: np.ndarray, molecules: np.ndarray, ids: np.ndarray, resamples: int, seed: int) -> dict[str, float]:
+    """Distribution of the errors of one method in one group: numbers of structures and molecules, and SUMMARY.
+
+    values [S] meV/Å, molecules and ids [S].
+    """
     low, high = Bootstrap(resampled(molecules, ids)[1], resamples, seed).mean_interval(values)
     q25, median, q75 = np.quantile(values, [0.25, 0.5, 0.75])
     return {
@@ -71,8 +81,17 @@ def summary(values, molecules, ids, resamples, seed):
     }
 
 
-def paired(method, baseline, molecules, ids, resamples, seed):
-    """Paired comparison of two methods on the same structures; method, baseline [S] meV/Å, molecules and ids [S]."""
+PAIRED = ["baseline_mean_meV_per_A", "method_mean_meV_per_A", "difference_meV_per_A", *INTERVAL]
+PAIRED += ["median_relative_change", "fraction_improved", "fraction_worsened", "below_25_before", "below_25_after"]
+
+
+def paired(
+    method: np.ndarray, baseline: np.ndarray, molecules: np.ndarray, ids: np.ndarray, resamples: int, seed: int
+) -> dict[str, float]:
+    """Paired comparison of two methods on the same structures: numbers of structures and molecules, and PAIRED.
+
+    method, baseline [S] meV/Å, molecules and ids [S].
+    """
     difference = method - baseline
     low, high = Bootstrap(resampled(molecules, ids)[1], resamples, seed).mean_interval(difference)
     return {
@@ -91,7 +110,9 @@ def paired(method, baseline, molecules, ids, resamples, seed):
     }
 
 
-def spearman(values, errors, clusters, resamples, seed, level=0.95):
+def spearman(
+    values: np.ndarray, errors: np.ndarray, clusters: np.ndarray, resamples: int, seed: int, level: float = 0.95
+) -> tuple[float, float, float]:
     """(coefficient, low, high) of Spearman's rank correlation of values [S] and errors [S], all finite.
 
     Ties have the mean of their ranks. The interval resamples clusters [S]; it is NaN for a single one, and all is NaN

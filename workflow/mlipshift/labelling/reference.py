@@ -3,11 +3,26 @@
 Default level: wB97M-D3(BJ)/def2-SVP, density fitting, grid level 3, no frozen core.
 """
 
-import numpy as np
+import json
+from collections.abc import Iterable
+from pathlib import Path
 
+import numpy as np
+from ase import Atoms
+from ase.io import read
+
+from mlipshift.base.errors import UserError
 from mlipshift.base.units import BOHR, EV
 
 STEP = 2e-3  # Å, of finite differences
+SAME_GEOMETRY = 1e-6  # Å
+# columns of `quality`
+QUALITY = [
+    "finite_differences_meV_per_A",
+    "net_force_meV_per_A",
+    "finer_grid_meV_per_A",
+    "tighter_convergence_meV_per_A",
+]
 MAX_NET_FORCE = 0.02  # eV/Å; the integration grid breaks translation invariance, more than this is a failure
 
 
@@ -45,8 +60,10 @@ def _forces(field):
     return -np.asarray(field.nuc_grad_method().kernel()) * EV / BOHR
 
 
-def label(numbers, positions, charge, multiplicity, settings):
-    """Energy (eV) and forces [n, 3] (eV/Å) of one structure.
+def label(
+    numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int, settings: dict[str, object]
+) -> tuple[float, np.ndarray]:
+    """Energy (eV) and forces [n, 3] (eV/Å) of one structure, numbers [n], positions [n, 3] Å.
 
     settings: {"xc", "basis", "grid_level", "conv_tol"}; the Kohn-Sham determinant is unrestricted for
     multiplicity > 1. Raises ValueError with the reason when the self-consistent field does not
@@ -60,8 +77,15 @@ def label(numbers, positions, charge, multiplicity, settings):
     return float(field.e_tot) * EV, forces - forces.mean(0)
 
 
-def quality(numbers, positions, charge, multiplicity, settings, components):
-    """How far the labels of one structure can be trusted: largest errors of its force components (meV/Å).
+def quality(
+    numbers: np.ndarray,
+    positions: np.ndarray,
+    charge: int,
+    multiplicity: int,
+    settings: dict[str, object],
+    components: Iterable[tuple[int, int]],
+) -> dict[str, float]:
+    """How far the labels of one structure can be trusted, QUALITY: largest errors of its force components (meV/Å).
 
     finite_differences: of the energy, at the `components` [(atom, axis)], by central differences of STEP;
     net_force: what `label` subtracts; finer_grid: change of the forces at a grid level higher by 2;
@@ -80,10 +104,30 @@ def quality(numbers, positions, charge, multiplicity, settings, components):
         below, above = (float(_solved(numbers, x, *structure, settings).e_tot) * EV for x in moved)
         differences.append((below - above) / (2 * STEP) - forces[atom, axis])
     change = lambda other: np.abs(label(numbers, positions, *structure, other)[1] - forces).max()
-    largest = {
-        "finite_differences": np.abs(differences).max(),
-        "net_force": np.abs(raw.sum(0)).max(),
-        "finer_grid": change(finer),
-        "tighter_convergence": change(tighter),
-    }
-    return {f"{name}_meV_per_A": 1e3 * float(value) for name, value in largest.items()}
+    largest = (np.abs(differences).max(), np.abs(raw.sum(0)).max(), change(finer), change(tighter))
+    return {name: 1e3 * float(value) for name, value in zip(QUALITY, largest)}
+
+
+def known_labels(folder: Path | None, settings: dict[str, object]) -> dict[str, Atoms]:
+    """Labelled structures by id of a benchmark made before, none without a folder.
+
+    Raises UserError if its level of theory is not `settings`.
+    """
+    if folder is None:
+        return {}
+    level = json.loads((folder / "level.json").read_text())
+    if level != settings:
+        raise UserError(
+            f"{folder}/level.json: labels of {level}, but labelling.level is {settings}; set labelling.known to null"
+        )
+    return {a.info["id"]: a for path in sorted(folder.glob("*.extxyz")) for a in read(path, index=":")}
+
+
+def find(known: dict[str, Atoms], atoms: Atoms) -> tuple[float, np.ndarray] | None:
+    """Energy (eV) and forces [n, 3] (eV/Å) of the same geometry among `known_labels`, None if it is not there."""
+    other = known.get(atoms.info["id"])
+    if other is None or len(other) != len(atoms) or (other.numbers != atoms.numbers).any():
+        return None
+    if np.abs(other.positions - atoms.positions).max() > SAME_GEOMETRY:
+        return None
+    return other.info["REF_energy"], other.arrays["REF_forces"]

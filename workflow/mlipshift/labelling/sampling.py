@@ -7,6 +7,7 @@ the forces and not the bonding.
 
 import hashlib
 import itertools
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from ase import Atoms, units
@@ -18,19 +19,19 @@ from ase.optimize import BFGS
 from ase.vibrations import VibrationsData
 
 from mlipshift.base.errors import UserError
-from mlipshift.prior.labels import gfn_xtb
+from mlipshift.prior.engines import tblite
 
 TIMESTEP_FS = 0.5
 HESSIAN_STEP = 0.01  # Å
 SOFT_MODE = 0.012  # eV, about 100 cm^-1: below it the harmonic amplitude is meaningless
 
 
-def molecule_seed(name, seed):
+def molecule_seed(name: str, seed: int) -> int:
     """Seed of one molecule, independent of the order in which molecules are sampled."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")
 
 
-def embed(smiles, seed):
+def embed(smiles: str, seed: int) -> Atoms:
     """Atoms of a SMILES with explicit hydrogens from RDKit's ETKDG, not relaxed.
 
     Separate fragments are placed 4 Å apart. Raises UserError for a SMILES RDKit cannot read.
@@ -59,17 +60,17 @@ def embed(smiles, seed):
     return whole
 
 
-def bonds(atoms, scale=1.3):
+def bonds(atoms: Atoms, scale: float = 1.3) -> set[tuple[int, int]]:
     """Set of covalently bonded pairs (i < j): closer than `scale` times the sum of covalent radii."""
     cut = scale * covalent_radii[atoms.numbers]
     i, j = neighbor_list("ij", atoms, cut)
     return {(int(a), int(b)) for a, b in zip(i, j) if a < b}
 
 
-def relax(atoms, charge, multiplicity):
-    """GFN2-xTB minimum near `atoms` (|F| < 0.01 eV/Å)."""
+def relax(atoms: Atoms, charge: int, multiplicity: int) -> Atoms:
+    """GFN2-xTB minimum near `atoms` (|F| < 0.01 eV/Å). Raises UserError if 500 steps do not reach it."""
     atoms = atoms.copy()
-    atoms.calc = gfn_xtb("GFN2-xTB", charge, multiplicity)
+    atoms.calc = tblite.ase_calculator("GFN2-xTB", charge, multiplicity)
     optimiser = BFGS(atoms, logfile=None)
     optimiser.run(fmax=0.01, steps=500)
     if not optimiser.converged():
@@ -77,8 +78,8 @@ def relax(atoms, charge, multiplicity):
     return atoms
 
 
-def normal_modes(atoms):
-    """Non-trivial normal modes: energies (eV), displacement patterns in Å·amu^½ units."""
+def normal_modes(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
+    """Non-trivial normal modes: energies [m] (eV), displacement patterns [m, n, 3] in Å·amu^½ units."""
     n = len(atoms)
     hessian = np.zeros((3 * n, 3 * n))
     probe = atoms.copy()
@@ -97,16 +98,20 @@ def normal_modes(atoms):
     return energies.real[keep], modes[keep]
 
 
-def displace(atoms, energies, modes, temperature, rng):
-    """Positions drawn from the classical thermal distribution of the harmonic modes at `temperature` (K)."""
+def displace(
+    atoms: Atoms, energies: np.ndarray, modes: np.ndarray, temperature: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Positions [n, 3] (Å) drawn from the classical thermal distribution of the harmonic modes at `temperature` (K)."""
     kt = units.kB * temperature
     omega = energies / units._hbar * units._e / units.s  # 1/(ASE time)
     amplitude = rng.normal(size=len(energies)) * np.sqrt(kt) / omega
     return atoms.positions + np.einsum("m,mij->ij", amplitude, modes)
 
 
-def dynamics(atoms, temperature, rng, equilibrate=400, interval=200):
-    """Yield positions of a Langevin trajectory at `temperature` (K), `interval` steps of 0.5 fs apart."""
+def dynamics(
+    atoms: Atoms, temperature: float, rng: np.random.Generator, equilibrate: int = 400, interval: int = 200
+) -> Iterator[np.ndarray]:
+    """Yield positions [n, 3] (Å) of a Langevin trajectory at `temperature` (K), `interval` steps of 0.5 fs apart."""
     atoms = atoms.copy_with_calc()
     MaxwellBoltzmannDistribution(atoms, temperature_K=2 * temperature, rng=rng)
     Stationary(atoms)
@@ -133,7 +138,9 @@ class _Molecule(Atoms):
         return twin
 
 
-def sample(name, smiles, charge, multiplicity, plan, seed):
+def sample(
+    name: str, smiles: str, charge: int, multiplicity: int, plan: Iterable[tuple[str, int, int]], seed: int
+) -> tuple[list[tuple[np.ndarray, str]], np.ndarray]:
     """Geometries of one molecule.
 
     plan: list of (protocol, temperature_K, count), protocol "md" or "modes".
@@ -142,7 +149,7 @@ def sample(name, smiles, charge, multiplicity, plan, seed):
     """
     root = molecule_seed(name, seed)
     start = _Molecule(relax(embed(smiles, root), charge, multiplicity))
-    start.calc = gfn_xtb("GFN2-xTB", charge, multiplicity)
+    start.calc = tblite.ase_calculator("GFN2-xTB", charge, multiplicity)
     reference = bonds(start)
     modes = None
     out = []
@@ -167,3 +174,28 @@ def sample(name, smiles, charge, multiplicity, plan, seed):
             if attempt > 60 + 10 * count:
                 raise UserError(f"{name}: {protocol} at {temperature} K keeps breaking bonds")
     return out, start.numbers.copy()
+
+
+def of_row(row: dict[str, str], seed: int) -> list[Atoms]:
+    """Geometries of one row of the molecule list: group, name, smiles, charge, multiplicity, plan.
+
+    plan: PROTOCOL + temperature in K + ":" + count, such as md300:8, separated by spaces. Raises as `sample`.
+    """
+    plan = [tuple(item.replace(":", " ").split()) for item in row["plan"].split()]
+    plan = [(p.rstrip("0123456789"), int(p.lstrip("abcdefghijklmnopqrstuvwxyz")), int(n)) for p, n in plan]
+    charge, multiplicity = int(row["charge"]), int(row["multiplicity"])
+    key = f"{row['group']}/{row['name']}"
+    geometries, numbers = sample(key, row["smiles"], charge, multiplicity, plan, seed)
+    frames = []
+    for k, (positions, protocol) in enumerate(geometries):
+        atoms = Atoms(numbers, np.round(positions, 8))
+        atoms.info = {
+            "id": f"{key}/{k:02d}",
+            "group": row["group"],
+            "molecule": row["name"],
+            "protocol": protocol,
+            "charge": charge,
+            "multiplicity": multiplicity,
+        }
+        frames.append(atoms)
+    return frames

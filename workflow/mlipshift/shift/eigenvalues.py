@@ -11,20 +11,24 @@ The steps are compiled by numba at their first call and kept in a cache on disk,
 """
 
 import operator
+from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core.cgutils import get_or_insert_function
+from numba.core.typing import Signature
+from numba.core.typing.context import BaseContext
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 LANES = 8  # matrices side by side; two registers of AVX2, one of AVX-512, four of NEON
 LARGEST = 256  # rows up to which this is faster than LAPACK; eight larger triangles exceed the cache
 SWEEPS = 30  # QL sweeps for an eigenvalue as in dsterf, 2 or 3 are usual
 PRECISION = np.finfo(float).eps / 2
+Emission = tuple[Signature, Callable]  # of an operation: its types, and what makes its instructions
 
 
-def compiled(function):
+def compiled(function: Callable) -> Callable:
     """The function compiled by numba at its first call and cached beside its source file, atomically.
 
     Where that folder cannot be written the cache is in the user's own; where neither can, every process compiles anew.
@@ -85,7 +89,7 @@ def _address(context, builder, array_type, array, row):
 
 
 @intrinsic
-def load(context, array, row):
+def load(context: BaseContext, array: types.Array, row: types.Integer) -> Emission:
     """Row of a contiguous array [rows, LANES]."""
 
     def emit(context, builder, signature, values):
@@ -95,7 +99,7 @@ def load(context, array, row):
 
 
 @intrinsic
-def store(context, array, row, numbers):
+def store(context: BaseContext, array: types.Array, row: types.Integer, numbers: Lanes) -> Emission:
     """Set a row of a contiguous array [rows, LANES]."""
 
     def emit(context, builder, signature, values):
@@ -107,7 +111,7 @@ def store(context, array, row, numbers):
 
 
 @intrinsic
-def everywhere(context, number):
+def everywhere(context: BaseContext, number: types.Float) -> Emission:
     """The same number in all lanes."""
 
     def emit(context, builder, signature, values):
@@ -119,7 +123,7 @@ def everywhere(context, number):
 
 
 @intrinsic
-def root(context, numbers):
+def root(context: BaseContext, numbers: Lanes) -> Emission:
     """Square root."""
 
     def emit(context, builder, signature, values):
@@ -130,13 +134,13 @@ def root(context, numbers):
 
 
 @intrinsic
-def select(context, truths, one, other):
+def select(context: BaseContext, truths: Lanes, one: Lanes, other: Lanes) -> Emission:
     """`one` where true, `other` elsewhere."""
     return NUMBERS(truths, one, other), lambda context, builder, signature, values: builder.select(*values)
 
 
 @intrinsic
-def anywhere(context, truths):
+def anywhere(context: BaseContext, truths: Lanes) -> Emission:
     """Whether true in any lane."""
 
     def emit(context, builder, signature, values):
@@ -287,7 +291,7 @@ def _solve(triangles, begin, sizes, order, sweeps, values, place):
     return failed
 
 
-def eigenvalues(triangles, sizes, sweeps=SWEEPS):
+def eigenvalues(triangles: np.ndarray, sizes: np.ndarray, sweeps: int = SWEEPS) -> np.ndarray:
     """Eigenvalues [sum of sizes] of symmetric matrices, one matrix after another, of each in no particular order.
 
     triangles: lower triangles row after row, one matrix after another, flat; sizes [M] rows of each. The error is that

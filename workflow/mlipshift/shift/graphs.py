@@ -1,9 +1,4 @@
-"""Molecular graphs as padded neighbour lists.
-
-A batch has R replicas of n (padded) atoms with K (padded) neighbours each. Training uses one replica
-that holds all atoms of the batch; test-time training uses one replica per set of adapted parameters.
-Both are the same code, without scatter operations.
-"""
+"""Radius graphs of molecules as padded lists of neighbours, one structure each; learn.batches puts them together."""
 
 from dataclasses import dataclass
 
@@ -25,8 +20,8 @@ class Graph:
     envelope: float | None = None
 
 
-def build(numbers, positions, cutoff, envelope=None):
-    """Graph of one structure with all neighbours within `cutoff` (Å); envelope (Å): see Graph."""
+def build(numbers: np.ndarray, positions: np.ndarray, cutoff: float, envelope: float | None = None) -> Graph:
+    """Graph of one structure, numbers [n], positions [n, 3] Å, with all neighbours closer than `cutoff` (Å)."""
     i, j = pairs(positions, cutoff)
     n = len(numbers)
     degree = np.bincount(i, minlength=n)

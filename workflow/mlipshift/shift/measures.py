@@ -11,11 +11,17 @@ Structures come in blocks and memory does not grow with their number: a `Trainin
 training structures a sample.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from mlipshift.base.errors import UserError
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.predictions import Predictions
 from mlipshift.shift import periodic
 from mlipshift.shift.spectra import (
     CAP,
@@ -30,7 +36,6 @@ from mlipshift.shift.spectra import (
 
 BLOCK = 256  # structures whose distances to the sample are in memory at a time
 ELEMENTS = 119  # atomic numbers, 0 included
-SWEEP = (0.5, 1.0, 2.0)  # standard deviations of the sweep
 LABELS = ("prior", "predicted", "reference")
 # column of `measure` -> axis, and whether only larger values than in training are a shift
 CRITERIA = {
@@ -46,17 +51,17 @@ CRITERIA = {
 }
 
 
-def mean_norm(forces, offsets):
+def mean_norm(forces: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Mean over atoms of the Euclidean force norm per structure [S] (eV/Å); forces [N, 3], offsets [S + 1]."""
     return np.add.reduceat(np.linalg.norm(forces, axis=1), offsets[:-1]) / np.diff(offsets)
 
 
-def force_norm(labels):
+def force_norm(labels: Labels) -> np.ndarray:
     """Mean over atoms of the force norm of Labels [S] (eV/Å), NaN without labels."""
     return mean_norm(labels.forces, labels.offsets)
 
 
-def composition(frames):
+def composition(frames: Frames) -> np.ndarray:
     """Element fractions [S, ELEMENTS] of every structure."""
     owner = np.repeat(np.arange(len(frames)), frames.sizes)
     counts = np.bincount(owner * ELEMENTS + frames.numbers, minlength=len(frames) * ELEMENTS)
@@ -88,13 +93,13 @@ class Training:
     centre: np.ndarray
     name: np.ndarray
     fractions: np.ndarray
-    known: list
+    known: list[np.ndarray]
     shape: np.ndarray
-    names: dict = field(repr=False)
+    names: dict[str, int] = field(repr=False)
     by_id: bool
 
     @classmethod
-    def of(cls, blocks, cutoff, variant, sample, seed=0):
+    def of(cls, blocks: Iterable[Frames], cutoff: float, variant: str, sample: int, seed: int = 0) -> Self:
         """Training of an iterable of Frames; `sample` structures at most, drawn with `seed`, stand for the single ones.
 
         All of them do where there are no more than that.
@@ -138,7 +143,9 @@ class Training:
         )
 
 
-def measure(training, frames, norms=None, own=False):
+def measure(
+    training: Training, frames: Frames, norms: dict[str, np.ndarray] | None = None, own: bool = False
+) -> dict[str, np.ndarray]:
     """Shift measures {column: [S]} of Frames.
 
     norms: {kind of LABELS: force_norm [S] eV/Å} of whichever labels there are. The composition distance is the
@@ -171,7 +178,13 @@ def measure(training, frames, norms=None, own=False):
     return {name: measures[name] for name in CRITERIA if name in measures}
 
 
-def nearest(rows, known, metric="euclidean", names=None, known_names=None):
+def nearest(
+    rows: np.ndarray,
+    known: np.ndarray,
+    metric: str = "euclidean",
+    names: np.ndarray | None = None,
+    known_names: np.ndarray | None = None,
+) -> np.ndarray:
     """Distance [S] of every row [S, k] to the nearest known one [T, k], with names of another name; NaN if none is.
 
     metric: of scipy's cdist. In blocks of rows, so that memory grows with T alone.
@@ -187,48 +200,37 @@ def nearest(rows, known, metric="euclidean", names=None, known_names=None):
     return np.where(np.isfinite(out), out, np.nan)
 
 
-def beyond(values, mean, deviation, side, sigma):
-    """Boolean [S]: more than `sigma` times `deviation` from `mean`; NaN is not.
+def _norms(kind, path):
+    """Yield (id, mean force norm) of every structure of a store of labels, or of predictions, at the last step."""
+    if kind == "predicted":
+        found = Predictions.load(path)
+        blocks = [Labels(found.ids, found.offsets, found.energy[-1], found.forces[-1], found.ok)]
+    else:
+        blocks = Labels.blocks(path)
+    for labels in blocks:
+        yield from zip(labels.ids, force_norm(labels))
 
-    side: "upper" counts only larger values, "both" either direction.
+
+def _those_of(ids, stream, path):
+    """Norms of `ids` out of a stream that has them in this order, and may have others in between."""
+    found = []
+    for name in ids:
+        norm = next((norm for other, norm in stream if other == name), None)
+        if norm is None:
+            raise UserError(f"{path}: no label of structure {name} in its place; run the rule that makes it again")
+        found.append(norm)
+    return np.array(found)
+
+
+def of_store(
+    path: Path, labels: dict[str, Path], training: Training, own: bool
+) -> Iterator[tuple[Frames, dict[str, np.ndarray]]]:
+    """Yield (Frames, `measure` of them) of the blocks of a store.
+
+    labels: {kind of LABELS: store of labels, of predictions for "predicted"}, in the order of the frames and perhaps
+    of others in between. Raises UserError if a structure has no label in its place.
     """
-    distance = values - mean
-    if side == "both":
-        distance = np.abs(distance)
-    return distance > sigma * deviation
-
-
-def outside(train_values, values, side, sigma):
-    """Boolean [S]: more than `sigma` training standard deviations from the training mean; see `beyond`."""
-    return beyond(values, np.nanmean(train_values), np.nanstd(train_values), side, sigma)
-
-
-@dataclass
-class Tally:
-    """Number, mean and variance of finite numbers that come in blocks.
-
-    n; mean; squares: sum of squared deviations from the mean.
-    """
-
-    n: int = 0
-    mean: float = np.nan
-    squares: float = np.nan
-
-    def add(self, values):
-        """Take in a block [S]; NaN does not count. Chan, Golub and LeVeque 1983."""
-        values = values[np.isfinite(values)]
-        if not len(values):
-            return
-        mean, squares = values.mean(), np.square(values - values.mean()).sum()
-        if not self.n:
-            self.n, self.mean, self.squares = len(values), mean, squares
-            return
-        n, step = self.n + len(values), mean - self.mean
-        self.squares += squares + step**2 * self.n * len(values) / n
-        self.mean += step * len(values) / n
-        self.n = n
-
-    @property
-    def deviation(self):
-        """Standard deviation, of the whole and not of a sample."""
-        return np.sqrt(self.squares / self.n) if self.n else np.nan
+    streams = {kind: _norms(kind, store) for kind, store in labels.items()}
+    for frames in Frames.blocks(path):
+        norms = {kind: _those_of(frames.ids, stream, labels[kind]) for kind, stream in streams.items()}
+        yield frames, measure(training, frames, norms, own)

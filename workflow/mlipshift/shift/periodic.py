@@ -23,6 +23,7 @@ from ase.geometry import complete_cell
 from scipy.sparse import csr_array
 
 from mlipshift.base.geometry import edges
+from mlipshift.shift.laplacians import spectrum_of
 
 # Å; the wavevectors are those of a supercell that is at least so thick along every periodic direction. Spectra of fcc
 # copper in different cells then differ by a Wasserstein distance of 0.01, those in cells with the same grid by nothing
@@ -30,23 +31,25 @@ SPAN = 36.0
 CELLS = 2**19  # entries of the matrices that are in memory at a time
 
 
-def thickness(cell, pbc):
+def thickness(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     """Distances [3] (Å) between opposite faces of the cell; infinite along directions that are not periodic."""
     reciprocal = np.linalg.inv(complete_cell(cell)).T
     return np.where(pbc, 1.0 / np.linalg.norm(reciprocal, axis=1), np.inf)
 
 
-def wavevectors(cell, pbc, span=SPAN):
+def wavevectors(cell: np.ndarray, pbc: np.ndarray, span: float = SPAN) -> np.ndarray:
     """Wavevectors [K, 3] of the grid through zero, in reciprocal lattice vectors: those of a supercell of `span` Å."""
     counts = np.maximum(1, np.ceil(span / thickness(cell, pbc) - 1e-9)).astype(int)
     return np.stack(np.meshgrid(*(np.arange(n) / n for n in counts), indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-def spectrum(positions, cell, pbc, cutoff, variant, cap):
+def spectrum(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, variant: str, cap: int | None
+) -> np.ndarray:
     """Ascending eigenvalues of the Laplacian of a periodic structure at one cutoff (Å), see the table above.
 
-    Arguments as `edges`; cap: neighbours per atom in the published variant, None for no limit. n of them in the
-    published variant, fewer when the last atoms have no neighbour but themselves; n at every
+    Arguments as `edges`; variant: "published" or "robust"; cap: neighbours per atom in the published variant, None for
+    no limit. n of them in the published variant, fewer when the last atoms have no neighbour but themselves; n at every
     wavevector in the robust one.
     """
     graph = edges(positions, cell, pbc, cutoff)
@@ -57,22 +60,13 @@ def spectrum(positions, cell, pbc, cutoff, variant, cap):
 def _in_cell(n, graph, cap):
     i, j, _, distance = graph
     if cap is not None:
-        # every centre j hears its nearest sources, as in spectra._nearest_only
+        # every centre j hears its nearest sources, as in spectra
         order = np.lexsort((i, distance, j))
         rank = np.arange(len(j)) - np.searchsorted(j[order], j[order])
         kept = order[rank < cap]
         i, j = i[kept], j[kept]
     i, j = i[i != j], j[i != j]
-    adjacent = np.bincount(i * n + j, minlength=n * n).reshape(n, n).astype(float)
-    degree = adjacent.sum(1)
-    scale = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1)), 0.0)
-    laplacian = np.eye(n) - scale[:, None] * adjacent * scale
-    connected = np.flatnonzero(adjacent.any(1) | adjacent.any(0))
-    last = connected[-1] + 1 if len(connected) else 0
-    laplacian = laplacian[:last, :last]
-    symmetric = np.array_equal(adjacent, adjacent.T)
-    values = np.linalg.eigvalsh(laplacian) if symmetric else np.sort(np.linalg.eigvals(laplacian).real)
-    return values.clip(0.0, 2.0)
+    return spectrum_of(np.bincount(i * n + j, minlength=n * n).reshape(n, n))
 
 
 def _infinite(n, graph, points):

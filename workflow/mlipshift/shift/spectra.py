@@ -20,12 +20,13 @@ With more than CAP neighbours, the released code keeps those that its neighbour 
 differs between versions and devices of that library; the nearest ones are the defined choice here.
 """
 
-import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from mlipshift.base.errors import UserError
-from mlipshift.shift.eigenvalues import compiled, eigenvalues
+from mlipshift.shift.eigenvalues import eigenvalues
+from mlipshift.shift.laplacians import merged, spectrum_of
 
 VARIANTS = ("published", "robust")
 CAP = 50  # neighbours per atom in the released code
@@ -35,37 +36,23 @@ POINTS = 64  # quantiles that stand for a spectrum
 ENTRIES = 2**21  # entries of the matrices that are in memory at a time
 
 
-def squared_distances(positions):
-    """Squared distances [..., n, n] (Å²) of positions [..., n, 3], infinite on the diagonal."""
-    positions = np.asarray(positions, dtype=float)
-    d2 = 0.0
-    for component in range(3):  # one after the other is faster than a sum over the last axis
-        x = positions[..., component]
-        d = x[..., :, None] - x[..., None, :]
-        d2 = d2 + d * d
-    n = positions.shape[-2]
-    d2.reshape(*d2.shape[:-2], n * n)[..., :: n + 1] = np.inf
-    return d2
-
-
-def adjacency(positions, cutoffs):
-    """Boolean adjacency [k, n, n] of the radius graphs of one structure for k cutoffs (Å), no self loops."""
-    return squared_distances(positions) < np.square(cutoffs, dtype=float)[:, None, None]
-
-
-def spectra(positions, cutoffs, variant="published", cap=CAP):
+def spectra(
+    positions: np.ndarray, cutoffs: Sequence[float], variant: str = "published", cap: int | None = CAP
+) -> list[np.ndarray]:
     """Ascending spectra of one structure at k cutoffs (Å): list of k arrays; see `spectra_of_many`."""
     return spectra_of_many([positions], cutoffs, variant, cap)[0]
 
 
-def spectra_of_many(structures, cutoffs, variant="published", cap=CAP):
+def spectra_of_many(
+    structures: Iterable[np.ndarray], cutoffs: Sequence[float], variant: str = "published", cap: int | None = CAP
+) -> list[list[np.ndarray]]:
     """Ascending spectra of S structures, positions [n, 3] each, at k cutoffs (Å): S lists of k arrays.
 
     Each array has n eigenvalues, fewer in the published variant when the last atoms are isolated.
     cap: neighbours per atom in the published variant, None for no limit. Raises UserError for an unknown variant.
 
     Exact, and faster than one diagonalisation per graph: atoms that have the same neighbours and each other are merged,
-    see `_laplacians`, equal graphs of a structure share one matrix, and many matrices are diagonalised at once.
+    see `laplacians.merged`, equal graphs of a structure share one matrix, and many matrices are diagonalised at once.
     """
     if variant not in VARIANTS:
         raise UserError(f"spectrum variant {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
@@ -102,10 +89,10 @@ def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
     atoms = np.ascontiguousarray(np.concatenate(members).T)
     begin, size = (a[structure - structure[0]] for a in (np.cumsum(sizes) - sizes, sizes))
     squared = np.square(cutoffs)[radius]
-    values, count, earlier, directed, rows, triangles = _laplacians(atoms, begin, size, squared, published, cap)
+    values, count, earlier, directed, rows, triangles = merged(atoms, begin, size, squared, published, cap)
     solved = eigenvalues(triangles, rows)
     found, place, done = [], 0, 0
-    for k, (n, length, same, merged) in enumerate(zip(*(a.tolist() for a in (size, count, earlier, rows)))):
+    for k, (n, length, same, classes) in enumerate(zip(*(a.tolist() for a in (size, count, earlier, rows)))):
         own = values[place : place + length]
         place += n
         if same < k:
@@ -113,8 +100,8 @@ def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
         elif directed[k]:
             own[:] = _directed(structures[structure[k]], cutoffs[radius[k]], cap)
         else:
-            own[:merged] = solved[done : done + merged]
-            done += merged
+            own[:classes] = solved[done : done + classes]
+            done += classes
             own.sort()
             np.clip(own, 0.0, 2.0, out=own)
         found.append(own)
@@ -122,121 +109,17 @@ def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
 
 
 def _directed(positions, cutoff, cap):
-    """Real parts of the eigenvalues, ascending, of the graph in which every atom hears its `cap` nearest neighbours.
-
-    Ties are resolved by index. Rows of the matrices are sources, and degrees are those of sources, as in PyG. Isolated
-    atoms behind the last connected one have no eigenvalue.
-    """
-    d2 = squared_distances(positions)
-    graph = d2 < cutoff**2
-    rank = np.argsort(np.argsort(np.where(graph, d2, np.inf), axis=0, kind="stable"), axis=0)
-    length = np.flatnonzero(graph.any(0))[-1] + 1
-    graph = (graph & (rank < cap))[:length, :length]
-    degree = graph.sum(-1)
-    scale = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1)), 0.0)
-    laplacian = np.eye(length) - scale[:, None] * graph * scale
-    return np.sort(np.linalg.eigvals(laplacian).real).clip(0.0, 2.0)
+    """Spectrum of the graph in which every atom hears its `cap` nearest neighbours, ties resolved by index."""
+    squared = 0.0
+    for x in positions.T:  # one component after the other is faster than a sum over the last axis
+        squared = squared + np.square(x[:, None] - x)
+    np.fill_diagonal(squared, np.inf)
+    graph = squared < cutoff**2
+    rank = np.argsort(np.argsort(np.where(graph, squared, np.inf), axis=0, kind="stable"), axis=0)
+    return spectrum_of(graph & (rank < cap))
 
 
-@compiled
-def _laplacians(atoms, begin, size, squared, published, cap):
-    """Matrices that have the eigenvalues of G undirected graphs, with twins merged.
-
-    Twins are atoms with the same closed neighbourhood: neighbours of each other and of the same others. A class of m
-    twins of degree d has m - 1 eigenvectors that vanish elsewhere and sum to zero, with the eigenvalue 1 + 1/d. All
-    others are constant on every class, and their eigenvalues are those of a matrix with one row per class:
-    1 - (m - 1)/d on the diagonal and -sqrt(m m' / (d d')) between neighbouring classes. The larger the radius, the more
-    twins; a complete graph is a single class.
-
-    atoms [3, N] positions (Å) of all; begin, size [G] the atoms of each graph, graphs of one structure side by side;
-    squared [G] cutoffs squared (Å²); published: whether an isolated atom has the eigenvalue 1, and none behind the last
-    connected atom.
-    Returns values (flat), where each graph has room for `size` eigenvalues, those of the matrix first, and those that
-    need no diagonalisation are set; and for each graph [G] the number of eigenvalues; the first graph of the structure
-    that is equal, which may be itself; whether an atom has more than `cap` neighbours; the rows of the matrix, 0 where
-    none is needed; and the lower triangles of the matrices, flat.
-    """
-    graphs = len(begin)
-    room = entries = most = 0
-    for n in size:
-        room, entries, most = room + n, entries + n * (n + 1) // 2, max(most, n)
-    values, triangles = np.empty(room), np.empty(entries)
-    integers, directed = np.zeros((4, graphs), np.intp), np.zeros(graphs, np.bool_)
-    count, earlier, rows, edges = integers[0], integers[1], integers[2], integers[3]
-    closed = np.empty((most, (most + 63) // 64), np.uint64)
-    per_atom, scale = np.empty((3, most), np.intp), np.empty(most)
-    degree, representative, members = per_atom[0], per_atom[1], per_atom[2]
-    place = used = 0
-    for g in range(graphs):
-        n, first, here = size[g], begin[g], place
-        place += n
-        # closed neighbourhoods as bits
-        words = (n + 63) // 64
-        for i in range(n):
-            degree[i] = 0
-            x, y, z = atoms[0, first + i], atoms[1, first + i], atoms[2, first + i]
-            for word in range(words):
-                bits, near = np.uint64(0), 0
-                for j in range(64 * word, min(n, 64 * word + 64)):
-                    dx, dy, dz = x - atoms[0, first + j], y - atoms[1, first + j], z - atoms[2, first + j]
-                    neighbour = (dx * dx + dy * dy + dz * dz < squared[g]) & (i != j)
-                    bits |= np.uint64(neighbour) << np.uint64(j & 63)
-                    near += neighbour
-                closed[i, word] = bits
-                degree[i] += near
-            closed[i, i >> 6] |= np.uint64(1) << np.uint64(i & 63)
-            edges[g] += degree[i]
-            if degree[i] > 0 or not published:
-                count[g] = i + 1
-            directed[g] |= degree[i] > cap
-        # of two graphs of a structure one contains the other
-        earlier[g] = g
-        other = g - 1
-        while other >= 0 and begin[other] == first and size[other] == n:
-            if edges[other] == edges[g]:
-                earlier[g] = earlier[other]
-                break
-            other -= 1
-        if earlier[g] < g or directed[g]:
-            continue
-        # classes of twins
-        classes = 0
-        for i in range(count[g]):
-            c = 0
-            while c < classes:
-                word = 0
-                while word < words and closed[i, word] == closed[representative[c], word]:
-                    word += 1
-                if word == words:
-                    break
-                c += 1
-            if c == classes:
-                representative[c], members[c] = i, 0
-                classes += 1
-            members[c] += 1
-        # the matrix, and the eigenvalues that it lacks
-        slot = here + classes
-        for c in range(classes):
-            a, d, m = representative[c], degree[representative[c]], members[c]
-            for _ in range(m - 1):
-                values[slot] = 1.0 + 1.0 / d
-                slot += 1
-            scale[c] = math.sqrt(m / max(d, 1))
-            for other in range(c):
-                b = representative[other]
-                near = (closed[a, b >> 6] >> np.uint64(b & 63)) & np.uint64(1)
-                triangles[used + other] = -scale[c] * scale[other] if near else 0.0
-            triangles[used + c] = 0.0 if d == 0 and not published else 1.0 - (m - 1.0) / max(d, 1)
-            used += c + 1
-        if classes == 1:
-            used -= 1
-            values[here] = triangles[used]
-        else:
-            rows[g] = classes
-    return values, count, earlier, directed, rows, triangles[:used]
-
-
-def padded(many, length=0):
+def padded(many: Sequence[np.ndarray], length: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """(table [S, L], sizes [S]) of S spectra, zeros at the end; L is the longest of them or `length` if larger."""
     sizes = np.array([len(v) for v in many], dtype=np.intp)
     table = np.zeros((len(many), max(length, sizes.max(initial=0))))
@@ -244,7 +127,7 @@ def padded(many, length=0):
     return table, sizes
 
 
-def window_fraction(many):
+def window_fraction(many: Sequence[np.ndarray]) -> np.ndarray:
     """Fraction [S] of eigenvalues in (0.9, 1.1), the paper's first measure; 0 for an empty spectrum.
 
     A complete graph of 11 atoms has the eigenvalue 1.1 ten times, which rounding would put on either side.
@@ -253,12 +136,12 @@ def window_fraction(many):
     return (np.abs(table - 1.0) < WINDOW - ROUNDING).sum(1) / np.maximum(sizes, 1)
 
 
-def mean_spectrum(many):
-    """Average of zero-padded ascending spectra, the reference of the published distance."""
+def mean_spectrum(many: Sequence[np.ndarray]) -> np.ndarray:
+    """Average [L] of zero-padded ascending spectra, the reference of the published distance."""
     return padded(many)[0].mean(0)
 
 
-def padded_distance(many, reference):
+def padded_distance(many: Sequence[np.ndarray], reference: np.ndarray) -> np.ndarray:
     """Published distance [S]: squared Euclidean distance of the zero-padded ascending spectra to `reference`.
 
     Where the released code crashes (test spectrum longer than the reference) the reference is padded.
@@ -267,7 +150,7 @@ def padded_distance(many, reference):
     return np.square(table - np.pad(reference, (0, table.shape[1] - len(reference)))).sum(1)
 
 
-def quantiles(many, points=POINTS):
+def quantiles(many: Sequence[np.ndarray], points: int = POINTS) -> np.ndarray:
     """Quantile functions [S, points] of spectra at the midpoints of `points` equal parts, linear in between.
 
     A description whose length does not depend on the number of atoms; zero for an empty spectrum.
@@ -280,7 +163,7 @@ def quantiles(many, points=POINTS):
     return low + (high - low) * (place - below)
 
 
-def wasserstein(first, second):
+def wasserstein(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """1-Wasserstein distance of two spectra given by their quantiles [..., points].
 
     The least mean shift of eigenvalues that turns one distribution into the other. It compares distributions, not

@@ -1,0 +1,92 @@
+"""Adaptation to some geometries of a molecule: the error on its others, and the methods to decide between."""
+
+import numpy as np
+
+from mlipshift.evaluate.comparisons import alternatives, calls_of
+from mlipshift.evaluate.errors import POOLED, Errors
+from mlipshift.evaluate.statistics import INTERVAL, MEAN
+from mlipshift.mitigate.decision import Method
+
+COMMON = "ood_common"  # held-out structures that every number of geometries predicts
+PAIR = ("baseline_mean_meV_per_A", "difference_meV_per_A")
+FRACTIONS = ("fraction_improved", "fraction_worsened")
+CONFORMERS = ["group", "scheme", "strategy", "geometries", "prior_calls_per_molecule"]
+CONFORMERS += ["n_structures", "n_molecules", "n_seeds", *MEAN]
+CONFORMERS += ["baseline", *PAIR, *(f"difference_{c}" for c in INTERVAL), *FRACTIONS]
+
+
+def _points(errors, strategies):
+    """{method: (scheme, number of geometries)} of the methods SCHEME_K."""
+    split = {name: name.rpartition("_") for name in errors.final}
+    return {n: (s, int(count)) for n, (s, _, count) in split.items() if s in strategies and count.isdigit()}
+
+
+def _groups(errors, points):
+    """Errors.groups, and COMMON."""
+    groups = errors.groups()
+    # numbers of geometries that no held-out molecule has are no points of the curve
+    reached = [np.isfinite(errors.mean(name)) & groups[POOLED] for name in points]
+    reached = [r for r in reached if r.any()]
+    common = np.logical_and.reduce(reached) if reached else np.zeros(len(errors.frames), dtype=bool)
+    return groups | {COMMON: common}
+
+
+def conformers(errors: Errors, strategies: dict[str, str], copies: int) -> list[dict]:
+    """Error on geometries that were not adapted on against the number that were, and paired differences.
+
+    Methods SCHEME_K of `strategies` {scheme: strategy}; copies: rattled copies per geometry. One row per baseline.
+    Per group, pooled over the held-out groups, and COMMON.
+    """
+    points, rows = _points(errors, strategies), []
+    if not points:
+        return []
+    for group, chosen in _groups(errors, points).items():
+        for name, (scheme, count) in points.items():
+            values = errors.mean(name)
+            found = errors.summarise(values, chosen)
+            if not found:
+                continue
+            row = {"group": group, "scheme": scheme, "strategy": strategies[scheme], "geometries": count}
+            row |= {"prior_calls_per_molecule": count * (1 + copies), "n_seeds": len(errors.seeds[name])}
+            row |= {c: found[c] for c in ("n_structures", "n_molecules", *MEAN)}
+            for baseline in filter(errors.final.__contains__, alternatives(strategies[scheme])):
+                pair = errors.compare(values, errors.mean(baseline), chosen)
+                if pair:
+                    row_of_pair = {c: pair[c] for c in (*PAIR, *FRACTIONS)}
+                    row_of_pair |= {f"difference_{c}": pair[c] for c in INTERVAL}
+                    rows.append(row | {"baseline": baseline} | row_of_pair)
+    return rows
+
+
+def decision_methods(
+    curve: list[dict],
+    seconds: dict[str, float],
+    adaptations: dict[tuple[str, int], list[float]],
+    prior_calls: dict[str, float],
+    group: str = COMMON,
+) -> list[Method]:
+    """Methods for the decision, all on the same structures.
+
+    curve: rows of `conformers`; seconds: {method: time of a prediction, of a prior call for "prior"};
+    adaptations: {(scheme, geometries): list of seconds per adaptation without prior calls}; prior_calls: {method: calls
+    per predicted structure}. Raises UserError if it lacks a baseline.
+    """
+    rows = [r for r in curve if r["group"] == group]
+    methods = {}
+    for r in rows:
+        base = r["baseline"]
+        # the prior's time is that of its calls, which have their own price
+        single = 0.0 if base == "prior" else seconds.get(base, 0.0)
+        methods[base] = Method(base, r["baseline_mean_meV_per_A"], single, calls_of(prior_calls, base))
+    for r in rows:
+        key = (r["scheme"], r["geometries"])
+        if key in adaptations:
+            methods[key] = Method(
+                f"{r['scheme']} ({r['geometries']})",
+                r["mean_meV_per_A"],
+                seconds.get("supervised", 0.0),
+                0.0,
+                r["prior_calls_per_molecule"],
+                float(np.mean(adaptations[key])),
+            )
+    return list(methods.values())

@@ -1,0 +1,50 @@
+"""What test-time training gains, beside the error of the prior that it is trained on."""
+
+import numpy as np
+
+from mlipshift.evaluate import statistics
+from mlipshift.evaluate.comparisons import ADAPTATIONS
+from mlipshift.evaluate.errors import Errors
+
+GAINS = ["id", "group", "molecule", "method", "baseline"]
+GAINS += ["prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A"]
+
+
+def gains(errors: Errors) -> list[dict]:
+    """Error of the prior beside the error before and after TTT, per reported structure; seeds averaged."""
+    f, prior = errors.frames, errors.mean("prior")
+    rows = []
+    for method, baseline in errors.known(ADAPTATIONS):
+        before, after = errors.mean(baseline), errors.mean(method)
+        keep = ~f.of_kind("val_") & np.isfinite(prior) & np.isfinite(before) & np.isfinite(after)
+        rows += [
+            dict(zip(GAINS, (f.ids[k], f.group[k], f.molecule[k], method, baseline, prior[k], before[k], after[k])))
+            for k in np.flatnonzero(keep)
+        ]
+    return rows
+
+
+GAIN_CORRELATION = ["method", "group", "of", "with", "n_structures", "n_molecules", "spearman", "ci_low", "ci_high"]
+
+
+def gain_correlation(errors: Errors) -> list[dict]:
+    """Rank correlation, per group of three structures or more, of TTT's gain with the prior's error and that before."""
+    f, prior = errors.frames, errors.mean("prior")
+    rows = []
+    for method, baseline in errors.known(ADAPTATIONS):
+        before, after = errors.mean(baseline), errors.mean(method)
+        for group, chosen in errors.groups().items():
+            keep = chosen & np.isfinite(prior) & np.isfinite(before) & np.isfinite(after)
+            if keep.sum() < 3:
+                continue
+            clusters = statistics.resampled(f.molecule[keep], f.ids[keep])[1]
+            pairs = [
+                ("gain", "prior_error", before - after, prior),
+                ("gain", "error_before", before - after, before),
+                ("error_after", "prior_error", after, prior),
+            ]
+            for of, other, first, second in pairs:
+                found = statistics.spearman(first[keep], second[keep], clusters, errors.resamples, errors.seed)
+                sizes = (int(keep.sum()), len(set(f.molecule[keep])))
+                rows.append(dict(zip(GAIN_CORRELATION, (method, group, of, other, *sizes, *found))))
+    return rows

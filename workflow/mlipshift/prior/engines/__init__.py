@@ -1,0 +1,46 @@
+"""Engines of the prior, one file each. A new one is a module like the others and an entry of MODULES.
+
+A module has LIBRARY, the value of prior.engine that asks for it, None where there is no choice; PACKAGE, what it is
+called where its labels differ from those of the first module that offers the method; METHODS; and
+engine(method, accuracy). What it imports is light: its library only when an engine is made.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+
+from mlipshift.base.errors import UserError
+from mlipshift.prior.engines import morse, tblite, xtb_python
+
+MODULES = (tblite, xtb_python, morse)
+METHODS = tuple(dict.fromkeys(method for module in MODULES for method in module.METHODS))
+ENGINES = tuple(module.LIBRARY for module in MODULES if module.LIBRARY)
+# methods that several libraries offer
+TIGHT_BINDING = tuple(m for m in METHODS if sum(m in module.METHODS for module in MODULES) > 1)
+
+# (numbers [n], positions [n, 3] Å, charge, multiplicity) -> energy (eV), forces [n, 3] (eV/Å)
+Singlepoint = Callable[[np.ndarray, np.ndarray, int, int], tuple[float, np.ndarray]]
+
+
+def module_of(method: str, library: str = "tblite") -> ModuleType:
+    """Module that has a method: that of `library` where there is a choice. Raises UserError if none has it."""
+    found = [module for module in MODULES if method in module.METHODS]
+    if not found:
+        raise UserError(f"prior method {method!r} is unknown; use one of {', '.join(METHODS)}")
+    return next((module for module in found if library == module.LIBRARY), found[0])
+
+
+def engine(method: str, library: str = "tblite", accuracy: float = 1.0) -> Singlepoint:
+    """Function of a structure that gives its energy and forces; it raises what its library raises.
+
+    library, accuracy: of the methods of TIGHT_BINDING; accuracy is the convergence threshold, the smaller, the tighter.
+    Raises UserError if the method is unknown or its library missing.
+    """
+    return module_of(method, library).engine(method, accuracy)
+
+
+def level(method: str, library: str = "tblite") -> str:
+    """Name of the level that labels carry. Raises UserError if the method is unknown."""
+    module = module_of(method, library)
+    return f"prior:{method}" + ("" if module is module_of(method, "") else f" ({module.PACKAGE})")
