@@ -7,6 +7,7 @@ import pytest
 from mlipshift.catalogue import captions, criteria, figures, methods, tables
 from mlipshift.catalogue.groups import AXES, GROUPS, group, ordered
 from mlipshift.run import sources
+from mlipshift.show import criteria as words
 from mlipshift.show import drawing
 from mlipshift.show.report import page
 
@@ -54,8 +55,8 @@ def test_a_method_looks_the_same_everywhere_and_like_no_other():
 
 def test_every_criterion_has_a_name_and_an_axis():
     for key, criterion in criteria.CRITERIA.items():
-        assert criterion.axis in criteria.AXES and criterion.side in ("upper", "both")
-        assert criteria.label(key) != key and criteria.short(key) != key
+        assert criterion.axis in words.AXES and criterion.side in ("upper", "both")
+        assert words.label(key) != key and words.short(key) != key
         assert key.endswith("eV_per_A") == bool(criterion.unit)
 
 

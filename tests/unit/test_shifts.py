@@ -12,6 +12,7 @@ import pytest
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
+from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.mitigate import radius
 from mlipshift.shift import distribution, measures, spectra
 from mlipshift.shift.measures import Training
@@ -89,8 +90,8 @@ def test_force_norms_of_whichever_labels_there_are():
     assert found["reference_force_norm_eV_per_A"].tolist() == [1.0, 2.0]
     assert found["prior_force_norm_eV_per_A"][0] == 3.0 and np.isnan(found["prior_force_norm_eV_per_A"][1])
     assert "predicted_force_norm_eV_per_A" not in found
-    assert list(found) == [name for name in measures.CRITERIA if name in found]
-    assert set(measures.measure(known, train, norms | {"predicted": np.ones(2)})) == set(measures.CRITERIA)
+    assert list(found) == [name for name in measures.MEASURED if name in found]
+    assert set(measures.measure(known, train, norms | {"predicted": np.ones(2)})) == set(measures.MEASURED)
 
 
 def test_the_nearest_training_structure_of_a_training_structure_is_of_another_molecule():
@@ -232,7 +233,7 @@ def test_the_script_writes_measures_summary_and_sweep(stores):
     norms = np.concatenate([measures.force_norm(made[f"prior_{part}"])[::2] for part in ("train", "test")])
     np.testing.assert_allclose(table.prior_force_norm_eV_per_A, norms, rtol=1e-6)
 
-    criteria = [name for name in measures.CRITERIA if not name.startswith("predicted")]
+    criteria = [name for name in measures.MEASURED if not name.startswith("predicted")]
     assert list(summary.criterion.unique()) == list(sweep.criterion.unique()) == criteria
     assert list(summary.group.unique()) == ["train", "ood_0", "ood_1"]
     known, fractions = table[table.group == "train"], {}
@@ -240,7 +241,7 @@ def test_the_script_writes_measures_summary_and_sweep(stores):
         chosen = table[table.group == row.group][row.criterion]
         assert row.n_structures == len(chosen) and row.mean == pytest.approx(chosen.mean(), rel=1e-6, abs=1e-9)
         assert row.training_standard_deviation == pytest.approx(known[row.criterion].std(ddof=0), rel=1e-5, abs=1e-8)
-        side = measures.CRITERIA[row.criterion][1]
+        side = CRITERIA[row.criterion].side
         for sigma in (0.5, 1.0, 2.0):
             away = distribution.outside(known[row.criterion].to_numpy(), chosen.to_numpy(), side, sigma)
             fractions[row.group, row.criterion, sigma] = away.mean()

@@ -21,7 +21,7 @@ def main(args):
     labels = [{kind: Path(paths[part]) for kind, *paths in args.labels} for part in (0, 1)]
     training = Training.of(Frames.blocks(args.train), args.cutoff, args.variant, args.sample, args.seed)
     absent = {f"{kind}_force_norm_eV_per_A" for kind in measures.LABELS if kind not in labels[0]}
-    criteria = [name for name in measures.CRITERIA if name not in absent]
+    criteria = [name for name in measures.MEASURED if name not in absent]
 
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=args.output.parent) as spool:

@@ -11,6 +11,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
+from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.evaluate import diagnosis, statistics
 from mlipshift.shift.measures import mean_norm, nearest
 
@@ -41,7 +42,7 @@ def _columns_of(path, train, test):
     table = read_table(path)
     if list(table.id) != [*train.ids, *test.ids]:
         raise UserError(f"{path}: shift measures of other frames (ids differ); re-run the rule that made them")
-    names = [name for name in diagnosis.CRITERIA if name in table.columns and table[name].notna().any()]
+    names = [name for name in CRITERIA if name in table.columns and table[name].notna().any()]
     split = {name: np.split(table[name].to_numpy(dtype=float), [len(train)]) for name in names}
     return {name: tuple(values) for name, values in split.items()}
 
@@ -113,7 +114,9 @@ class Diagnosed:
             clusters=units,
         )
         structures = [dict(zip(ABOUT, row)) for row in zip(*map(self._joined, ("ids", "group", "molecule")))]
-        own = {name: np.concatenate(self.measures[name]) for name in diagnosis.OWN if name in self.measures}
+        own = {
+            name: np.concatenate(self.measures[name]) for name, c in CRITERIA.items() if c.own and name in self.measures
+        }
         points = np.concatenate(self.maps) if self.maps else []
         return {
             "errors": (

@@ -10,15 +10,12 @@ from sklearn.decomposition import PCA
 
 from mlipshift.base.frames import Labels
 from mlipshift.base.predictions import Predictions
+from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.evaluate.statistics import INTERVAL, MEAN, Bootstrap, force_mae, spearman
-from mlipshift.shift import measures as of_structures
 from mlipshift.shift.distribution import outside
 
 BINS = 10  # per criterion
 TAIL = 0.99  # quantile at which the last bin starts to take what is beyond
-# (axis, side) of every criterion, as in shift.measures
-CRITERIA = of_structures.CRITERIA | {"embedding_distance": ("representation", "upper")}
-OWN = ("predicted_force_norm_eV_per_A", "embedding_distance")  # those that come from the model itself
 # {criterion: (values of the training structures [T], of the test structures [S])}
 Measures = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -57,7 +54,7 @@ def ranks(
     clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
-        axis, side = CRITERIA[name]
+        axis, side = CRITERIA[name].axis, CRITERIA[name].side
         distance = deviation(known, values, side)
         use = np.isfinite(distance) & np.isfinite(errors)
         row = {"axis": axis, "criterion": name, "needs_labels": name.startswith("reference_")}
@@ -99,7 +96,7 @@ def in_and_out(
     clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
-        axis, side = CRITERIA[name]
+        axis, side = CRITERIA[name].axis, CRITERIA[name].side
         use = np.isfinite(values) & np.isfinite(errors)
         away = outside(known, values, side, sigma)
         row = {"axis": axis, "criterion": name}
@@ -149,7 +146,7 @@ def binned(
     clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
-        axis, _ = CRITERIA[name]
+        axis = CRITERIA[name].axis
         known = known[np.isfinite(known)]
         edges = edges_of(np.concatenate([known, values]))
         if not len(edges):

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mlipshift.shift.measures import CRITERIA
+from mlipshift.catalogue.criteria import CRITERIA
 
 SWEEP = (0.5, 1.0, 2.0)  # standard deviations of the sweep
 ROWS = 4096  # structures that are read from disk at a time
@@ -96,7 +96,7 @@ class Groups:
             for name, column in zip(self.criteria, values.T):
                 known = self.tallies[0, name]
                 for sigma in sigmas:
-                    far = beyond(column, known.mean, known.deviation, CRITERIA[name][1], sigma)
+                    far = beyond(column, known.mean, known.deviation, CRITERIA[name].side, sigma)
                     for group, found in zip(*np.unique(number[far], return_counts=True)):
                         away[int(group), name, sigma] += int(found)
         return away
@@ -115,7 +115,7 @@ class Groups:
             for group, number in self.numbers.items():
                 found = self.tallies[number, name]
                 share = lambda limit, n=found.n, key=(number, name): away[*key, limit] / n if n else np.nan
-                row = (CRITERIA[name][0], name, group, found.n, found.mean, known.mean, known.deviation, share(sigma))
+                row = (CRITERIA[name].axis, name, group, found.n, found.mean, known.mean, known.deviation, share(sigma))
                 summary.append(dict(zip(SUMMARY, row)))
                 swept += [dict(zip(SWEPT, (group, name, limit, share(limit)))) for limit in SWEEP]
         return summary, swept

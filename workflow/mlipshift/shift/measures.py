@@ -22,6 +22,7 @@ from scipy.spatial.distance import cdist
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
+from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.shift import periodic
 from mlipshift.shift.spectra import (
     CAP,
@@ -37,18 +38,8 @@ from mlipshift.shift.spectra import (
 BLOCK = 256  # structures whose distances to the sample are in memory at a time
 ELEMENTS = 119  # atomic numbers, 0 included
 LABELS = ("prior", "predicted", "reference")
-# column of `measure` -> axis, and whether only larger values than in training are a shift
-CRITERIA = {
-    "unseen_element_fraction": ("features", "upper"),
-    "composition_distance": ("features", "upper"),
-    "n_atoms": ("features", "both"),
-    **{f"{kind}_force_norm_eV_per_A": ("force_norm", "both") for kind in LABELS},
-    "window_fraction": ("connectivity", "both"),
-    "spectrum_padded_distance": ("connectivity", "upper"),
-    "spectrum_padded_nearest": ("connectivity", "upper"),
-    "spectrum_wasserstein": ("connectivity", "upper"),
-    "spectrum_wasserstein_nearest": ("connectivity", "upper"),
-}
+# columns of `measure`: all but what only a model's own representation tells
+MEASURED = tuple(key for key, criterion in CRITERIA.items() if criterion.axis != "representation")
 
 
 def mean_norm(forces: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -175,7 +166,7 @@ def measure(
         # the 1-Wasserstein distance is the mean difference of quantiles
         "spectrum_wasserstein_nearest": closest(shape, training.shape) / shape.shape[1],
     }
-    return {name: measures[name] for name in CRITERIA if name in measures}
+    return {name: measures[name] for name in MEASURED if name in measures}
 
 
 def nearest(

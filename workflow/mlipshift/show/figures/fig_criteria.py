@@ -11,9 +11,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from mlipshift.base.text import count, listed
-from mlipshift.catalogue.criteria import AXES, CRITERIA, short
+from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.catalogue.groups import GROUPS, group, ordered
 from mlipshift.show import style
+from mlipshift.show.criteria import AXES, short
 from mlipshift.show.style import MUTED, PALE
 
 NEEDS = {"shifts": ("id", "group")}

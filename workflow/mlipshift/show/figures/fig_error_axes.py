@@ -11,10 +11,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from mlipshift.base.text import count, listed
-from mlipshift.catalogue.criteria import AXES, label
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
+from mlipshift.show.criteria import AXES, label
 from mlipshift.show.panels import ERROR, MEAN
 from mlipshift.show.style import MUTED, PALE
 

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mlipshift.base.text import several
-from mlipshift.catalogue.criteria import AXES, short
 from mlipshift.show import samples, style
+from mlipshift.show.criteria import AXES, short
 from mlipshift.show.style import INK, MUTED
 
 NEEDS = {

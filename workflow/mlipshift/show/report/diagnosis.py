@@ -10,12 +10,13 @@ import pandas as pd
 from mlipshift.base.tables import read_table
 from mlipshift.base.text import listed
 from mlipshift.catalogue.captions import filled
-from mlipshift.catalogue.criteria import AXES, CRITERIA, label, short
+from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.catalogue.figures import DIAGNOSIS, INTERVAL_OF
 from mlipshift.catalogue.groups import GROUPS, group, ordered
 from mlipshift.catalogue.tables import DIAGNOSIS_REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import samples
+from mlipshift.show.criteria import AXES, label, short
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import Cell, Row, cell, counted, group_cell, shared
 from mlipshift.show.report.format import bracket, number, share

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from mlipshift.catalogue import criteria
 from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.catalogue.groups import COMMON, GROUPS, POOLED, group, ordered
 from mlipshift.catalogue.methods import scheme_title
+from mlipshift.show import criteria
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import cell, counted, error, group_cell, method_cell, shared
 from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, duration, share
