@@ -90,6 +90,7 @@ class Potential:
 
     @property
     def strategy(self) -> Strategy:
+        """How it was trained, and on what."""
         return STRATEGIES[self.card["strategy"]]
 
     @property
