@@ -224,7 +224,7 @@ def test_a_molecule_adapted_for_the_calculator_is_the_one_of_the_workflow(run):
     prior = Labels.load(run / "test_prior.h5", frames).take(one)
     atoms = Atoms(*frames[one[-1]][:2])
     atoms.calc = mlipshift.Calculator(
-        adaptation.adapted(Potential.load(run / "joint"), frames.take(one), prior, Settings.of(TTT))
+        adaptation.adapt_potential(Potential.load(run / "joint"), frames.take(one), prior, Settings.of(TTT))
     )
     rows = slice(frames.offsets[one[-1]], frames.offsets[one[-1] + 1])
     np.testing.assert_allclose(atoms.get_forces(), made.forces[-1, rows], atol=1e-6)

@@ -18,7 +18,7 @@ from mlipshift.catalogue.adaptation import Settings
 from mlipshift.learn import networks
 from mlipshift.learn.calculator import Calculator, frames_of
 from mlipshift.learn.potential import Potential
-from mlipshift.mitigate.adaptation import adapt, adapted
+from mlipshift.mitigate.adaptation import adapt, adapt_potential
 from mlipshift.mitigate.units import Unit
 
 ARCHITECTURE = {"features": 12, "blocks": 2, "radial": 6, "cutoff": 4.0}
@@ -88,7 +88,7 @@ def test_what_a_model_cannot_predict_is_one_line():
         potential().predict(frames, envelope="short")
     for strategy, word in (("supervised", "no prior head"), ("pretrain", "no reference head")):
         with pytest.raises(UserError, match=word):
-            adapted(potential(strategy), frames, labels(frames), SETTINGS)
+            adapt_potential(potential(strategy), frames, labels(frames), SETTINGS)
 
 
 def test_features_do_not_depend_on_the_batch():
@@ -149,7 +149,7 @@ def test_an_adapted_model_is_that_of_the_loop_and_survives_a_file(tmp_path, chan
     frames = frames_of(geometries(4))
     prior, known = labels(frames, missing=[1]), [0, 2]
     base, settings = potential(), Settings(**{**vars(SETTINGS), **change})
-    made = adapted(base, frames.take([0, 1, 2]), prior.take([0, 1, 2]), settings)
+    made = adapt_potential(base, frames.take([0, 1, 2]), prior.take([0, 1, 2]), settings)
     unit = Unit([frames[k][:2] for k in known], [prior.forces_of(k) for k in known], [frames[3][:2]])
     _, rows, losses = adapt(base.network, [unit], settings)
     ((_, forces),) = made.predict(frames.take([3]))
@@ -163,7 +163,7 @@ def test_an_adapted_model_is_that_of_the_loop_and_survives_a_file(tmp_path, chan
     assert card["structures"] == 2 and card["level"] == "springs" and card["settings"]["steps"] == 4
     np.testing.assert_allclose(card["loss_eV_per_A"], losses[0], rtol=1e-6)
     # adapted again: the card has both, and where the second came from
-    again = adapted(Potential.load(tmp_path), frames, prior, settings)
+    again = adapt_potential(Potential.load(tmp_path), frames, prior, settings)
     assert [c["from"] for c in again.card["adapted"]] == [None, str(tmp_path)]
 
 
@@ -175,9 +175,9 @@ def test_an_adapted_model_is_that_of_the_loop_and_survives_a_file(tmp_path, chan
 def test_what_cannot_be_adapted_is_one_line(change, word):
     frames = frames_of(geometries(2))
     with pytest.raises(UserError, match=word):
-        adapted(potential(), frames, labels(frames), Settings(**{**vars(SETTINGS), **change}))
+        adapt_potential(potential(), frames, labels(frames), Settings(**{**vars(SETTINGS), **change}))
     with pytest.raises(UserError, match="no structure has a label to adapt on"):
-        adapted(potential(), frames, labels(frames, missing=[0, 1]), SETTINGS)
+        adapt_potential(potential(), frames, labels(frames, missing=[0, 1]), SETTINGS)
 
 
 @pytest.mark.parametrize("n", [3, 20, 90])

@@ -62,6 +62,12 @@ def test_the_schema_is_valid_and_documents_every_key():
     assert set(OPERATIVE) | set(CAPABILITY) <= set(keys)
 
 
+def test_a_family_is_a_module_and_a_name_in_the_schema():
+    known = yaml.safe_load(SCHEMA.read_text())["additionalProperties"]["properties"]["family"]["enum"]
+    folder = ROOT / "workflow/mlipshift/external/families"
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(known)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_entry_says_what_it_is(name):
     entry = SHIPPED[name]

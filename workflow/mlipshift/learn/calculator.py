@@ -29,7 +29,7 @@ def frames_of(structures: Iterable[Atoms]) -> Frames:
         {
             "id": str(k),
             "group": "",
-            "molecule": atoms.get_chemical_formula(),
+            "molecule": "",
             "numbers": atoms.numbers,
             "positions": atoms.positions,
             "charge": atoms.info.get("charge", 0),

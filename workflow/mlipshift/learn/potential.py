@@ -91,6 +91,7 @@ class Potential:
 
     @property
     def strategy(self) -> Strategy:
+        """How it was trained, and on what."""
         return STRATEGIES[self.card["strategy"]]
 
     @property

@@ -77,7 +77,7 @@ def adapt_frames(
     return Adapted(frames, members, steps, potential.complete(frames, rows, prior), loss)
 
 
-def adapted(
+def adapt_potential(
     potential: Potential, frames: Frames, prior: Labels, settings: Settings, pseudo: Labels | None = None
 ) -> Potential:
     """The model after adaptation on all labelled structures of `frames` together, to predict with or to save.
