@@ -14,9 +14,10 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Dataset, Frames, Labels
 from mlipshift.base.tables import read_table
 from mlipshift.base.units import BOHR, EV, KCAL
+from mlipshift.catalogue.schema import read_schema
 from mlipshift.data.readers import iterate
 from mlipshift.data.selection import canonical, charges_of_parts, import_dataset
-from mlipshift.run.configuration import load, read_schema
+from mlipshift.run.configuration import load
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 DATA = {"keys": KEYS, "units": UNITS, "bad_structures": "refuse", "trust_pickles": False}

@@ -14,17 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from ase.build import molecule
 from ase.io import read
 
 from clone import environment
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.tables import read_table
+from mlipshift.catalogue.components import PRIORS
 from mlipshift.prior import engines
 from mlipshift.prior.engines import morse
 from mlipshift.prior.labels import fingerprint, label, label_frames, stripe
-from mlipshift.run import sources
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "resources/benchmark").glob("*.extxyz"))
@@ -34,22 +33,18 @@ METHODS = [pytest.param(m, marks=needs_xtb if m == "GFN-FF" else ()) for m in en
 LIBRARIES = ["tblite", pytest.param("xtb", marks=needs_xtb)]
 
 
-def test_the_configuration_has_the_methods_and_libraries_that_there_are():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    prior = schema["properties"]["prior"]["properties"]
-    assert (*prior["method"]["enum"],) == engines.METHODS and (*prior["engine"]["enum"],) == engines.ENGINES
-    assert schema["$defs"]["point"]["properties"]["prior"]["enum"] == [*engines.METHODS, None]
-
-
-def test_an_edit_of_an_engine_labels_again():
-    """Its file is an input of the rule, and checkpoints that it made are not taken over."""
-    found = sources.library_of(ROOT / "workflow/scripts/label_prior.py", ROOT / "workflow")
-    assert {Path(module.__file__).name for module in engines.MODULES} <= {Path(path).name for path in found}
-    settings = [(m, library, a) for m in engines.TIGHT_BINDING for library in engines.ENGINES for a in (1.0, 0.1)]
-    assert len({fingerprint(*one) for one in settings}) == len(settings)
+def test_every_prior_has_its_modules_and_its_level():
+    folder = ROOT / "workflow/mlipshift/prior/engines"
+    assert {name for names in PRIORS.values() for name in names} == {p.stem for p in folder.glob("[a-z]*.py")}
+    assert {engines.module_of(m, library).__name__ for m in PRIORS for library in engines.ENGINES}
     levels = [engines.level("GFN1-xTB", library) for library in engines.ENGINES]
     assert levels == ["prior:GFN1-xTB", "prior:GFN1-xTB (xtb-python)"]
     assert engines.level("GFN-FF") == engines.level("GFN-FF", "xtb") == "prior:GFN-FF"
+
+
+def test_checkpoints_of_another_engine_are_not_taken_over():
+    settings = [(m, library, a) for m in engines.TIGHT_BINDING for library in engines.ENGINES for a in (1.0, 0.1)]
+    assert len({fingerprint(*one) for one in settings}) == len(settings)
 
 
 def paths():

@@ -57,7 +57,7 @@ def test_every_criterion_has_a_name_and_an_axis():
     for key, criterion in criteria.CRITERIA.items():
         assert criterion.axis in words.AXES and criterion.side in ("upper", "both")
         assert words.label(key) != key and words.short(key) != key
-        assert key.endswith("eV_per_A") == bool(criterion.unit)
+        assert key.endswith("eV_per_A") == bool(words.WORDS[key].unit)
 
 
 def test_groups_of_the_users_own_have_a_name_and_come_last():

@@ -12,10 +12,11 @@ from jsonschema import Draft202012Validator
 
 from mlipshift.base.errors import UserError
 from mlipshift.catalogue import schema as catalogue
+from mlipshift.catalogue.schema import read_schema
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.data.manifest import Manifest
 from mlipshift.external.registry import Registry
-from mlipshift.run.configuration import load, read, read_schema, resolve, typed
+from mlipshift.run.configuration import load, read, resolve, typed
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlipshift.run.configuration import read_schema, resolve
+from mlipshift.catalogue.schema import read_schema
+from mlipshift.run.configuration import resolve
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "workflow" / "mlipshift"

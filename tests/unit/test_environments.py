@@ -15,7 +15,14 @@ PACKAGE_OF = {"sklearn": "scikit-learn", "yaml": "pyyaml"}  # import name -> pac
 # the prior can call xtb-python, which sampling does not do
 OPTIONAL = {"sample_geometries": {"xtb"}}
 LIBRARY = ROOT / "workflow" / "mlipshift"
-LOADED = {"plot_figure": "show/figures/*.py"}  # modules that a script loads by name
+# modules that a script loads by name
+LOADED = {
+    "curate": "data/readers/*.py",
+    "import_dataset": "data/readers/*.py",
+    "label_prior": "prior/engines/*.py",
+    "plot_figure": "show/figures/*.py",
+    "plot_shift": "show/figures/*.py",
+}
 MODELS = ("mace", "chgnet", "sevennet")  # environments with locks of their own
 
 

@@ -16,6 +16,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
+from mlipshift.catalogue.components import BACKBONES, FAMILIES, READERS
 from mlipshift.data.manifest import Manifest
 from mlipshift.external.capability import reasons, summary
 from mlipshift.external.embedding import Embedding
@@ -62,10 +63,14 @@ def test_the_schema_is_valid_and_documents_every_key():
     assert set(OPERATIVE) | set(CAPABILITY) <= set(keys)
 
 
-def test_a_family_is_a_module_and_a_name_in_the_schema():
-    known = yaml.safe_load(SCHEMA.read_text())["additionalProperties"]["properties"]["family"]["enum"]
-    folder = ROOT / "workflow/mlipshift/external/families"
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(known)
+@pytest.mark.parametrize(
+    ("folder", "known"),
+    [("external/families", FAMILIES), ("learn/backbones", BACKBONES), ("data/readers", READERS)],
+)
+def test_what_the_catalogue_names_is_a_module(folder, known):
+    found = {path.stem for path in (ROOT / "workflow/mlipshift" / folder).glob("[a-z]*.py")}
+    assert set(known) <= found and len(set(known)) == len(known)
+    assert folder != "external/families" or found == set(known)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

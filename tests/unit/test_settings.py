@@ -4,7 +4,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from mlipshift.catalogue.adaptation import MODES, Settings, json_schema
-from mlipshift.run.configuration import fill, read_schema
+from mlipshift.catalogue.schema import read_schema
+from mlipshift.run.configuration import fill
 
 SCHEMA = read_schema(Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml")
 

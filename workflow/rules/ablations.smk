@@ -5,6 +5,7 @@
 use rule label_prior as label_other_prior with:
     input:
         **code("label_prior"),
+        engine=lambda wildcards: modules(f"prior/engines/{engine_of(wildcards)}"),
         frames=lambda wildcards: SETS[wildcards.set],
     output:
         labels="<results>/ablations/prior/{method}/{set}.h5",

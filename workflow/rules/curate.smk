@@ -3,7 +3,7 @@
 
 rule curate:
     input:
-        **code("curate"),
+        **code("curate", *READERS),
         files=input_files(),
         checksums=checksum_file(),
     output:

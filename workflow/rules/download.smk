@@ -106,7 +106,7 @@ rule ask_sources:
 
 rule import_dataset:
     input:
-        **code("import_dataset"),
+        **code("import_dataset", *READERS),
         files=lambda wildcards: import_files(wildcards.name),
     output:
         dataset="<results>/import/{name}.h5",

@@ -208,6 +208,11 @@ def known_labels(folder):
     return f"--known {folder}" if folder else ""
 
 
+def engine_of(wildcards):
+    """Module that labels with the prior of an ablation."""
+    return components.engine_of(wildcards.method, config["prior"]["engine"])
+
+
 def model_entry(name):
     """Registry entry of a model that may be loaded; one line for an unknown or an untrusted one."""
     try:

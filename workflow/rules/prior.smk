@@ -93,7 +93,7 @@ use rule augment as augment_unlabelled with:
 
 rule label_prior:
     input:
-        **code("label_prior"),
+        **code("label_prior", f"prior/engines/{ENGINE}"),
         frames=lambda wildcards: SETS[wildcards.set],
     output:
         labels="<results>/prior/shards/{set}/{scatteritem}.h5",
@@ -125,7 +125,7 @@ rule label_prior:
 
 rule gather_prior:
     input:
-        **code("gather_prior"),
+        **code("gather_prior", f"prior/engines/{ENGINE}"),
         frames=lambda wildcards: SETS[wildcards.set],
         shards=gather.prior("<results>/prior/shards/{{set}}/{scatteritem}.h5"),
         failures=gather.prior("<results>/prior/shards/{{set}}/{scatteritem}.csv"),

@@ -22,6 +22,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.catalogue.adaptation import Settings
 from mlipshift.catalogue import figures as figures_of
 from mlipshift.catalogue import tables as tables_of
+from mlipshift.catalogue import components
 from mlipshift.catalogue.figures import FIGURES, SECTIONS
 from mlipshift.catalogue.methods import prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
@@ -132,6 +133,10 @@ ARCHITECTURE = {
     "cutoff": config["model"]["cutoff_A"],
     **config["model"][config["model"]["backbone"]],
 }
+
+# modules that read structure files, all asked whether a file is theirs; module that labels with the prior
+READERS = [f"data/readers/{name}" for name in components.READERS]
+ENGINE = components.engine_of(config["prior"]["method"], config["prior"]["engine"])
 
 # pretrain: training structures and rattled copies; test: what is predicted;
 # unlabelled: what broad pre-training sees, with rattled copies; pool: geometries of the test molecules, the first half

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import yaml
 
+from mlipshift.catalogue.schema import read_schema
 from mlipshift.run import cli
-from mlipshift.run.configuration import expected, fill, read_schema, resolve
+from mlipshift.run.configuration import expected, fill, resolve
 
 HEAD = """\
 # Settings of the reproduction, all at their defaults. Generated from workflow/schemas/config.schema.yaml

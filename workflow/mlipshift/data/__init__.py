@@ -1,4 +1,4 @@
 """The border of the pipeline: downloads, archives, one reader per format, curation, selection.
 
-It imports base alone.
+It imports base and catalogue.
 """

@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from mlipshift.base import yaml
 from mlipshift.base.errors import UserError, nearest, shortened
+from mlipshift.catalogue.schema import read_schema
 
 # what decides predictions; other keys of an entry are for the reader, and editing them re-runs nothing
 OPERATIVE = ("family", "checkpoint", "sha256", "calculator", "arguments", "cutoff_A", "periodic", "box_padding_A")
@@ -20,7 +21,7 @@ class Registry:
     def __init__(self, path: Path | str, schema_path: Path | str, own: Mapping[str, Mapping[str, Any]] | None = None):
         """path: config/models.yaml; own: setting `models`, {name: keys that replace or make an entry}."""
         self.path, own = str(path), own or {}
-        shipped, schema = (yaml.read(p, yaml.RESTORE) for p in (path, schema_path))
+        shipped, schema = yaml.read(path, yaml.RESTORE), read_schema(schema_path)
         shipped = {} if shipped is None else shipped
         if not isinstance(shipped, dict):
             raise UserError(f"{path}: holds no models by name; {schema_path} says what an entry may hold")

@@ -13,7 +13,7 @@ from yaml import YAMLError
 
 from mlipshift.base import yaml
 from mlipshift.base.errors import UserError
-from mlipshift.catalogue.schema import definition
+from mlipshift.catalogue.schema import read_schema
 
 KINDS = {
     "object": "a mapping of keys",
@@ -58,28 +58,6 @@ def read(path: Path | str) -> dict:
     if not isinstance(settings, dict):
         raise UserError(f"{path}: holds no settings; write keys such as those of config/config.yaml")
     return settings
-
-
-def read_schema(path: Path | str) -> dict:
-    """JSON Schema of a YAML file, in which a key `catalogue: NAME` stands for what catalogue.schema says of the name.
-
-    The keys of that definition come in the place of this one; keys beside it win.
-    """
-    return _defined(yaml.read(path, yaml.RESTORE))
-
-
-def _defined(node):
-    if isinstance(node, list):
-        return [_defined(child) for child in node]
-    if not isinstance(node, dict):
-        return node
-    out = {}
-    for key, child in node.items():
-        if key == "catalogue" and isinstance(child, str):
-            out |= {k: v for k, v in definition(child).items() if k not in node}
-        else:
-            out[key] = _defined(child)
-    return out
 
 
 def _not_finite(node, path=()):

@@ -1,4 +1,4 @@
 """How far a structure lies from the training data: radius graphs, Laplacian spectra, measures of shift.
 
-It imports base.
+It imports base and catalogue.
 """

@@ -14,33 +14,25 @@
 All stream: memory does not grow with the number of structures, compressed NPZ members included. Of a damaged,
 foreign, truncated or empty file a UserError of one line says so.
 
-A format is a module here, and its name in FORMATS. It has UNITS {"energy", "length", "forces"}, None for those of the
-configuration; recognises(Beginning); and read(path, Request), which yields Records.
+A format is a module here, and its name in catalogue.components.READERS. It has UNITS {"energy", "length",
+"forces"}, None for those of the configuration; recognises(Beginning); and read(path, Request), which yields Records.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
 from mlipshift.base.errors import UserError
+from mlipshift.catalogue.components import READERS
 from mlipshift.data.plausibility import SAMPLE, check_units
-from mlipshift.data.readers import ani1x, ase, dataset, extxyz, mptrj, npz, oc20, spice
 from mlipshift.data.readers.beginning import Beginning
 from mlipshift.data.readers.common import Request
 from mlipshift.data.records import Record
 
-# in the order in which they are asked whether a file is theirs; ASE takes what it can of the rest
-FORMATS = {
-    "oc20": oc20,
-    "npz": npz,
-    "dataset": dataset,
-    "spice": spice,
-    "ani1x": ani1x,
-    "mptrj": mptrj,
-    "extxyz": extxyz,
-    "ase": ase,
-}
+# in the order in which they are asked whether a file is theirs
+FORMATS = {name: import_module(f"{__name__}.{name}") for name in READERS}
 
 
 def recognise(path: Path | str) -> str:
@@ -101,6 +93,6 @@ def molecules(path: Path | str, settings: dict) -> Iterator[tuple[str, str]]:
     A molecule may come more than once.
     """
     if recognise(path) == "spice":
-        yield from spice.molecules(path)
+        yield from FORMATS["spice"].molecules(path)
     else:
         yield from ((record.molecule, record.smiles) for record in iterate(path, "molecules", settings))

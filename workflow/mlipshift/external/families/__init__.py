@@ -1,7 +1,7 @@
 """Models of every origin behind one call.
 
-A family is a module here with a class Model, see Family, and its name in the schema of the registry
-(workflow/schemas/models.schema.yaml, `family`). What is an ASE calculator derives from ase.Calculated.
+A family is a module here with a class Model, see Family, and its name in catalogue.components.FAMILIES. What is an ASE
+calculator derives from ase.Calculated.
 
 Each runs in an environment of its own, so nothing is imported here; `load` does.
 """

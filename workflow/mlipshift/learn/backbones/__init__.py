@@ -1,6 +1,7 @@
 """The networks behind one interface (backbones.base), by name; each is imported only when it is asked for.
 
-A backbone is a module of this folder with a dataclass Architecture and a subclass of Backbone, and one line below.
+A backbone is a module of this folder with a data class Architecture and a subclass of Backbone, and one line of
+catalogue.components.BACKBONES.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,15 +9,9 @@ from importlib import import_module
 from typing import Any
 
 from mlipshift.base.errors import UserError
+from mlipshift.catalogue.components import BACKBONES
 from mlipshift.catalogue.strategies import HEADS
 from mlipshift.learn.backbones.base import Backbone
-
-# module -> its class
-BACKBONES = {
-    "painn": "PaiNN",
-    "gemnet": "GemNet",
-    "mace": "MACE",
-}
 
 
 def create(name: str, architecture: Mapping[str, Any], heads: Iterable[str] = HEADS) -> Backbone:

@@ -1,23 +1,22 @@
-"""Engines of the prior, one file each. A new one is a module like the others and an entry of MODULES.
+"""Engines of the prior, one file each. A new one is a module like the others and a line of catalogue.components.PRIORS.
 
-A module has LIBRARY, the value of prior.engine that asks for it, None where there is no choice; PACKAGE, what it is
-called where its labels differ from those of the first module that offers the method; METHODS; and
+A module has PACKAGE, what it is called where its labels differ from those of the first module that has the method, and
 engine(method, accuracy). What it imports is light: its library only when an engine is made.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 
 import numpy as np
 
 from mlipshift.base.errors import UserError
-from mlipshift.prior.engines import morse, tblite, xtb_python
+from mlipshift.catalogue.components import LIBRARIES, PRIORS, engine_of
 
-MODULES = (tblite, xtb_python, morse)
-METHODS = tuple(dict.fromkeys(method for module in MODULES for method in module.METHODS))
-ENGINES = tuple(module.LIBRARY for module in MODULES if module.LIBRARY)
+METHODS = tuple(PRIORS)
+ENGINES = tuple(LIBRARIES)
 # methods that several libraries offer
-TIGHT_BINDING = tuple(m for m in METHODS if sum(m in module.METHODS for module in MODULES) > 1)
+TIGHT_BINDING = tuple(method for method, modules in PRIORS.items() if len(modules) > 1)
 
 # (numbers [n], positions [n, 3] Å, charge, multiplicity) -> energy (eV), forces [n, 3] (eV/Å)
 Singlepoint = Callable[[np.ndarray, np.ndarray, int, int], tuple[float, np.ndarray]]
@@ -25,10 +24,9 @@ Singlepoint = Callable[[np.ndarray, np.ndarray, int, int], tuple[float, np.ndarr
 
 def module_of(method: str, library: str = "tblite") -> ModuleType:
     """Module that has a method: that of `library` where there is a choice. Raises UserError if none has it."""
-    found = [module for module in MODULES if method in module.METHODS]
-    if not found:
+    if method not in PRIORS:
         raise UserError(f"prior method {method!r} is unknown; use one of {', '.join(METHODS)}")
-    return next((module for module in found if library == module.LIBRARY), found[0])
+    return import_module(f"{__name__}.{engine_of(method, library)}")
 
 
 def engine(method: str, library: str = "tblite", accuracy: float = 1.0) -> Singlepoint:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from ase.data import covalent_radii
 
-LIBRARY = PACKAGE = None
-METHODS = ("Morse",)
+PACKAGE = "Morse"
 WELL_DEPTH = 4.0  # eV, of a typical single bond
 STEEPNESS = 2.0  # 1/Å; with the depth a force constant of 32 eV/Å² (5 mdyn/Å), that of a typical single bond
 SWITCH = 1.2, 1.6  # in sums of covalent radii; beyond lie the neighbours of neighbours

@@ -4,8 +4,7 @@ import numpy as np
 
 from mlipshift.base.units import BOHR, EV
 
-LIBRARY = PACKAGE = "tblite"
-METHODS = ("GFN1-xTB", "GFN2-xTB")
+PACKAGE = "tblite"
 
 
 class TBLite:
@@ -42,7 +41,7 @@ engine = TBLite
 
 
 def ase_calculator(method: str, charge: int = 0, multiplicity: int = 1) -> object:
-    """ASE calculator of tblite for a method of METHODS."""
+    """ASE calculator of tblite for GFN1-xTB or GFN2-xTB."""
     from tblite.ase import TBLite as Calculator
 
     return Calculator(method=method, charge=charge, multiplicity=multiplicity, verbosity=0)

@@ -14,8 +14,7 @@ import numpy as np
 from mlipshift.base.errors import UserError
 from mlipshift.base.units import BOHR, EV
 
-LIBRARY, PACKAGE = "xtb", "xtb-python"
-METHODS = ("GFN1-xTB", "GFN2-xTB", "GFN-FF")
+PACKAGE = "xtb-python"
 
 
 class XTB:

@@ -1,0 +1,54 @@
+"""What can be exchanged, by the names of its modules, which are loaded when they are asked for.
+
+A new one is a module and one line here. Rules list the modules in use as inputs, so that an edit of another one runs
+nothing again.
+"""
+
+# setting model.backbone, module of learn.backbones -> its class
+BACKBONES = {
+    "painn": "PaiNN",
+    "gemnet": "GemNet",
+    "mace": "MACE",
+}
+
+# setting prior.method -> modules of prior.engines that have it; the first one is meant where no library is named
+PRIORS = {
+    "GFN1-xTB": ("tblite", "xtb_python"),
+    "GFN2-xTB": ("tblite", "xtb_python"),
+    "GFN-FF": ("xtb_python",),
+    "Morse": ("morse",),
+}
+
+# setting prior.engine -> module of prior.engines
+LIBRARIES = {
+    "tblite": "tblite",
+    "xtb": "xtb_python",
+}
+
+# modules of data.readers, in the order in which they are asked whether a file is theirs; ASE takes what is left
+READERS = (
+    "oc20",
+    "npz",
+    "dataset",
+    "spice",
+    "ani1x",
+    "mptrj",
+    "extxyz",
+    "ase",
+)
+
+# key family of the registry, module of external.families
+FAMILIES = (
+    "mlipshift",
+    "mace",
+    "chgnet",
+    "sevennet",
+    "jmp",
+    "ase",
+)
+
+
+def engine_of(method: str, library: str = "") -> str:
+    """Module of prior.engines that labels with a method of PRIORS: that of `library` where there is a choice."""
+    modules = PRIORS[method]
+    return LIBRARIES[library] if LIBRARIES.get(library) in modules else modules[0]
