@@ -7,48 +7,20 @@ from mlipshift.base.log import log, progress
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import json
-
-import numpy as np
 from ase.io import read, write
 
-from mlipshift.base.errors import UserError
 from mlipshift.base.tables import write_table
-from mlipshift.labelling import reference
+from mlipshift.labelling import known, reference
 from mlipshift.run import cli
-
-SAME_GEOMETRY = 1e-6  # Å
-
-
-def labelled(folder, settings):
-    """Labelled frames by id of a benchmark made before; raises UserError if its level of theory is another one."""
-    if folder is None:
-        return {}
-    level = json.loads((folder / "level.json").read_text())
-    if level != settings:
-        raise UserError(
-            f"{folder}/level.json: labels of {level}, but labelling.level is {settings}; set labelling.known to null"
-        )
-    return {a.info["id"]: a for path in sorted(folder.glob("*.extxyz")) for a in read(path, index=":")}
-
-
-def find(known, atoms):
-    """(energy, forces) of the same geometry among labelled frames, or None."""
-    other = known.get(atoms.info["id"])
-    if other is None or len(other) != len(atoms) or (other.numbers != atoms.numbers).any():
-        return None
-    if np.abs(other.positions - atoms.positions).max() > SAME_GEOMETRY:
-        return None
-    return other.info["REF_energy"], other.arrays["REF_forces"]
 
 
 def main(args):
     frames = read(args.geometries, index=":")[args.shard :: args.shards]
-    known = labelled(args.known, args.settings)
+    earlier = known.labelled(args.known, args.settings)
     done, failures, reused = [], [], 0
     for atoms in progress(frames, len(frames), f"shard {args.shard}"):
         info = atoms.info
-        found = find(known, atoms)
+        found = known.find(earlier, atoms)
         reused += found is not None
         try:
             energy, forces = found or reference.label(

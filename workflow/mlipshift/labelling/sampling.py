@@ -126,7 +126,9 @@ def dynamics(atoms, temperature, rng, equilibrate=400, interval=200):
         md.run(interval)
 
 
-class _Molecule(Atoms):
+class Molecule(Atoms):
+    """Atoms whose copy may keep the calculator."""
+
     def copy_with_calc(self):
         twin = self.copy()
         twin.calc = self.calc
@@ -141,7 +143,7 @@ def sample(name, smiles, charge, multiplicity, plan, seed):
     Raises UserError when too many samples are rejected.
     """
     root = molecule_seed(name, seed)
-    start = _Molecule(relax(embed(smiles, root), charge, multiplicity))
+    start = Molecule(relax(embed(smiles, root), charge, multiplicity))
     start.calc = gfn_xtb("GFN2-xTB", charge, multiplicity)
     reference = bonds(start)
     modes = None
