@@ -10,17 +10,17 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from ase.io import read, write
 
 from mlipshift.base.tables import write_table
-from mlipshift.labelling import known, reference
+from mlipshift.labelling import reference
 from mlipshift.run import cli
 
 
 def main(args):
     frames = read(args.geometries, index=":")[args.shard :: args.shards]
-    earlier = known.labelled(args.known, args.settings)
+    known = reference.known_labels(args.known, args.settings)
     done, failures, reused = [], [], 0
     for atoms in progress(frames, len(frames), f"shard {args.shard}"):
         info = atoms.info
-        found = known.find(earlier, atoms)
+        found = reference.find(known, atoms)
         reused += found is not None
         try:
             energy, forces = found or reference.label(

@@ -13,7 +13,7 @@ from ase.io import read, write
 
 from mlipshift.base.files import replacing
 from mlipshift.base.tables import write_table
-from mlipshift.labelling import known, reference
+from mlipshift.labelling import reference, stability
 from mlipshift.run import cli
 
 PAUSE = 5  # seconds between two looks at the file that pauses the labelling
@@ -31,13 +31,13 @@ def labelled(atoms, settings, earlier, largest):
     Raises ValueError with the reason when there is no label, or a force above `largest` (eV/Å).
     """
     info = atoms.info
-    energy, forces, state = reference.stable_label(
+    energy, forces, state = stability.stable_label(
         atoms.numbers,
         atoms.positions,
         info["charge"],
         info["multiplicity"],
         settings,
-        known.find(earlier, atoms),
+        reference.find(earlier, atoms),
     )
     force = np.linalg.norm(forces, axis=1).max()
     if force > largest:
@@ -50,7 +50,7 @@ def labelled(atoms, settings, earlier, largest):
 
 def main(args):
     frames = read(args.geometries, index=":")[args.shard :: args.shards]
-    earlier = known.labelled(args.known, args.settings)
+    earlier = reference.known_labels(args.known, args.settings)
     done, failures = [], []
     for atoms in frames:
         wait_for(args.pause)

@@ -1,4 +1,4 @@
 """How the embedded benchmark was made: sampled geometries and labels of density functional theory.
 
-It imports base, data and prior.
+It imports base and prior.
 """
