@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = {path.stem: path for path in sorted((ROOT / "envs").glob("*.yaml"))}
 PACKAGE_OF = {"sklearn": "scikit-learn", "yaml": "pyyaml"}  # import name -> package name where they differ
 # priors and sampling import an xTB engine, and only rules that use one call them
-OPTIONAL = {"curate": {"tblite", "xtb"}, "sample_geometries": {"xtb"}}
+OPTIONAL = {"curate": {"tblite", "xtb"}, "sample_geometries": {"xtb"}, "sample_stress": {"xtb"}}
 MODELS = ("mace", "chgnet", "sevennet")  # environments with locks of their own
 
 
