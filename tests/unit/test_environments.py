@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = {path.stem: path for path in sorted((ROOT / "envs").glob("*.yaml"))}
 PACKAGE_OF = {"sklearn": "scikit-learn", "yaml": "pyyaml"}  # import name -> package name where they differ
 # the prior can call xtb-python, which sampling does not do
-OPTIONAL = {"sample_geometries": {"xtb"}}
+OPTIONAL = {"sample_geometries": {"xtb"}, "sample_stress": {"xtb"}}
 LIBRARY = ROOT / "workflow" / "mlipshift"
 # modules that a script loads by name
 LOADED = {

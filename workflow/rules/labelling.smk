@@ -111,3 +111,75 @@ rule assemble_benchmark:
         "python {input.script} --molecules {input.molecules} --shards {input.shards}"
         " --shard-failures {input.failures} --quality {input.quality} --settings {params.settings:q}"
         " --output {params.directory} --log {log}"
+
+
+# The stress set, `snakemake stress`: labels the shards that resources/stress/shards lacks. Its data sheet says more.
+
+STRESS = own("resources/stress")
+STRESS_SHARDS = 49
+
+
+rule sample_stress:
+    input:
+        **code("sample_stress"),
+        molecules=f"{STRESS}/molecules.csv",
+        cages=f"{STRESS}/cages.extxyz",
+        benchmark=[
+            own(f"resources/benchmark/{group}.extxyz")
+            for group in "train id_test".split()
+            + [
+                f"{half}_{kind}"
+                for half in ("val", "ood")
+                for kind in "new_elements connectivity force_norm larger".split()
+            ]
+        ],
+    output:
+        "<results>/labelling/stress/geometries.extxyz",
+    log:
+        "<logs>/labelling/sample_stress.log",
+    conda:
+        "../../envs/reference.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("1h"),
+    params:
+        seed=config["labelling"]["seed"],
+    message:
+        "Sample the geometries of the stress set; copy them to resources/stress to label them."
+    shell:
+        "python {input.script} --molecules {input.molecules} --cages {input.cages} --benchmark {input.benchmark}"
+        " --output {output} --seed {params.seed} --threads {threads} --log {log}"
+
+
+rule label_stress:
+    input:
+        # labels that are there stay, whatever was edited since
+        **settled(
+            **code("label_stress"),
+            geometries=f"{STRESS}/geometries.extxyz",
+            level=f"{STRESS}/level.json",
+        ),
+    output:
+        frames=f"{STRESS}/shards/{{shard}}.extxyz",
+        failures=f"{STRESS}/shards/{{shard}}.failures.csv",
+    log:
+        "<logs>/labelling/label_stress_{shard}.log",
+    wildcard_constraints:
+        shard=r"\d{3}",
+    conda:
+        "../../envs/reference.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("4h"),
+    params:
+        number=lambda wildcards: int(wildcards.shard),
+        shards=STRESS_SHARDS,
+        largest=10,
+    message:
+        "Label shard {wildcards.shard} of the stress set with PySCF."
+    shell:
+        "python {input.script} --geometries {input.geometries} --output {output.frames}"
+        " --failures {output.failures} --shard {params.number} --shards {params.shards}"
+        " --settings {input.level} --largest-force {params.largest} --log {log}"

@@ -113,6 +113,17 @@ rule relabel:
         "The benchmark, labelled anew; copy it to resources/benchmark to use it."
 
 
+rule stress:
+    input:
+        expand(
+            f"{STRESS}/shards/{{shard}}.extxyz",
+            shard=[f"{k:03d}" for k in range(STRESS_SHARDS)],
+        ),
+    localrule: True
+    message:
+        "The stress set is labelled."
+
+
 rule figures:
     input:
         rules.make_report.input.figures,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.io import read
 
 from mlipshift.base.errors import UserError
@@ -24,17 +25,18 @@ QUALITY = [
     "tighter_convergence_meV_per_A",
 ]
 MAX_NET_FORCE = 0.02  # eV/Å; the integration grid breaks translation invariance, more than this is a failure
+ALL_ELECTRON = 36  # def2 basis sets of heavier elements come with effective core potentials
 
 
-def _solved(numbers, positions, charge, multiplicity, settings):
-    """Converged Kohn-Sham calculation of PySCF; arguments and errors as in `label`."""
-    from pyscf import dft, gto, lib
+def molecule(numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int, settings: dict) -> object:
+    """PySCF's molecule; elements beyond krypton have effective core potentials. Raises ValueError without a basis."""
+    from pyscf import gto
 
-    lib.num_threads(1)
     try:
-        mol = gto.M(
+        return gto.M(
             atom=[(int(z), tuple(x)) for z, x in zip(numbers, positions)],
             basis=settings["basis"],
+            ecp={chemical_symbols[z]: settings["basis"] for z in set(numbers) if z > ALL_ELECTRON},
             unit="Angstrom",
             charge=int(charge),
             spin=int(multiplicity) - 1,
@@ -42,11 +44,30 @@ def _solved(numbers, positions, charge, multiplicity, settings):
         )
     except Exception as error:  # PySCF raises RuntimeError, KeyError and its own BasisNotFoundError
         raise ValueError(f"{settings['basis']}: {' '.join(str(error).split())}") from error
-    method = dft.RKS if multiplicity == 1 else dft.UKS
+
+
+def solved(
+    numbers: np.ndarray,
+    positions: np.ndarray,
+    charge: int,
+    multiplicity: int,
+    settings: dict,
+    start: np.ndarray | None = None,
+) -> object:
+    """Converged Kohn-Sham calculation of PySCF; arguments and errors as in `label`.
+
+    start: density matrix to begin with, [nao, nao], or [2, nao, nao] for an unrestricted calculation.
+    """
+    from pyscf import dft, lib
+
+    lib.num_threads(1)
+    mol = molecule(numbers, positions, charge, multiplicity, settings)
+    restricted = multiplicity == 1 and (start is None or np.ndim(start) == 2)
+    method = dft.RKS if restricted else dft.UKS
     field = method(mol, xc=settings["xc"]).density_fit()
     field.grids.level = settings["grid_level"]
     field.conv_tol = settings["conv_tol"]
-    field.kernel()
+    field.kernel(dm0=start)
     if not field.converged:
         field = field.newton()
         field.kernel()
@@ -60,6 +81,15 @@ def _forces(field):
     return -np.asarray(field.nuc_grad_method().kernel()) * EV / BOHR
 
 
+def label_of(field: object) -> tuple[float, np.ndarray]:
+    """Energy (eV) and forces [n, 3] (eV/Å) of a calculation; raises ValueError if the forces do not add up to zero."""
+    forces = _forces(field)
+    net = np.abs(forces.sum(0)).max()
+    if not np.isfinite(forces).all() or net > MAX_NET_FORCE:
+        raise ValueError(f"net force of {net:.3f} eV/Å")
+    return float(field.e_tot) * EV, forces - forces.mean(0)
+
+
 def label(
     numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int, settings: dict[str, object]
 ) -> tuple[float, np.ndarray]:
@@ -69,12 +99,7 @@ def label(
     multiplicity > 1. Raises ValueError with the reason when the self-consistent field does not
     converge (DIIS, then second order), a basis is missing, or the forces do not add up to zero.
     """
-    field = _solved(numbers, positions, charge, multiplicity, settings)
-    forces = _forces(field)
-    net = np.abs(forces.sum(0)).max()
-    if not np.isfinite(forces).all() or net > MAX_NET_FORCE:
-        raise ValueError(f"net force of {net:.3f} eV/Å")
-    return float(field.e_tot) * EV, forces - forces.mean(0)
+    return label_of(solved(numbers, positions, charge, multiplicity, settings))
 
 
 def quality(
@@ -92,7 +117,7 @@ def quality(
     tighter_convergence: change at a hundredth of conv_tol. Errors as in `label`.
     """
     structure = (charge, multiplicity)
-    raw = _forces(_solved(numbers, positions, *structure, settings))
+    raw = _forces(solved(numbers, positions, *structure, settings))
     forces = raw - raw.mean(0)
     finer = settings | {"grid_level": settings["grid_level"] + 2}
     tighter = settings | {"conv_tol": settings["conv_tol"] / 100}
@@ -101,7 +126,7 @@ def quality(
         moved = [positions.copy(), positions.copy()]
         moved[0][atom, axis] -= STEP
         moved[1][atom, axis] += STEP
-        below, above = (float(_solved(numbers, x, *structure, settings).e_tot) * EV for x in moved)
+        below, above = (float(solved(numbers, x, *structure, settings).e_tot) * EV for x in moved)
         differences.append((below - above) / (2 * STEP) - forces[atom, axis])
     change = lambda other: np.abs(label(numbers, positions, *structure, other)[1] - forces).max()
     largest = (np.abs(differences).max(), np.abs(raw.sum(0)).max(), change(finer), change(tighter))

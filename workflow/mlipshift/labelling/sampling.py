@@ -131,7 +131,9 @@ def dynamics(
         md.run(interval)
 
 
-class _Molecule(Atoms):
+class Molecule(Atoms):
+    """Atoms whose copy may keep the calculator."""
+
     def copy_with_calc(self):
         twin = self.copy()
         twin.calc = self.calc
@@ -148,7 +150,7 @@ def sample(
     Raises UserError when too many samples are rejected.
     """
     root = molecule_seed(name, seed)
-    start = _Molecule(relax(embed(smiles, root), charge, multiplicity))
+    start = Molecule(relax(embed(smiles, root), charge, multiplicity))
     start.calc = tblite.ase_calculator("GFN2-xTB", charge, multiplicity)
     reference = bonds(start)
     modes = None
