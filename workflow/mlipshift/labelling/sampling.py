@@ -134,7 +134,8 @@ def dynamics(
 class Molecule(Atoms):
     """Atoms whose copy may keep the calculator."""
 
-    def copy_with_calc(self):
+    def copy_with_calc(self) -> "Molecule":
+        """The same structure with the same calculator."""
         twin = self.copy()
         twin.calc = self.calc
         return twin
