@@ -199,6 +199,7 @@ def test_run_information_and_durations(tmp_path):
         "train/joint_1.tsv": "4.5\t0:00:04\t250.5\n",
         "evaluate.tsv": "0.1\t0:00:00\tNA\n",
         "label_reference_3.tsv": "2.0\t0:00:02\t-\n",
+        "augment_pool.tsv": "1.0\t0:00:01\t50.0\n",
     }.items():
         (benchmarks / name).parent.mkdir(parents=True, exist_ok=True)
         (benchmarks / name).write_text(head + line)
@@ -207,7 +208,7 @@ def test_run_information_and_durations(tmp_path):
     done = script("collect_run_info", *words, "--config-json", '{"a": {"b": 1}}', "--log", tmp_path / "log")
     assert done.returncode == 0, done.stderr
     table = read_table(durations).set_index("rule")
-    assert list(table.index) == ["evaluate", "label_reference", "train"]
+    assert list(table.index) == ["augment_pool", "evaluate", "label_reference", "train"]
     assert tuple(table.loc["train"]) == (2, 15.0, 250.5)
     assert table.max_rss_MB["evaluate"] == 0
     info = json.loads(output.read_text())

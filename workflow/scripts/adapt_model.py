@@ -11,7 +11,7 @@ import numpy as np
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
-from mlipshift.base.tables import write_table
+from mlipshift.base.tables import FAILURES, write_table
 from mlipshift.catalogue.adaptation import MODES, Settings
 from mlipshift.learn import device
 from mlipshift.learn.potential import Potential
@@ -43,7 +43,7 @@ def main(args):
         {"id": everything.ids[k], "stage": f"adapt:{args.mode}", "reason": "no prior label to adapt on"}
         for k in np.flatnonzero(asked & ~predictions.ok)
     ]
-    write_table(args.failures, failures, columns=["id", "stage", "reason"])
+    write_table(args.failures, failures, FAILURES)
     args.timing.write_text(json.dumps({"seconds": seconds, "structures": sum(map(len, found.members))}))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
-from mlipshift.base.tables import write_table
+from mlipshift.base.tables import FAILURES, write_table
 from mlipshift.data.curation import curate
 from mlipshift.run import cli
 
@@ -38,7 +38,7 @@ def main(args):
             labels[kind]((row, label))
             if validation and row["group"].startswith("val_"):
                 validation((row, label))
-    write_table(args.failures, failures, columns=["id", "stage", "reason"])
+    write_table(args.failures, failures, FAILURES)
     log.info("%d training, %d test, %d unlabelled structures, %d failures", *count.values(), len(failures))
 
 

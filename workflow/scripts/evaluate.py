@@ -6,7 +6,7 @@ import numpy as np
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
-from mlipshift.base.tables import read_table, write_table
+from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.evaluate import bins
 from mlipshift.evaluate.errors import Errors
 from mlipshift.evaluate.tables import tables_of
@@ -27,7 +27,7 @@ def main(args):
         {"id": frames.ids[k], "stage": "evaluate", "reason": "no reference label"}
         for k in np.flatnonzero(~reference.ok)
     ]
-    write_table(args.output / "failures.csv", failures, ["id", "stage", "reason"])
+    write_table(args.output / "failures.csv", failures, FAILURES)
     for row in sorted(tables["frontier"][1], key=lambda r: r["mean_meV_per_A"]):
         log.info("%-24s %8.1f meV/Å on all held-out structures", row["method"], row["mean_meV_per_A"])
 

@@ -8,7 +8,7 @@ import numpy as np
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
-from mlipshift.base.tables import read_table, write_table
+from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.prior import engines
 from mlipshift.prior.labels import stripe
 from mlipshift.run import cli
@@ -32,7 +32,7 @@ def main(args):
             append(labels)
             labelled += labels.ok.sum()
     failures = [r for path in args.shard_failures for r in read_table(path).to_dict("records")]
-    write_table(args.failures, sorted(failures, key=lambda r: r["id"]), columns=["id", "stage", "reason"])
+    write_table(args.failures, sorted(failures, key=lambda r: r["id"]), FAILURES)
     timings = [json.loads(path.read_text()) for path in args.shard_timings]
     total = {key: sum(t[key] for t in timings) for key in ("seconds", "structures")}
     args.timing.write_text(json.dumps(total))

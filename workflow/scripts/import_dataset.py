@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mlipshift.base.log import log
-from mlipshift.base.tables import write_table
+from mlipshift.base.tables import FAILURES, write_table
 from mlipshift.data.selection import import_dataset
 from mlipshift.run import cli
 
@@ -11,7 +11,7 @@ from mlipshift.run import cli
 def main(args):
     counts, failures = import_dataset(args.name, args.recipe, args.settings, args.output)
     write_table(args.counts, counts, columns=["step", "subset", "molecules", "structures"])
-    write_table(args.failures, failures, columns=["id", "stage", "reason"])
+    write_table(args.failures, failures, FAILURES)
     for row in counts:
         if row["subset"] == "all":
             log.info("%s: %s molecules, %d structures", row["step"], row.get("molecules", "?"), row["structures"])

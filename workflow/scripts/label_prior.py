@@ -13,7 +13,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.limits import MOLECULES_ONLY
-from mlipshift.base.tables import write_table
+from mlipshift.base.tables import FAILURES, write_table
 from mlipshift.prior import engines
 from mlipshift.prior.checkpoints import Checkpoints
 from mlipshift.prior.labels import fingerprint, label_frames, stripe
@@ -47,7 +47,7 @@ def main(args):
             append(labels)
             failures += [{"id": name, "stage": "prior", "reason": reason} for name, reason in reasons.items()]
             summed, labelled, start = summed + seconds, labelled + len(frames), time.perf_counter()
-    write_table(args.failures, failures, columns=["id", "stage", "reason"])
+    write_table(args.failures, failures, FAILURES)
     args.timing.write_text(json.dumps({"seconds": summed, "structures": labelled}))
     shutil.rmtree(kept, ignore_errors=True)
     log.info("%d structures, %d of them labelled by a job that was killed", labelled, resumed)

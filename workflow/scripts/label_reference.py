@@ -9,7 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from ase.io import read, write
 
-from mlipshift.base.tables import write_table
+from mlipshift.base.tables import FAILURES, write_table
 from mlipshift.labelling import reference
 from mlipshift.run import cli
 
@@ -32,7 +32,7 @@ def main(args):
         atoms.info["REF_energy"] = energy
         atoms.arrays["REF_forces"] = forces
         done.append(atoms)
-    write_table(args.failures, failures, columns=["id", "stage", "reason"])
+    write_table(args.failures, failures, FAILURES)
     write(args.output, done, format="extxyz")
     log.info("%d labels, %d of them from %s", len(done), reused, args.known)
 

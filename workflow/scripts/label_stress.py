@@ -12,7 +12,7 @@ import numpy as np
 from ase.io import read, write
 
 from mlipshift.base.files import replacing
-from mlipshift.base.tables import write_table
+from mlipshift.base.tables import FAILURES, write_table
 from mlipshift.labelling import reference, stability
 from mlipshift.run import cli
 
@@ -62,7 +62,7 @@ def main(args):
             failures.append({"id": name, "stage": "reference", "reason": str(error)})
             found = str(error)
         log.info("%s, %d atoms: %s, %.0f s", name, len(atoms), found, time.perf_counter() - start)
-    write_table(args.failures, failures, columns=["id", "stage", "reason"])
+    write_table(args.failures, failures, FAILURES)
     with replacing(args.output) as part:
         write(part, done, format="extxyz", columns=["symbols", "positions", "REF_forces"])
 

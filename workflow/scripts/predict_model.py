@@ -10,7 +10,7 @@ from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.frames import Frames
 from mlipshift.base.log import progress
 from mlipshift.base.predictions import Predictions
-from mlipshift.base.tables import read_table, write_table
+from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.external import families
 from mlipshift.external.embedding import Embedding
 from mlipshift.external.structure import Structure
@@ -43,7 +43,7 @@ def main(args):
         raise UserError(f"{args.model}: failed on every structure; the last time: {failures[-1]['reason']}")
     Predictions.build(frames, rows, [0], model.cutoff or np.nan, args.model, -1).save(args.output)
     Embedding.build(frames, vectors).save(args.embedding)
-    write_table(args.failures, failures, ["id", "stage", "reason"])
+    write_table(args.failures, failures, FAILURES)
     args.timing.write_text(json.dumps({"seconds": seconds, "structures": sum(r is not None for r in rows)}))
 
 

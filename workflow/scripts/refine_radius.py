@@ -13,6 +13,9 @@ from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import radius
 from mlipshift.run import cli
 
+CHOICES = ["id", "group", "trained_cutoff_A", "published_A", "fallback_A", "edges_removed"]
+CHOICES += ["distance_at_trained", "distance_at_published", "reason_for_fallback"]
+
 
 def edges(positions, cutoff):
     """Number of directed edges of a radius graph."""
@@ -47,7 +50,7 @@ def main(args):
         }
         for k in range(len(test))
     ]
-    write_table(args.choices, rows)
+    write_table(args.choices, rows, CHOICES)
     args.timing.write_text(json.dumps({"seconds": seconds, "structures": len(test)}))
 
 

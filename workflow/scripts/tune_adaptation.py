@@ -30,6 +30,10 @@ def errors_of(found, frames, reference):
     return errors
 
 
+SCAN = ["strategy", "seed", "mode", "level", "learning_rate", "step", "group", "n_structures"]
+SCAN += ["mean_meV_per_A", "below_25_meV_per_A"]
+
+
 def summaries(errors, steps, frames, common):
     """Rows of every recorded step and validation group, and of all groups together; common: what all rows have."""
     for t, step in enumerate(steps):
@@ -74,7 +78,7 @@ def main(args):
         common = {"strategy": potential.card["strategy"], "seed": potential.card["seed"], "mode": mode}
         common |= {"level": level, "learning_rate": rate}
         rows += summaries(errors_of(found, frames, reference), found.steps, frames, common)
-    write_table(args.output, rows)
+    write_table(args.output, rows, SCAN)
     for mode in units:
         of_mode = [r for r in rows if r["group"] == "val_all" and r["mode"] == mode]
         if of_mode:  # no molecule may have a second geometry

@@ -12,6 +12,8 @@ from mlipshift.base.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
+FAILURES = ["id", "stage", "reason"]  # columns of every table of failed structures
+
 
 def _cell(value):
     if isinstance(value, (bool, np.bool_)):
