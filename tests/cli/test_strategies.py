@@ -15,6 +15,7 @@ from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.catalogue.adaptation import Settings
+from mlipshift.catalogue.methods import prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.data import augmentation
 from mlipshift.learn.calculator import frames_of
@@ -281,6 +282,7 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
             conformers=curve,
             conformer_timings=[run / "conformers_joint_ttt.json", run / "conformers_supervised_distil.json"],
             strategies=strategies | {"supervised_distil": "supervised"},
+            prior_calls=prior_calls(),
             copies=1,
             decision={"predictions": [1, 1000], "prior_seconds": [0.01, 10], "budgets": [0.1, None]},
             resamples=50,

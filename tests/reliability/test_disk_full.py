@@ -62,7 +62,7 @@ def test_a_store_that_does_not_fit_leaves_the_old_one(tmp_path):
     before = path.read_bytes()
     code = f"""
 import numpy as np
-from mlipshift.frames import Frames
+from mlipshift.base.frames import Frames
 row = {row!r} | {{"numbers": [1] * 50, "positions": np.ones((50, 3))}}
 Frames.build(row | {{"id": str(k)}} for k in range(2000)).save({str(path)!r})
 """
