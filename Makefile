@@ -46,11 +46,12 @@ hard-times: venv-test ## kill, starve and feed damaged files to the workflow at 
 benchmark: venv-reference ## measure the speed against the published way and the limit
 	@$(RUN) python benchmarks/run_all.py
 
-lint: venv-test ## check the workflow, its format and the Python code
+lint: venv-test ## check the workflow, its format, the Python code and its types
 	@$(RUN) snakemake --workflow-profile none --lint
 	@$(RUN) snakefmt --check --compact-diff Snakefile workflow/rules
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check --quiet .
+	@$(RUN) mypy
 
 models: venv-mace venv-chgnet venv-sevennet ## install the environments of MACE, CHGNet and SevenNet, each its own
 
@@ -63,7 +64,7 @@ config: venv-run ## write config/config.yaml and config/README.md from the schem
 
 clean: ## remove results, logs and caches; reference calculations and .venv stay
 	@if [ -d results ]; then find results -mindepth 1 -maxdepth 1 ! -name labelling -exec rm -rf {} +; fi
-	@rm -rf logs .smoke .pytest_cache .hypothesis .ruff_cache
+	@rm -rf logs .smoke .pytest_cache .hypothesis .ruff_cache .mypy_cache
 
 check-cores:
 	@case "$(CORES)" in all|[1-9]|[1-9][0-9]|[1-9][0-9][0-9]) ;; *) \

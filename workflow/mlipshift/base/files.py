@@ -39,9 +39,9 @@ class Sink(io.FileIO):
 
     def __init__(self, path: Path | str):
         super().__init__(path, "w+")
-        self.error = None
+        self.error: OSError | None = None
 
-    def write(self, data: bytes | memoryview) -> int:
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]  # its Buffer is named from Python 3.12 on
         """Number of bytes taken, all of them once a write has failed."""
         size = memoryview(data).nbytes
         if self.error is None:
@@ -53,13 +53,13 @@ class Sink(io.FileIO):
                 self.error = error
         return size
 
-    def truncate(self, size: int | None = None) -> int | None:
+    def truncate(self, size: int | None = None) -> int:
         """Set the size; a failure counts as one of writing."""
         try:
             return super().truncate(size)
         except OSError as error:
             self.error = self.error or error
-            return size
+            return size or 0
 
     def check(self) -> None:
         """Raise the first failure."""

@@ -50,7 +50,7 @@ class Frames:
     def __len__(self):
         return len(self.ids)
 
-    def __getitem__(self, k):
+    def __getitem__(self, k: int | np.integer) -> tuple[np.ndarray, np.ndarray, int, int]:
         """(numbers [n], positions [n, 3], charge, multiplicity) of structure k."""
         atoms = slice(self.offsets[k], self.offsets[k + 1])
         return self.numbers[atoms], self.positions[atoms], int(self.charge[k]), int(self.multiplicity[k])
@@ -165,7 +165,7 @@ class Labels:
     def __len__(self):
         return len(self.ids)
 
-    def forces_of(self, k: int) -> np.ndarray:
+    def forces_of(self, k: int | np.integer) -> np.ndarray:
         """Forces [n, 3] of structure k."""
         return self.forces[self.offsets[k] : self.offsets[k + 1]]
 
@@ -316,7 +316,7 @@ def atom_index(offsets: np.ndarray, index: np.ndarray) -> np.ndarray:
     return np.concatenate([np.arange(offsets[k], offsets[k + 1]) for k in index])
 
 
-def _append(handle: h5py.File, *blocks: Frames | Labels, **columns: np.ndarray):
+def _append(handle: h5py.File, *blocks: Frames | Labels, **columns: np.ndarray) -> None:
     """Append Frames or Labels, and other arrays [S], to a store."""
     store.append(handle, {n: v for b in blocks for n, v in vars(b).items() if isinstance(v, np.ndarray)} | columns)
 

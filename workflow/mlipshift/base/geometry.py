@@ -15,7 +15,8 @@ def pairs(positions: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]
     if n <= DENSE_LIMIT:
         d2 = ((positions[:, None] - positions[None]) ** 2).sum(-1)
         np.fill_diagonal(d2, np.inf)
-        return np.nonzero(d2 < cutoff**2)
+        i, j = np.nonzero(d2 < cutoff**2)
+        return i, j
     found = cKDTree(positions).query_pairs(np.nextafter(cutoff, 0), output_type="ndarray")
     both = np.concatenate([found, found[:, ::-1]])
     both = both[np.lexsort((both[:, 1], both[:, 0]))]

@@ -41,7 +41,7 @@ class Predictions:
         frames: Frames,
         rows: Sequence[tuple | None],
         steps: Sequence[int] | np.ndarray,
-        cutoff: float | np.ndarray,
+        cutoff: float | Sequence[float] | np.ndarray,
         method: str,
         seed: int,
         loss: np.ndarray | None = None,

@@ -31,12 +31,13 @@ def write_table(
     columns: in order; by default those of the DataFrame, or the keys of the first row, for which the rows have to be
     a list. A table that may have no rows needs them, as its columns do not depend on what it holds: ValueError without.
     """
-    if hasattr(rows, "to_dict"):
+    if hasattr(rows, "columns") and hasattr(rows, "to_dict"):
         columns = columns or list(rows.columns)
         rows = rows.to_dict("records")
     if not columns:
         if not rows:
             raise ValueError(f"{path}: a table without rows needs columns")
+        assert isinstance(rows, Sequence)
         columns = list(rows[0])
     with replacing(path) as part, open(part, "w", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -27,12 +28,12 @@ class _Strict(yaml.SafeLoader):
         return node
 
 
-def parse(text: str) -> object:
+def parse(text: str) -> Any:
     """What a text of YAML or JSON holds. Raises yaml.YAMLError, and UserError for a key that stands twice."""
     return yaml.load(text, _Strict)
 
 
-def read(path: Path | str, missing: str = "correct the name of the file") -> object:
+def read(path: Path | str, missing: str = "correct the name of the file") -> Any:
     """What a YAML or JSON file holds.
 
     missing: how to mend that the file cannot be opened. Raises UserError with one line that names the file, for what

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from mlipshift.base import yaml
 from mlipshift.base.errors import nearest
@@ -12,7 +13,7 @@ from mlipshift.catalogue.strategies import HEADS, LEVELS, PRIOR, STRATEGIES
 OR_NULL = " or null"  # behind a name: null is accepted, too
 
 
-DEFINITIONS = {
+DEFINITIONS: dict[str, dict[str, Any]] = {
     # what is compared: a model that nothing but a prior head was trained for is the base of others
     "strategies": {"enum": [name for name, kind in STRATEGIES.items() if kind.base or kind.heads != PRIOR]},
     "adaptable strategies": {"enum": [name for name, kind in STRATEGIES.items() if kind.learnt == {*HEADS}]},

@@ -62,7 +62,7 @@ STRATEGIES = {
 
 def needed(strategies: Iterable[str]) -> list[str]:
     """Strategies that have to be trained for `strategies`, bases first."""
-    out = {}
+    out: dict[str, None] = {}
     for name in strategies:
         base = STRATEGIES[name].base
         out |= dict.fromkeys([*(needed([base]) if base else []), name])

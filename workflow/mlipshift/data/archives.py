@@ -58,7 +58,8 @@ def unpack(archive: Path | str, folder: Path | str, limit: int | None = None) ->
 
 def extract(archive: Path | str, wanted: str, output: Path | str, limit: int | None = None) -> None:
     """Write the one file `wanted` of an archive to `output`. Raises UserError as `unpack` does, or if there is none."""
-    output, some = Path(output), []
+    output = Path(output)
+    some: list[str] = []
     with replacing(output) as path, _members(archive) as members:
         for name, size, kind, content in members:
             if kind == "file" and PurePosixPath(name) == PurePosixPath(wanted):

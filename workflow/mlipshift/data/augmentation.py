@@ -41,7 +41,8 @@ def source_of(name: str) -> tuple[str, int]:
 
 def places(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
     """(place [S] of every structure among the geometries of its molecule within its group, their number [S])."""
-    total, place = {}, np.zeros(len(frames), dtype=int)
+    total: dict[tuple[str, str], int] = {}
+    place = np.zeros(len(frames), dtype=int)
     keys = list(zip(frames.group, frames.molecule))
     for k, key in enumerate(keys):
         place[k] = total.get(key, 0)

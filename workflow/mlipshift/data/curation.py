@@ -27,8 +27,8 @@ def verify_checksums(files: Iterable[Path | str], sums: Path | str) -> None:
     a difference.
     """
     sums = Path(sums)
-    files = [path for path in map(Path, files) if path.resolve().is_relative_to(sums.parent.resolve())]
-    if not files:
+    below = [path for path in map(Path, files) if path.resolve().is_relative_to(sums.parent.resolve())]
+    if not below:
         return
     if not sums.is_file():
         raise UserError(f"{sums}: no such file; put it there, or set data.checksums to null to skip the check")
@@ -40,7 +40,7 @@ def verify_checksums(files: Iterable[Path | str], sums: Path | str) -> None:
         if not match:
             raise UserError(f"{sums}, line {number}: not a line of sha256sum; write it anew with sha256sum")
         listed[(sums.parent / match[2]).resolve()] = match[1].lower()
-    for path in files:
+    for path in below:
         again = f"(cd {sums.parent} && sha256sum *{path.suffix} > {sums.name})"
         if path.resolve() not in listed:
             raise UserError(f"{path}: not listed in {sums}; add it, {again}, or set data.checksums to null")

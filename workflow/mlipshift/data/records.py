@@ -1,6 +1,7 @@
 """One structure as a reader yields it, in eV, Å, eV/Å, and what it must be to become a row of a frame store."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -112,7 +113,7 @@ def shown(text: str) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-def scalar(value: object) -> float:
+def scalar(value: Any) -> float:
     """Float of a label, NaN where there is none or it is no number."""
     try:
         return float(value)

@@ -101,7 +101,7 @@ def _advice(file, stored, record, settings, problems):
 
 def sources(entry: Entry, file: File, settings: Settings) -> list[Path | str]:
     """Paths and addresses to try, in order: the mirror in both of its layouts, then the file's own addresses."""
-    found = []
+    found: list[Path | str] = []
     if settings.mirror:
         for below in (f"{entry.name}/{entry.version}/{file.path}", f"{entry.name}/{file.path}"):
             if "://" in settings.mirror:

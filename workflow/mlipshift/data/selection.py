@@ -49,7 +49,9 @@ class Selection:
 
     def __init__(self, name: str, recipe: dict, settings: dict):
         self.name, self.recipe, self.settings = name, recipe, settings
-        self.seen, self.no_label, self.excluded = 0, Counter(), set()
+        self.no_label: Counter[str] = Counter()
+        self.excluded: set[tuple[str, str]] = set()
+        self.seen = 0
         unknown = [s for s in recipe["elements"] or () if s not in atomic_numbers]
         if unknown:
             raise UserError(f"import.{name}.elements: {unknown[0]!r} is no element; give chemical symbols")
@@ -190,7 +192,8 @@ def import_dataset(name: str, recipe: dict, settings: dict, output: Path | str) 
     recipe: as in section `import` of the configuration; settings: section `data`. The files are read once, and twice
     where the recipe picks molecules or structures. Raises UserError if nothing is left, beside what the readers raise.
     """
-    selection, failures, written = Selection(name, recipe, settings), [], 0
+    failures: list[dict] = []
+    selection, written = Selection(name, recipe, settings), 0
     structures = selection.filter(failures)
     if recipe["max_molecules"] or recipe["max_per_molecule"]:
         for _ in structures:

@@ -11,9 +11,9 @@ def mol_of(smiles: str) -> "Mol | None":
     """RDKit molecule with all its hydrogens as written, unsanitised if RDKit doubts its valences; None if it fails."""
     from rdkit import Chem, RDLogger
 
-    RDLogger.DisableLog("rdApp.*")  # what cannot be read is told by the caller
+    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]  # what cannot be read is told by the caller
     parameters = Chem.SmilesParserParams()
-    parameters.removeHs = False
+    parameters.removeHs = False  # type: ignore[assignment]  # a property without a type in the stubs of RDKit
     mol = Chem.MolFromSmiles(smiles, parameters)
     if mol is None:
         parameters.sanitize = False

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -86,11 +86,12 @@ class Diagnosed:
         measures = _columns_of(shifts, *frames)
         measures["predicted_force_norm_eV_per_A"] = tuple(mean_norm(p.forces[-1], p.offsets) for p in predictions)
         maps, explained = None, np.zeros(2)
-        if all(e is not None for e in embeddings):
+        if embeddings[0] is not None and embeddings[1] is not None:
             measures["embedding_distance"] = _distances(frames[0], embeddings)
-            *maps, explained = diagnosis.embedding_map(*embeddings)
-        errors = tuple(diagnosis.errors_of(p, known) for p, known in zip(predictions, labels))
-        return cls(frames, labels, errors, measures, maps and tuple(maps), explained)
+            first, second, explained = diagnosis.embedding_map(embeddings[0], embeddings[1])
+            maps = first, second
+        of_train, of_test = (diagnosis.errors_of(p, known) for p, known in zip(predictions, labels))
+        return cls(frames, labels, (of_train, of_test), measures, maps, explained)
 
     def _joined(self, name):
         return np.concatenate([getattr(f, name) for f in self.frames])
@@ -103,7 +104,7 @@ class Diagnosed:
     def tables(self, sigma: float, resamples: int, seed: int) -> dict[str, tuple[list[str], list[dict]]]:
         """{table: (columns, rows)}; outside is beyond `sigma` deviations; resamples, seed: of the bootstrap."""
         train, test = self.frames
-        bootstrap = {"resamples": resamples, "seed": seed}
+        bootstrap: dict[str, Any] = {"resamples": resamples, "seed": seed}
         units = self.resampled[1]
         of_test = bootstrap | {"clusters": units[len(train) :]}
         side = (self.measures, self.errors[1], test.molecule)
@@ -117,7 +118,7 @@ class Diagnosed:
         own = {
             name: np.concatenate(self.measures[name]) for name, c in CRITERIA.items() if c.own and name in self.measures
         }
-        points = np.concatenate(self.maps) if self.maps else []
+        points: np.ndarray | list = np.concatenate(self.maps) if self.maps else []
         return {
             "errors": (
                 [*ABOUT, ERROR, *own],

@@ -5,6 +5,8 @@ an error of NaN and counts where none is needed. Errors are force MAEs per struc
 bootstrap intervals over molecules, over structures where there is one molecule alone (`resampled`).
 """
 
+from typing import Any
+
 import numpy as np
 from sklearn.decomposition import PCA
 
@@ -99,7 +101,7 @@ def in_and_out(
         axis, side = CRITERIA[name].axis, CRITERIA[name].side
         use = np.isfinite(values) & np.isfinite(errors)
         away = outside(known, values, side, sigma)
-        row = {"axis": axis, "criterion": name}
+        row: dict[str, Any] = {"axis": axis, "criterion": name}
         for part, chosen in (("inside", use & ~away), ("outside", use & away)):
             row[f"n_{part}"] = int(chosen.sum())
             cells = _error_cells(errors[chosen], clusters[chosen], resamples, seed)

@@ -35,7 +35,7 @@ class Errors:
         mae = lambda forces: statistics.force_mae(forces, reference.forces, frames.offsets)
         self.final["zero"] = mae(np.zeros_like(reference.forces))[None]
         self.final["prior"] = mae(prior.forces)[None]
-        gather = {}
+        gather: dict[str, list[Predictions]] = {}
         for path in paths:
             p = Predictions.load(path, frames)
             gather.setdefault(p.method, []).append(p)

@@ -118,16 +118,16 @@ def spearman(
     Ties have the mean of their ranks. The interval resamples clusters [S]; it is NaN for a single one, and all is NaN
     where either side is constant.
     """
-    codes = [np.unique(v, return_inverse=True)[1] for v in (values, errors)]
+    first, second = (np.unique(v, return_inverse=True)[1] for v in (values, errors))
     whole = np.ones(len(values))
     bootstrap = Bootstrap(clusters, resamples, seed)
     if bootstrap.clusters < 2:
-        return _rank_correlation(*codes, whole), np.nan, np.nan
-    found = np.array([_rank_correlation(*codes, counts[bootstrap.owner]) for counts in bootstrap.weights])
+        return _rank_correlation(first, second, whole), np.nan, np.nan
+    found = np.array([_rank_correlation(first, second, counts[bootstrap.owner]) for counts in bootstrap.weights])
     found = found[np.isfinite(found)]
     tail = (1 - level) / 2
     low, high = np.quantile(found, [tail, 1 - tail]) if len(found) else (np.nan, np.nan)
-    return _rank_correlation(*codes, whole), float(low), float(high)
+    return _rank_correlation(first, second, whole), float(low), float(high)
 
 
 def _rank_correlation(first, second, weights):

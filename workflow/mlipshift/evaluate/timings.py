@@ -21,7 +21,7 @@ def of_predictions(paths: Iterable[Path]) -> dict[str, float]:
 
 def of_adaptations(paths: Iterable[Path]) -> dict[tuple[str, int], list[float]]:
     """{(scheme, geometries): seconds per molecule of every seed} of adaptations to some geometries of a molecule."""
-    adaptations = {}
+    adaptations: dict[tuple[str, int], list[float]] = {}
     for path in paths:
         found = json.loads(path.read_text())
         for count, one in found["adaptations"].items():
@@ -47,7 +47,7 @@ def summarise(prior: Path, paths: Iterable[Path], prior_calls: dict[str, float])
     predicted structure} of the methods that predict something.
     """
     call = per_structure(prior)
-    total = {}
+    total: dict[str, list[float]] = {}
     for path in paths:
         timing = json.loads(path.read_text())
         for method in filter(prior_calls.__contains__, methods_of(path)):  # one that predicts nothing has no cost

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
@@ -88,7 +88,7 @@ def data_sheet(
     rows: Iterable[str],
     failures: list[dict[str, str]],
     checks: "pd.DataFrame",
-    settings: dict[str, object],
+    settings: dict[str, Any],
 ) -> str:
     """The data sheet; rows: of `write_groups`; failures: {id, reason}; checks: of some labels, see reference.quality;
     settings: section labelling."""

@@ -6,6 +6,7 @@ Default level: wB97M-D3(BJ)/def2-SVP, density fitting, grid level 3, no frozen c
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -28,7 +29,7 @@ MAX_NET_FORCE = 0.02  # eV/Å; the integration grid breaks translation invarianc
 ALL_ELECTRON = 36  # def2 basis sets of heavier elements come with effective core potentials
 
 
-def molecule(numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int, settings: dict) -> object:
+def molecule(numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int, settings: dict) -> Any:
     """PySCF's molecule; elements beyond krypton have effective core potentials. Raises ValueError without a basis."""
     from pyscf import gto
 
@@ -53,7 +54,7 @@ def solved(
     multiplicity: int,
     settings: dict,
     start: np.ndarray | None = None,
-) -> object:
+) -> Any:
     """Converged Kohn-Sham calculation of PySCF; arguments and errors as in `label`.
 
     start: density matrix to begin with, [nao, nao], or [2, nao, nao] for an unrestricted calculation.
@@ -81,7 +82,7 @@ def _forces(field):
     return -np.asarray(field.nuc_grad_method().kernel()) * EV / BOHR
 
 
-def label_of(field: object) -> tuple[float, np.ndarray]:
+def label_of(field: Any) -> tuple[float, np.ndarray]:
     """Energy (eV) and forces [n, 3] (eV/Å) of a calculation; raises ValueError if the forces do not add up to zero."""
     forces = _forces(field)
     net = np.abs(forces.sum(0)).max()
@@ -91,7 +92,7 @@ def label_of(field: object) -> tuple[float, np.ndarray]:
 
 
 def label(
-    numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int, settings: dict[str, object]
+    numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int, settings: dict[str, Any]
 ) -> tuple[float, np.ndarray]:
     """Energy (eV) and forces [n, 3] (eV/Å) of one structure, numbers [n], positions [n, 3] Å.
 
@@ -107,7 +108,7 @@ def quality(
     positions: np.ndarray,
     charge: int,
     multiplicity: int,
-    settings: dict[str, object],
+    settings: dict[str, Any],
     components: Iterable[tuple[int, int]],
 ) -> dict[str, float]:
     """How far the labels of one structure can be trusted, QUALITY: largest errors of its force components (meV/Å).
@@ -133,7 +134,7 @@ def quality(
     return {name: 1e3 * float(value) for name, value in zip(QUALITY, largest)}
 
 
-def known_labels(folder: Path | None, settings: dict[str, object]) -> dict[str, Atoms]:
+def known_labels(folder: Path | None, settings: dict[str, Any]) -> dict[str, Atoms]:
     """Labelled structures by id of a benchmark made before, none without a folder.
 
     Raises UserError if its level of theory is not `settings`.

@@ -8,6 +8,7 @@ the forces and not the bonding.
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -45,8 +46,8 @@ def embed(smiles: str, seed: int) -> Atoms:
         if mol is None:
             raise UserError(f"SMILES {smiles!r} cannot be read; correct it in the molecule list")
         mol = Chem.AddHs(mol)
-        embedded = AllChem.EmbedMolecule(mol, randomSeed=seed % 2**31)
-        if embedded != 0 and AllChem.EmbedMolecule(mol, randomSeed=1, useRandomCoords=True) != 0:
+        place: Any = AllChem.EmbedMolecule  # type: ignore[attr-defined]  # not in the stubs of RDKit
+        if place(mol, randomSeed=seed % 2**31) != 0 and place(mol, randomSeed=1, useRandomCoords=True) != 0:
             raise UserError(f"RDKit found no geometry for SMILES {smiles!r}")
         numbers = [a.GetAtomicNum() for a in mol.GetAtoms()]
         atoms = Atoms(numbers, mol.GetConformer().GetPositions())
@@ -109,7 +110,7 @@ def displace(
 
 
 def dynamics(
-    atoms: Atoms, temperature: float, rng: np.random.Generator, equilibrate: int = 400, interval: int = 200
+    atoms: "Molecule", temperature: float, rng: np.random.Generator, equilibrate: int = 400, interval: int = 200
 ) -> Iterator[np.ndarray]:
     """Yield positions [n, 3] (Å) of a Langevin trajectory at `temperature` (K), `interval` steps of 0.5 fs apart."""
     atoms = atoms.copy_with_calc()

@@ -3,6 +3,8 @@
 Analysis of the real orbital Hessian after Seeger and Pople, J. Chem. Phys. 66, 3045 (1977).
 """
 
+from typing import Any
+
 import numpy as np
 
 from mlipshift.base.units import EV
@@ -84,7 +86,7 @@ def stable_label(
     positions: np.ndarray,
     charge: int,
     multiplicity: int,
-    settings: dict[str, object],
+    settings: dict[str, Any],
     known: tuple[float, np.ndarray] | None = None,
 ) -> tuple[float, np.ndarray, dict]:
     """Energy (eV) and forces [n, 3] (eV/Å) as `label`, of a determinant followed to a stable one, and its state.

@@ -7,6 +7,7 @@ structures taken over from the embedded benchmark.
 import itertools
 import re
 from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 from ase import Atoms
@@ -80,7 +81,7 @@ class _Sampler:
     def __init__(self, row: dict[str, str], cage: Atoms | None, root: int):
         self.smiles, self.root = row["smiles"], root
         self.charge, self.multiplicity = int(row["charge"]), int(row["multiplicity"])
-        self.bond = tuple(int(k) for k in row["bond"].split("-")) if row["bond"] else None
+        self.bond = cast(tuple[int, int], tuple(int(k) for k in row["bond"].split("-"))) if row["bond"] else None
         parts = [cage] if cage else [sampling.embed(s, root) for s in self.smiles.split(".")]
         self.parts = [sampling.relax(part, self.charge, self.multiplicity) for part in parts]
         self.start = self._with_calculator(sum(self.parts[1:], self.parts[0].copy()))
@@ -89,7 +90,7 @@ class _Sampler:
         for part in self.parts:
             self.reference |= {(i + offset, j + offset) for i, j in sampling.bonds(part)}
             offset += len(part)
-        self.modes = None
+        self.modes: tuple[np.ndarray, np.ndarray] | None = None
 
     def _with_calculator(self, atoms: Atoms) -> sampling.Molecule:
         molecule = sampling.Molecule(atoms)
@@ -101,11 +102,14 @@ class _Sampler:
             return sampling.dynamics(self.start, value, rng)
         if protocol == "modes":
             self.modes = self.modes or sampling.normal_modes(self.start)
-            return (sampling.displace(self.start, *self.modes, value, rng) for _ in itertools.count())
+            energies, modes = self.modes
+            return (sampling.displace(self.start, energies, modes, value, rng) for _ in itertools.count())
         if protocol == "conf":
             return self._conformers(value, rng)
         if protocol == "stretch":
-            return (stretched(self.start, self.bond, value, rng) for _ in itertools.count())
+            assert self.bond is not None
+            bond = self.bond
+            return (stretched(self.start, bond, value, rng) for _ in itertools.count())
         return (pressed(self.parts, value, rng) for _ in itertools.count())
 
     def _conformers(self, temperature: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -139,7 +143,7 @@ def sample(row: dict[str, str], cages: dict[str, Atoms], benchmark: dict[str, At
     Raises UserError when a plan cannot be followed.
     """
     key = f"{row['group']}/{row['name']}"
-    common = {"group": row["group"], "molecule": row["name"], "role": row["role"]}
+    common: dict[str, Any] = {"group": row["group"], "molecule": row["name"], "role": row["role"]}
     common |= {"charge": int(row["charge"]), "multiplicity": int(row["multiplicity"])}
     frames = []
 

@@ -73,7 +73,7 @@ def collate(
             vectors[r, rows, :k] = g.vectors
             edges[r, rows, :k] = real
             structure[r, rows] = s
-            if rescaled:
+            if envelope is not None:
                 envelope[r, rows] = g.envelope
             sizes.append(m)
             start, s = start + m, s + 1

@@ -90,7 +90,9 @@ class Calculator(ase.Calculator):
         frames, prior = frames_of([self.atoms]), None
         if self.potential.needs_prior:
             prior = Labels.build(frames, [self._prior_of(self.atoms.copy())], "prior")
-        ((energy, forces),) = self.potential.predict(frames, prior)
+        (row,) = self.potential.predict(frames, prior)
+        assert row is not None  # the prior has given its label
+        energy, forces = row
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
 
     def _prior_of(self, atoms):

@@ -27,7 +27,7 @@ def build(architecture: Mapping[str, Any]) -> Backbone:
 
 
 def call(
-    network: Backbone, parameters: Mapping[str, torch.Tensor], batch: batches.Batch, heads: Sequence[str]
+    network: Backbone, parameters: dict[str, torch.Tensor], batch: batches.Batch, heads: Sequence[str]
 ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Output of a network (see Backbone.forward) with parameters replaced, shared or stacked over replicas.
 

@@ -114,7 +114,7 @@ class Potential:
         if self.needs_prior and prior is None:
             raise UserError(f"{self.name}: Δ-learning adds the prior to every prediction; give prior labels")
         baseline = self.network.baseline("reference", frames.numbers, frames.sizes)
-        prior = prior.select(frames.ids) if self.needs_prior else None
+        prior = prior.select(frames.ids) if prior is not None and self.needs_prior else None
         out = []
         for k, row in enumerate(rows):
             if row is not None:

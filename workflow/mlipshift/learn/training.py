@@ -29,7 +29,7 @@ class Dataset:
     energy: np.ndarray
 
     def batch(
-        self, index: Sequence[int], dtype: torch.dtype, device: torch.device | str = "cpu"
+        self, index: Sequence[int] | np.ndarray, dtype: torch.dtype, device: torch.device | str = "cpu"
     ) -> tuple[batches.Batch, Tensor, Tensor]:
         """(Batch, forces [1, n, 3], energy [S]) of the structures `index` in one replica."""
         batch = batches.collate([[self.graphs[k] for k in index]], dtype, device)
@@ -168,7 +168,9 @@ def train(
     kind = STRATEGIES[strategy]
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, list(STRATEGIES).index(strategy)])
-    network = (base if kind.base else build(architecture)).to(device)
+    network = base if kind.base else build(architecture)
+    assert network is not None, f"{strategy} starts from a network"
+    network = network.to(device)
     if kind.base:
         # a new head starts from the head of the base rather than from noise; a difference resembles neither
         learnt = STRATEGIES[kind.base].heads
@@ -177,7 +179,9 @@ def train(
     sources = {"reference": reference, "prior": prior}
     tasks = {}
     for head in kind.heads:
-        frames, labels = sources[head]
+        given = sources[head]
+        assert given is not None, f"{strategy} needs {head} labels"
+        frames, labels = given
         row = HEADS.index(head)
         if not (kind.base and head in STRATEGIES[kind.base].heads):
             network.shift[row] = torch.as_tensor(atomic_energies(frames.take(labels.ok), labels.energy[labels.ok]))

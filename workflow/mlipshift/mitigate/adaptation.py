@@ -50,7 +50,8 @@ class Adapted:
     def predictions(self, potential: Potential, everything: Frames, method: str) -> Predictions:
         """Predictions for `everything`, which holds the frames among others; missing for those."""
         place = {name: k for k, name in enumerate(everything.ids)}
-        rows, loss = [None] * len(everything), np.full((len(self.steps), len(everything)), np.nan)
+        rows: list[Row | None] = [None] * len(everything)
+        loss = np.full((len(self.steps), len(everything)), np.nan)
         for k, name in enumerate(self.frames.ids):
             rows[place[name]] = self.rows[k]
             loss[:, place[name]] = self.loss[:, k]
@@ -69,7 +70,8 @@ def adapt_frames(
     frames.molecules_only(MOLECULES_ONLY)
     units, members = units
     steps, results, losses = adapt(potential.network, units, settings)
-    rows, loss = [None] * len(frames), np.full((len(steps), len(frames)), np.nan)
+    rows: list[Row | None] = [None] * len(frames)
+    loss = np.full((len(steps), len(frames)), np.nan)
     for member, result, own in zip(members, results, losses):
         for k, row in zip(member, result):
             rows[k] = row
@@ -134,7 +136,7 @@ def adapt(
     order = np.argsort([u.size for u in units], kind="stable")
     size = settings.batch if network.stacks else 1
     chunks = [order[k : k + size] for k in range(0, len(order), size)]
-    predictions = [None] * len(units)
+    predictions: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in units]
     losses = np.full((len(units), len(settings.checkpoints)), np.nan)
     for chunk in progress(chunks, len(chunks), "adapted batches"):
         results, losses[chunk] = _adapt_batch(network, [units[u] for u in chunk], settings)
@@ -253,6 +255,7 @@ class _Run:
                 break
             # units are independent: the gradient of the sum is every unit's own gradient
             optimiser.zero_grad()
+            assert loss is not None  # there is a step to take
             loss.sum().backward()
             _clip(self.stacked)
             optimiser.step()

@@ -58,7 +58,7 @@ def frontier(methods: Iterable[Method], predictions: float, prior_seconds: float
     known = [m for m in methods if np.isfinite(m.error)]
     if not known:
         raise UserError("no method has a measured error, nothing can be chosen; run the evaluation")
-    out = []
+    out: list[Method] = []
     for method in sorted(known, key=lambda m: (m.cost(predictions, prior_seconds), m.error)):
         if not out or method.error < out[-1].error:
             out.append(method)

@@ -10,7 +10,8 @@ class Stopping:
     """Rule `settings.stop` and the threshold `settings.skip_below_eV_per_A` for a number of units R."""
 
     def __init__(self, settings: Settings, units: int):
-        self.settings, self.units, self.seen = settings, units, []
+        self.settings, self.units = settings, units
+        self.seen: list[np.ndarray] = []
 
     def look(self, loss: torch.Tensor) -> None:
         """Take the watched loss [R] (eV/Å) of the next recorded step."""

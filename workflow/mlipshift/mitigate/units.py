@@ -63,7 +63,7 @@ def structure_units(frames: Frames, prior: Labels, held: tuple[Frames, Labels] |
     """
     units, members = [], []
     copies = {} if held is None else _copies_of(*held)
-    for k in np.flatnonzero(prior.ok):
+    for k in np.flatnonzero(prior.ok).tolist():
         unit = Unit([frames[k][:2]], [prior.forces_of(k)], [frames[k][:2]], prior.energy[[k]])
         if held is not None:
             rows = copies.get(str(frames.ids[k]), [])
@@ -94,7 +94,7 @@ def placebo_units(frames: Frames, prior: Labels, seed: int) -> Units:
     rng = np.random.default_rng([seed, 7])
     usable = np.flatnonzero(prior.ok)
     units, members = [], []
-    for k in usable:
+    for k in usable.tolist():
         forces = _foreign_forces(k, frames, prior, usable, rng)
         if forces is not None:
             units.append(Unit([frames[k][:2]], [forces], [frames[k][:2]], prior.energy[[k]]))
@@ -142,11 +142,11 @@ def _units_by(
 ) -> Units:
     """One unit per distinct key of `frames`, adapted on the labelled structures of `known` with the same key."""
     taken = set(known.ids.astype(str)) if unseen else ()
-    places = {}
+    places: dict[Hashable, list[int]] = {}
     for j, key in enumerate(sources):
         if prior.ok[j] and (pseudo is None or pseudo.ok[j]):
             places.setdefault(key, []).append(j)
-    asked = {}
+    asked: dict[Hashable, list[int]] = {}
     for k, key in enumerate(keys):
         if str(frames.ids[k]) not in taken:
             asked.setdefault(key, []).append(k)

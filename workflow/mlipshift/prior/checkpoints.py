@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,5 +43,5 @@ class Checkpoints:
     def save(self, k: int, frames: Frames, labels: Labels, reasons: dict[str, str], seconds: float) -> None:
         """Keep stripe k; arguments as `load` gives them."""
         with replacing(self.folder / f"{k}.npz") as part, open(part, "wb") as handle:
-            arrays = {"energy": labels.energy, "forces": labels.forces, "ok": labels.ok}
+            arrays: dict[str, Any] = {"energy": labels.energy, "forces": labels.forces, "ok": labels.ok}
             np.savez(handle, key=self._key(frames), reasons=json.dumps(reasons), seconds=seconds, **arrays)

@@ -6,6 +6,7 @@ Never import an engine in a process that also imports torch: the OpenMP runtimes
 import hashlib
 import math
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -25,7 +26,8 @@ STRIPES = 12  # per shard, where there are enough structures, so that shards tak
 
 def fingerprint(method: str, library: str, accuracy: float) -> bytes:
     """What labels depend on beside their structures: level, accuracy, and the modules that decide them."""
-    parts = [Path(module.__file__).read_bytes() for module in (engines.module_of(method, library), limits, units)]
+    modules = (engines.module_of(method, library), limits, units)
+    parts = [Path(cast(str, module.__file__)).read_bytes() for module in modules]
     parts += [Path(__file__).read_bytes(), f"{engines.level(method, library)} {accuracy}".encode()]
     return b"".join(hashlib.sha256(part).digest() for part in parts)
 

@@ -29,7 +29,7 @@ def run(main: Callable[[argparse.Namespace], None], description: str, arguments:
         parser.add_argument(f"--{name.replace('_', '-')}", **{"required": True, **keywords})
     parser.add_argument("--log", type=Path, help="log file; standard error if absent")
     args = parser.parse_args()
-    handlers = [logging.StreamHandler(sys.stderr)]
+    handlers: list[logging.StreamHandler] = [logging.StreamHandler(sys.stderr)]
     if args.log:
         args.log.parent.mkdir(parents=True, exist_ok=True)
         handlers = [logging.FileHandler(args.log, mode="w")]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from jsonschema import Draft202012Validator
 from yaml import YAMLError
@@ -96,7 +97,7 @@ def resolve(node: dict, schema: dict) -> dict:
     return {**resolve(target, schema), **{k: v for k, v in node.items() if k != "$ref"}}
 
 
-def fill(node: dict, value: object, schema: dict) -> object:
+def fill(node: dict, value: Any, schema: dict) -> Any:
     """`value` with the defaults of a schema node; what does not fit is left for the validator."""
     node = resolve(node, schema)
     if not isinstance(value, dict):

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from mlipshift.base.files import NO_SPACE
 from mlipshift.base.log import RELAY
@@ -59,21 +59,23 @@ class Console:
     """Log filter that prints progress by itself and keeps failures for the end."""
 
     def __init__(self, stream: TextIO = sys.stderr):
-        self.stream, self.total, self.started, self.failures = stream, 0, 0, {}
+        self.stream, self.total, self.started = stream, 0, 0
+        self.failures: dict[int | str | None, str] = {}  # by number of the job, or by cause
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the default handler is to print a record."""
+        about: Any = record  # with the attributes that Snakemake gives it
         event = getattr(getattr(record, "event", None), "name", None)
         if event == "RUN_INFO":
-            self.total = record.stats.get("total", 0)
+            self.total = about.stats.get("total", 0)
         elif event == "JOB_INFO":
             self.started += 1
-            text = " ".join((record.rule_msg or record.rule_name).split())
+            text = " ".join((about.rule_msg or about.rule_name).split())
             print(f"[{self.started}/{max(self.total, self.started)}] {text}", file=self.stream, flush=True)
             return False
         elif event == "JOB_ERROR":
             message = getattr(record, "rule_msg", None)
-            self.failures[record.jobid] = failure(record.rule_name, list(record.log or []), message)
+            self.failures[about.jobid] = failure(about.rule_name, list(about.log or []), message)
             return False
         elif event == "JOB_FINISHED":
             self.failures.pop(getattr(record, "job_id", None), None)  # of a group, that is tried again as a whole

@@ -12,6 +12,7 @@ The steps are compiled by numba at their first call and kept in a cache on disk,
 
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -33,7 +34,7 @@ def compiled(function: Callable) -> Callable:
 
     Where that folder cannot be written the cache is in the user's own; where neither can, every process compiles anew.
     """
-    options = {"error_model": "numpy"}
+    options: dict[str, Any] = {"error_model": "numpy"}
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # no place for a cache

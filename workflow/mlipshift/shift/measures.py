@@ -14,7 +14,7 @@ training structures a sample.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -97,7 +97,8 @@ class Training:
         """
         rng = np.random.default_rng(seed)
         seen, first, several, count = np.zeros(ELEMENTS, dtype=bool), None, False, 0
-        total, shape, chosen = np.empty(0), 0.0, []
+        shape: Any = 0.0  # [POINTS] from the first block on
+        total, chosen = np.empty(0), []
         for frames in blocks:
             own = _spectra(frames, cutoff, variant)
             seen |= np.bincount(frames.numbers, minlength=ELEMENTS) > 0
@@ -117,7 +118,7 @@ class Training:
             count += len(frames)
         chosen.sort(key=lambda item: item[1])
         known = [item[5] for item in chosen]
-        label = [item[2 if several else 3] for item in chosen]
+        label: list[str] = [item[2] if several else item[3] for item in chosen]
         names = {text: k for k, text in enumerate(dict.fromkeys(label))}
         return cls(
             cutoff,

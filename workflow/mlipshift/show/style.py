@@ -7,19 +7,21 @@ colour-blind readers). Widths are in inches for a journal page of 178 mm.
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import RcKeyType
 
 from mlipshift.catalogue import methods
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 
 WIDTH = 7.0
 INK, MUTED, PALE = "#222222", "#6B6B6B", "#DCDCDC"
-RC = {
+RC: dict[RcKeyType, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same bytes on every machine
     "font.size": 7.5,
@@ -77,7 +79,7 @@ def canvas(
     bottom: float,
     wspace: float = 0.5,
     hspace: float = 0.6,
-    **share: object,
+    **share: Any,
 ) -> tuple[Figure, np.ndarray]:
     """Figure with margins and gaps in inches, and its axes [rows, columns]; share: keywords of plt.subplots."""
     figure = Figure(figsize=(WIDTH, height))
@@ -130,7 +132,7 @@ def colour(key: str) -> str:
     return methods.look(key)[0]
 
 
-def marks(key: str) -> dict[str, object]:
+def marks(key: str) -> dict[str, Any]:
     """Keywords of a line of a method."""
     colour, marker, filled = methods.look(key)
     line = not filled or marker == "x"  # drawn by its edge; a filled marker has a white edge against overlap

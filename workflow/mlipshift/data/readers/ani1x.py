@@ -35,7 +35,7 @@ def read(path: Path | str, request: Request) -> Iterator[Record]:
                 skipped["no label"] += count
                 continue
             for start in range(0, count, ROWS):
-                rows = [a[start : start + ROWS].astype(float) for a in arrays]
+                rows = [a[start : start + ROWS].astype(float) for a in arrays if a is not None]
                 energies = rows[1].reshape(-1)
                 labelled = np.isfinite(energies) & np.isfinite(rows[2]).all(axis=(1, 2))
                 skipped["no label"] += int((~labelled).sum())

@@ -1,6 +1,7 @@
 """What the readers share: what they are asked for, unpacked files, and one line for a damaged one."""
 
 import gzip
+import io
 import lzma
 import zipfile
 import zlib
@@ -9,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from ase import Atoms
@@ -66,7 +66,7 @@ def told(path: Path | str) -> Iterator[None]:
         ) from error
 
 
-def stream(path: Path | str) -> BinaryIO:
+def stream(path: Path | str) -> io.BufferedIOBase:
     """Binary handle of a file, decompressed by its first bytes."""
     with open(path, "rb") as handle:
         head = handle.read(6)

@@ -39,7 +39,7 @@ def text(group: h5py.Group, key: str) -> str:
 
 def arrays_of(
     path: Path | str, group: h5py.Group, names: tuple[str, str, str]
-) -> tuple[np.ndarray, int, tuple[h5py.Dataset | None, ...]]:
+) -> tuple[np.ndarray, int, tuple[h5py.Dataset, h5py.Dataset | None, h5py.Dataset | None]]:
     """(numbers [n], number of conformations, label arrays or None) of a molecule; names: positions, energy, forces.
 
     Raises UserError if the arrays do not fit each other.

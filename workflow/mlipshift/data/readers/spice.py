@@ -41,6 +41,7 @@ def read(path: Path | str, request: Request) -> Iterator[Record]:
                 problem = str(error)
             for start in range(0, count, ROWS):
                 rows = [None if a is None else a[start : start + ROWS].astype(float) for a in arrays]
+                assert rows[0] is not None  # arrays_of refuses a molecule without positions
                 for k in range(len(rows[0])):
                     here = f"{name}/{start + k}"
                     if not request.wanted(here):

@@ -54,7 +54,7 @@ class Model(Calculated):
 
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         module, name = entry["calculator"].split(":")
-        make = import_module(module)
+        make: Any = import_module(module)
         for part in name.split("."):
             if not hasattr(make, part):
                 raise UserError(f"calculator {entry['calculator']}: {module} has no {part}; correct the entry")

@@ -24,6 +24,8 @@ from mace.calculators import MACECalculator  # noqa: E402
 
 
 class Model(Calculated):
+    calculator: MACECalculator
+
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
         options = {"default_dtype": "float64"} | entry["arguments"]

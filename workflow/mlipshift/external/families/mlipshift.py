@@ -16,8 +16,11 @@ from mlipshift.learn.calculator import Calculator, frames_of
 
 
 class Model(Calculated):
+    calculator: Calculator
+
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         device.configure()
+        assert checkpoint is not None  # the rule names the one that train_model made
         calculator = Calculator(checkpoint.parent)
         super().__init__(entry, calculator, calculator.potential.cutoff)
 

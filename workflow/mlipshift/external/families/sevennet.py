@@ -19,6 +19,8 @@ READOUT = "reduce_input_to_hidden"  # first layer of the readout; what goes into
 
 
 class Model(Calculated):
+    calculator: SevenNetCalculator
+
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
         options = {"model": str(checkpoint)} if checkpoint else {}

@@ -4,7 +4,7 @@ A backbone is a module of this folder with a data class Architecture and a subcl
 catalogue.components.BACKBONES.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +14,7 @@ from mlipshift.catalogue.strategies import HEADS
 from mlipshift.learn.backbones.base import Backbone
 
 
-def create(name: str, architecture: Mapping[str, Any], heads: Iterable[str] = HEADS) -> Backbone:
+def create(name: str, architecture: Mapping[str, Any], heads: Collection[str] = HEADS) -> Backbone:
     """Backbone `name` with random weights; architecture: {hyper-parameter: value}, defaults for the others.
 
     Raises UserError for an unknown name, and where the package that the backbone needs is not installed.

@@ -11,7 +11,7 @@ structures are adapted at once, each with its own parameters; a backbone that ca
 is adapted one unit after another.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,11 +80,13 @@ class Backbone(nn.Module):
     themselves. Raises UserError for forces that the backbone does not have.
     """
 
-    name = None
-    forces = FORCES
+    name: str | None = None
+    forces: tuple[str, ...] = FORCES
     stacks = True
+    shift: Tensor
+    heads: nn.ModuleDict
 
-    def __init__(self, architecture: Any, heads: Iterable[str] = HEADS):
+    def __init__(self, architecture: Any, heads: Collection[str] = HEADS):
         super().__init__()
         if architecture.forces not in self.forces:
             raise UserError(
@@ -106,8 +108,8 @@ class Backbone(nn.Module):
         """The shared representation, in any form that `read` takes; vectors [R, n, K, 3] Å to the neighbours."""
         raise NotImplementedError
 
-    def read(self, head: str, state: Any) -> tuple[Tensor, Tensor | None]:
-        """(energy per atom [R, n] eV, forces [R, n, 3] eV/Å or None where they are a gradient) of one head."""
+    def read(self, head: str, state: Any) -> tuple[Tensor, Tensor | float | None]:
+        """(energy per atom [R, n] eV, forces [R, n, 3] eV/Å, no tensor where they are a gradient) of one head."""
         raise NotImplementedError
 
     def scalars(self, state: Any) -> Tensor:
@@ -137,6 +139,7 @@ class Backbone(nn.Module):
         out = {}
         for name in heads:
             energy, forces = self.read(name, state)
+            assert isinstance(forces, Tensor)  # direct ones
             forces = forces * real[..., None]
             net = forces.new_zeros(len(batch.sizes) + 1, 3).index_add(0, structure, forces.flatten(0, 1))
             mean = net[:-1] / batch.sizes[:, None]
@@ -167,7 +170,7 @@ class Backbone(nn.Module):
                 out[name] = (energy, forces) if training else (energy.detach(), forces.detach())
         return out
 
-    def baseline(self, head: str, numbers: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    def baseline(self, head: str, numbers: np.ndarray, counts: Sequence[int] | np.ndarray) -> np.ndarray:
         """Sum of atomic reference energies [S] (eV) of structures: numbers [N] split by counts [S]."""
         per_atom = self.shift[self.names.index(head)].cpu()[torch.as_tensor(numbers, dtype=torch.long)]
         owner = torch.repeat_interleave(torch.arange(len(counts)), torch.as_tensor(counts))

@@ -26,9 +26,9 @@ the interaction blocks, the output blocks up to there and the projections; max, 
 mean direct force is removed; scaling factors are fitted to the training data by `calibrate`, not read from a file.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -139,8 +139,8 @@ class Scale(nn.Module):
         if self.fitting:
             before, after = (v[geometry.real(v)].var(dim=0).mean() for v in (x, y))
             if before > 0 and after > 0:  # not in a set of single atoms
-                self.factor.copy_((before / after).sqrt())
-        return y * self.factor
+                cast(Tensor, self.factor).copy_((before / after).sqrt())
+        return y * cast(Tensor, self.factor)
 
 
 def _harmonics(cosine, count, dim):
@@ -267,9 +267,9 @@ class Projections(nn.Module):
         self.circular = onto(a.circular_embedding * a.spherical)
 
     def forward(self, geometry: Geometry) -> Basis:
-        bases = [layer(geometry.radial) for layer in (self.triplet, self.update, self.output)]
+        triplet, update, output = (layer(geometry.radial) for layer in (self.triplet, self.update, self.output))
         radial = self.circular(geometry.radial).unflatten(-1, (-1, geometry.legendre.shape[3]))
-        return Basis(*bases, radial @ geometry.legendre)
+        return Basis(triplet, update, output, radial @ geometry.legendre)
 
 
 class Head(nn.Module):
@@ -291,7 +291,7 @@ class GemNet(Backbone):
 
     name = "gemnet"
 
-    def __init__(self, architecture: Architecture = Architecture(), heads: Iterable[str] = HEADS):
+    def __init__(self, architecture: Architecture = Architecture(), heads: Collection[str] = HEADS):
         super().__init__(architecture, heads)
         a = architecture
         for key, least in (("blocks", 2), ("radial", 2), ("spherical", 2)):
@@ -326,11 +326,11 @@ class GemNet(Backbone):
         return state[0]
 
     def stages(self) -> list[tuple[str, ...]]:
-        first = ("atoms.", "edges.", "interactions.0.", "outputs.0.")
-        others = [(f"interactions.{k}.", f"outputs.{k + 1}.") for k in range(1, self.architecture.blocks - 1)]
-        if others:
-            others[0] = ("projections.", "outputs.1.", *others[0])
-        return [first, *others]
+        stages: list[tuple[str, ...]] = [("atoms.", "edges.", "interactions.0.", "outputs.0.")]
+        stages += [(f"interactions.{k}.", f"outputs.{k + 1}.") for k in range(1, self.architecture.blocks - 1)]
+        if len(stages) > 1:
+            stages[1] = ("projections.", "outputs.1.", *stages[1])
+        return stages
 
     def calibrate(self, batch: Batch, heads: Sequence[str] | None = None) -> None:
         """Fit all scaling factors to the variances in one Batch of training structures, in the order of the network.

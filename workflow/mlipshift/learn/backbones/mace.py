@@ -10,7 +10,7 @@ Weights of e3nn take no replica axis: units are adapted one after another. Needs
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 # e3nn 0.4.4 loads a file of its own when it is imported
@@ -32,7 +32,7 @@ with warnings.catch_warnings():
     from mace.modules.blocks import LinearReadoutBlock, NonLinearReadoutBlock
 
 EXPONENT = 5  # of the envelope
-State = tuple[list[Tensor], tuple[int, int]]  # features of all layers [R * n, ...], and (R, n)
+State = tuple[list[Tensor], torch.Size]  # features of all layers [R * n, ...], and (R, n)
 INTERACTION = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
 
 
@@ -69,8 +69,9 @@ class MACE(Backbone):
     name = "mace"
     forces = ("gradient",)
     stacks = False
+    row: Tensor
 
-    def __init__(self, architecture: Architecture = Architecture(), heads: Iterable[str] = HEADS):
+    def __init__(self, architecture: Architecture = Architecture(), heads: Collection[str] = HEADS):
         super().__init__(architecture, heads)
         a = architecture
         try:

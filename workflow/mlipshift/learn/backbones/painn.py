@@ -9,7 +9,7 @@ pass less per test-time step is three to ten times less work, and test-time trai
 forces. Energy and forces are not consistent by construction, so the model is not meant for dynamics.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -87,7 +87,7 @@ class PaiNN(Backbone):
     name = "painn"
     forces = ("direct",)
 
-    def __init__(self, architecture: Architecture = Architecture(), heads: Iterable[str] = HEADS):
+    def __init__(self, architecture: Architecture = Architecture(), heads: Collection[str] = HEADS):
         super().__init__(architecture, heads)
         f, k = architecture.features, architecture.radial
         self.embedding = Embedding(torch.randn(MAX_ELEMENT + 1, f) / f**0.5)
@@ -102,14 +102,14 @@ class PaiNN(Backbone):
         basis = (2 / cutoff) ** 0.5 * torch.sin(self.frequencies * r) / r
         return basis, vectors / r, envelope_of(batch, r, cutoff, EXPONENT), batch.neighbours
 
-    def represent(self, batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor, Geometry]:
+    def represent(self, batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor | None, Geometry]:
         geometry = self._geometry(batch, vectors)
         s, v = self.embedding(batch.z), None
         for block in self.blocks:
             s, v = block(s, v, geometry)
         return s, v, geometry
 
-    def read(self, head: str, state: tuple[Tensor, Tensor, Geometry]) -> tuple[Tensor, Tensor]:
+    def read(self, head: str, state: tuple[Tensor, Tensor | None, Geometry]) -> tuple[Tensor, Tensor]:
         return self.heads[head](*state)
 
     def scalars(self, state: tuple[Tensor, Tensor, Geometry]) -> Tensor:

@@ -1,5 +1,7 @@
 """GFN1- and GFN2-xTB through tblite (Bannwarth, Ehlert and Grimme 2019, doi:10.1021/acs.jctc.8b01176)."""
 
+from typing import Any
+
 import numpy as np
 
 from mlipshift.base.units import BOHR, EV
@@ -18,7 +20,8 @@ class TBLite:
         from tblite.interface import Calculator
 
         self.make, self.method, self.accuracy = Calculator, method, accuracy
-        self.key = self.calculator = None
+        self.key: tuple[bytes, int, int] | None = None
+        self.calculator: Any = None
 
     def __call__(
         self, numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int

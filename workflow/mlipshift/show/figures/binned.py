@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,7 +84,7 @@ def _bins_of(panel: Axes, table: pd.DataFrame, methods: list[str], background: B
         x = (part.bin_left + part.bin_right) / 2 + step * (k - (len(methods) - 1) / 2)
         panel.plot(x, part[MEAN], lw=0.9, color=style.colour(key), alpha=0.55, zorder=2)
         for at, row in zip(x, part.to_dict("records")):
-            bar = {"yerr": parts.interval(row), "elinewidth": 1.1, "ls": "none", "zorder": 3}
+            bar: dict[str, Any] = {"yerr": parts.interval(row), "elinewidth": 1.1, "ls": "none", "zorder": 3}
             panel.errorbar(at, row[MEAN], **bar, **style.marks(key))
     panel.set_xlim(*limits)
     parts.inner_ticks(panel, table)
@@ -101,7 +102,7 @@ def _counts(panel: Axes, table: pd.DataFrame, limits: tuple[float, float]) -> st
         parts.note(panel, per_bin)
         return per_bin
     for at, name in zip(centres, names):
-        above = {"transform": panel.get_xaxis_transform(), "color": MUTED, "size": 7}
+        above: dict[str, Any] = {"transform": panel.get_xaxis_transform(), "color": MUTED, "size": 7}
         panel.text(at, 1.01, name, ha="center", va="bottom", **above)
     panel.text(-0.012, 1.01, "n =", ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
     return "numbers above: structures per bin (inner ticks)"

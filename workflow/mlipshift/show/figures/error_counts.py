@@ -1,5 +1,7 @@
 """Bars of the structures per bin of the force error, before and after test-time training."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -23,20 +25,22 @@ def canvas(rows: int) -> tuple[Figure, np.ndarray]:
     return style.canvas(height, rows, 1, **margins, sharex=True, sharey=True)
 
 
-def pair_of(table: pd.DataFrame, keys: tuple[str, str]) -> list[pd.DataFrame]:
+def pair_of(table: pd.DataFrame, keys: tuple[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of two methods, by bin."""
-    return [table[table.method == key].sort_values(LEFT).reset_index() for key in keys]
+    before, after = (table[table.method == key].sort_values(LEFT).reset_index() for key in keys)
+    return before, after
 
 
 def bars(panel: Axes, before: pd.DataFrame, after: pd.DataFrame, colour: str) -> float:
     """Bars of the structures per error bin before and after, with the change; returns the highest bar."""
-    x, bar = np.arange(len(before)), {"width": 0.38, "edgecolor": colour, "lw": 0.9}
+    x = np.arange(len(before))
+    bar: dict[str, Any] = {"width": 0.38, "edgecolor": colour, "lw": 0.9}
     panel.bar(x - 0.2, before.n_structures, color="white", **bar)
     panel.bar(x + 0.2, after.n_structures, color=colour, **bar)
     tops = np.maximum(before.n_structures, after.n_structures)
     for at, top, change in zip(x, tops, after.n_structures - before.n_structures):
         text = "0" if abs(change) < 0.05 else f"{'+' if change > 0 else '−'}{count(abs(change))}"
-        above = {"textcoords": "offset points", "ha": "center", "va": "bottom", "size": 7}
+        above: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom", "size": 7}
         panel.annotate(text, (at, top), (0, 2.5), **above, color=INK if text != "0" else MUTED)
     ends = zip(before[LEFT], before[RIGHT])
     panel.set_xticks(x, [f"{a:g}–{b:g}" if np.isfinite(b) else f"> {a:g}" for a, b in ends])

@@ -1,6 +1,7 @@
 """Force MAE before and after TTT for every prior and amount of reference data."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     return figure, {"sample": sample, "accuracy": str(CHEMICAL_ACCURACY)}
 
 
-def _name(row: Mapping[str, object]) -> str:
+def _name(row: Mapping[str, Any]) -> str:
     """Prior, noise and share of the reference labels of a row."""
     text = row["prior"]
     text += f", noise {row['noise']:g}σ" if row["noise"] else ""

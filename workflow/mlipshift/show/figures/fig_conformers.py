@@ -1,6 +1,7 @@
 """Force MAE on unseen geometries of a molecule against the number of geometries it was adapted on."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def _unadapted(panel: Axes, table: pd.DataFrame) -> list[Line2D]:
     """Dotted line of every baseline; entries of the legend."""
     handles = []
     for key, part in table.drop_duplicates(["baseline"]).groupby("baseline"):
-        line = {"color": style.colour(key), "lw": 0.9, "ls": DOTTED}
+        line: dict[str, Any] = {"color": style.colour(key), "lw": 0.9, "ls": DOTTED}
         panel.axhline(part.baseline_mean_meV_per_A.iloc[0], zorder=1, **line)
         note = " (a prior call each)" if key in ("prior", "delta") else ", unadapted"
         handles.append(Line2D([], [], label=methods.title(key) + note, **line))
@@ -80,7 +81,7 @@ def _schemes(left: Axes, right: Axes, table: pd.DataFrame, shown: pd.DataFrame) 
         # hollow when the colours begin again
         again = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 1.1, "ls": (0, (3, 1.5))}
         solid = {"markeredgecolor": "white", "markeredgewidth": 0.5}
-        marks = {"color": colour, "marker": marker, "ms": 5.6} | (again if k >= len(SERIES) else solid)
+        marks: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5.6} | (again if k >= len(SERIES) else solid)
         own = part.sort_values("geometries")
         bars = np.clip([own[MEAN] - own[LOW], own[HIGH] - own[MEAN]], 0, None)
         left.errorbar(own.geometries * dodge, own[MEAN], yerr=bars, elinewidth=0.9, **marks)

@@ -1,6 +1,7 @@
 """Distribution of every measure of shift in the training set and in each group."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from mlipshift.show.style import MUTED, PALE
 NEEDS = {"shifts": ("id", "group")}
 
 
-def draw(tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, object]) -> tuple[Figure, dict[str, str]]:
+def draw(tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, Any]) -> tuple[Figure, dict[str, str]]:
     """(figure, facts of the caption); about: {"sigma": half width of the band in training standard deviations}."""
     table, sigma = tables["shifts"], about["sigma"]
     measured = [c for c in CRITERIA if c in table.columns and table[c].notna().any()]

@@ -1,6 +1,7 @@
 """Training and test structures in the representation of a diagnosed model, by group and by error."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ GREY = "#C4C4C4"  # training structures
 MOST = 5000  # points of a map per set; beyond it every n-th structure is drawn
 
 
-def looks(groups: Iterable[str]) -> dict[str, dict[str, object]]:
+def looks(groups: Iterable[str]) -> dict[str, dict[str, Any]]:
     """{group: keywords of a marker} in the order of GROUPS; a validation group is that of its shift, open."""
     shifts = list(dict.fromkeys(g.removeprefix("val_").removeprefix("ood_") for g in ordered(groups, GROUPS)))
     style = {}
@@ -40,7 +41,7 @@ def looks(groups: Iterable[str]) -> dict[str, dict[str, object]]:
 
 
 def draw(
-    tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, object]
+    tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, Any]
 ) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of the caption), None without a map; about: diagnosis.json and "title" of the model."""
     if not len(tables["embedding"]):
@@ -91,7 +92,7 @@ def _by_error(figure: Figure, panel: Axes, labelled: pd.DataFrame, size: float) 
     # in no order, so that neither large nor small errors lie on top
     part = _thinned(labelled).sample(frac=1, random_state=0)
     low, high = np.quantile(labelled[ERROR], [0.02, 0.98])
-    marks = {"norm": LogNorm(low, max(high, low * 1.01)), "cmap": "viridis_r", "lw": 0.3, "ec": "white"}
+    marks: dict[str, Any] = {"norm": LogNorm(low, max(high, low * 1.01)), "cmap": "viridis_r", "lw": 0.3, "ec": "white"}
     points = panel.scatter(part.component_1, part.component_2, c=part[ERROR], s=size, zorder=2, **marks)
     panel.set_title("b  By error", pad=4)
     box = panel.get_position()
@@ -102,10 +103,10 @@ def _by_error(figure: Figure, panel: Axes, labelled: pd.DataFrame, size: float) 
     bar.outline.set_visible(False)
 
 
-def _handles(groups: Mapping[str, Mapping[str, object]]) -> list[Line2D]:
+def _handles(groups: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:
     handles = [Line2D([], [], ls="none", marker="o", ms=4, color=GREY, label="Training")]
     for g, marks in groups.items():
         face, edge, width = (marks[key] for key in ("facecolor", "edgecolor", "linewidth"))
-        point = {"ls": "none", "ms": 4.5, "mfc": face, "mec": edge, "mew": width}
+        point: dict[str, Any] = {"ls": "none", "ms": 4.5, "mfc": face, "mec": edge, "mew": width}
         handles.append(Line2D([], [], marker=marks["marker"], label=group(g), **point))
     return handles

@@ -1,6 +1,7 @@
 """Force MAE of a diagnosed model binned along the axes of the shift over the training density."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ def chosen(bins: pd.DataFrame) -> dict[str, str]:
 
 
 def draw(
-    tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, object]
+    tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, Any]
 ) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of the caption), None without an axis: there are no labels; about: diagnosis.json and "title"."""
     bins, ratios = tables["bins"], tables["axes"].set_index("criterion").ratio
@@ -96,7 +97,7 @@ def _bins_of(panel: Axes, part: pd.DataFrame, colour: str) -> None:
         if row["n_resampled"] < ENOUGH:
             panel.plot(at, row[MEAN], "o", ms=4.3, mfc="white", mec=colour, mew=1.1)
             continue
-        marks = {"fmt": "o", "color": colour, "elinewidth": 1.1, "mec": "white", "mew": 0.5, "ms": 5.6}
+        marks: dict[str, Any] = {"fmt": "o", "color": colour, "elinewidth": 1.1, "mec": "white", "mew": 0.5, "ms": 5.6}
         panel.errorbar(at, row[MEAN], yerr=parts.interval(row), **marks)
     panel.set_xlim(part.bin_left.min(), part.bin_right.max())
     parts.inner_ticks(panel, part)
@@ -104,7 +105,7 @@ def _bins_of(panel: Axes, part: pd.DataFrame, colour: str) -> None:
 
 
 def _handles(resampled: str) -> list:
-    dot = {"color": MUTED, "marker": "o", "lw": 0.9}
+    dot: dict[str, Any] = {"color": MUTED, "marker": "o", "lw": 0.9}
     return [
         Line2D([], [], mec="white", ms=5.6, label="Mean of a bin, 95 % interval", **dot),
         Line2D([], [], mfc="white", ms=4.3, label=f"Fewer than {ENOUGH} {resampled}", **dot),

@@ -19,11 +19,11 @@ ADAPTED = ("joint_ttt", "freeze_ttt")
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:
     """(figure, facts of the caption)."""
     table = tables["error_bins"]
-    pairs = [(METHODS[key].before, key) for key in ADAPTED]
+    pairs = [(before, key) for key in ADAPTED if (before := METHODS[key].before)]
     pairs = [pair for pair in pairs if {*pair} <= set(table.method)]
     samples.need(pairs, "error_bins", "a method before and after TTT")
     figure, panels = canvas(len(pairs))
-    highest = 0
+    highest: float = 0
     for panel, keys in zip(panels[:, 0], pairs):
         highest = max(highest, bars(panel, *pair_of(table, keys), style.colour(keys[1])))
         panel.set_title(" → ".join(map(methods.title, keys)), pad=6)

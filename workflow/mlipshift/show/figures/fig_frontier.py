@@ -1,6 +1,7 @@
 """Force MAE against prior calls and against seconds per structure, all methods."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
 
 def _staircase(panel: Axes, x: np.ndarray | pd.Series, y: list[float] | pd.Series, end: float) -> None:
     """Lowest error reachable at a given cost or less, up to the cost `end`."""
-    order = np.lexsort((y, x))
+    order = np.lexsort((np.asarray(y), np.asarray(x)))
     x, y = np.asarray(x)[order], np.minimum.accumulate(np.asarray(y)[order])
     panel.step([*x, end], [*y, y[-1]], where="post", color=PALE, lw=2.5, zorder=1)
 
@@ -83,7 +84,7 @@ def _by_seconds(panel: Axes, table: pd.DataFrame, seconds: pd.Series) -> None:
     """Methods by their time per structure; seconds: indexed by method."""
     for key in seconds.index:
         row = table.loc[key]
-        bar = {"yerr": parts.interval(row), "elinewidth": 1.1, "ls": "none"}
+        bar: dict[str, Any] = {"yerr": parts.interval(row), "elinewidth": 1.1, "ls": "none"}
         panel.errorbar(seconds[key], row[MEAN], **bar, **style.marks(key))
     panel.set_xscale("log")
     _staircase(panel, seconds, table[MEAN][seconds.index], seconds.max() * 2)

@@ -24,7 +24,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     points = points[(points.group == POOLED) & (points.noise == 0) & (points.fraction == 1)]
     points = samples.need(points.drop_duplicates("prior"), "ablations", "a prior without noise, all labels")
     figure, panels = canvas(len(points))
-    highest, words = 0, []
+    highest: float = 0
+    words = []
     for panel, point in zip(panels[:, 0], points.to_dict("records")):
         pair = pair_of(table[table.point == point["point"]], PAIR)
         highest = max(highest, bars(panel, *pair, style.colour(PAIR[1])))

@@ -1,6 +1,7 @@
 """TTT's gain, and the error after it, against the prior's error, one point per structure."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -35,7 +36,15 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     handles = []
     for (colour, marker), name in zip(SERIES * 9, groups):
         own = table.group == name
-        marks = {"ls": "none", "marker": marker, "ms": 3.2, "mfc": colour, "mec": "white", "mew": 0.3, "alpha": 0.75}
+        marks: dict[str, Any] = {
+            "ls": "none",
+            "marker": marker,
+            "ms": 3.2,
+            "mfc": colour,
+            "mec": "white",
+            "mew": 0.3,
+            "alpha": 0.75,
+        }
         left.plot(prior[own], (before - after)[own], **marks)
         right.plot(prior[own], after[own], **marks)
         handles.append(Line2D([], [], label=group(name), **{**marks, "ms": 4.5, "alpha": 1}))

@@ -1,9 +1,11 @@
 """Spearman rank correlation of the error of a diagnosed model with every criterion, best first."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -23,7 +25,7 @@ NEEDS = {
 
 
 def draw(
-    tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, object]
+    tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, Any]
 ) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of the caption), None without a correlation; about: diagnosis.json and "title" of the model."""
     table = tables["ranks"].dropna(subset=["spearman"])
@@ -34,7 +36,7 @@ def draw(
     _bars(panels[0, 0], table)
     style.head(figure, title, f"{about['title']}; first: {short(table.criterion.iloc[0])}")
     axes = [a for a in AXES if a in set(table.axis)]
-    handles = [Patch(color=AXES[a].colour, label=AXES[a].title) for a in axes]
+    handles: list[Artist] = [Patch(color=AXES[a].colour, label=AXES[a].title) for a in axes]
     handles.append(Line2D([], [], color=INK, lw=1, label="95 % interval"))
     if table.needs_labels.any():
         handles.append(Patch(fc="white", ec=MUTED, label="Needs reference labels"))

@@ -1,6 +1,7 @@
 """Force MAE in and out of distribution per shift axis and method, as a dot plot."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -43,7 +44,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         parts.accuracy(panel, horizontal=False)
     parts.foot(panels, len(shown), parts.scale(panels[0, 0], "x", parts.extent(table), "Force MAE (meV/Å)"))
     style.head(figure, title, _spread(table))
-    marker = {"marker": "o", "ls": "none", "color": MUTED, "mew": 1.1}
+    marker: dict[str, Any] = {"marker": "o", "ls": "none", "color": MUTED, "mew": 1.1}
     handles = [
         Line2D([], [], **marker, mfc="white", label="In distribution"),
         Line2D([], [], **marker, label="Held-out shift group"),
@@ -61,8 +62,19 @@ def _dumbbell(panel: Axes, y: int, ends: list[pd.DataFrame], colour: str) -> Non
     means = []
     for filled, rows in enumerate(ends):
         for row in rows.to_dict("records"):
-            marker = {"fmt": "o", "ms": 4.8, "mew": 1.1, "mec": colour, "mfc": colour if filled else "white"}
-            bar = {"xerr": parts.interval(row), "elinewidth": 1.4, "color": colour, "zorder": 3 + filled}
+            marker: dict[str, Any] = {
+                "fmt": "o",
+                "ms": 4.8,
+                "mew": 1.1,
+                "mec": colour,
+                "mfc": colour if filled else "white",
+            }
+            bar: dict[str, Any] = {
+                "xerr": parts.interval(row),
+                "elinewidth": 1.4,
+                "color": colour,
+                "zorder": 3 + filled,
+            }
             panel.errorbar(row[MEAN], y, **marker, **bar)
             means.append(row[MEAN])
     if len(means) == 2:
@@ -78,7 +90,7 @@ def _spread(table: pd.DataFrame) -> str:
             ratios[axis] = outside.iloc[0] / inside.iloc[0]
     if not ratios:
         return "Mean over structures and seeds"
-    worst = max(ratios, key=ratios.get)
+    worst = max(ratios, key=ratios.__getitem__)
     return (
         f"Supervised model: largest ratio of held-out to in-distribution error {ratios[worst]:.1f}"
         f" ({shift(worst).lower()})"

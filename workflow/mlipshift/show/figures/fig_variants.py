@@ -1,6 +1,7 @@
 """Force MAE of every further adaptation before and after, and the paired difference to the unadapted model."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def _errors(panel: Axes, own: pd.DataFrame, others: dict[str, pd.Series]) -> lis
     handles = [style.handle("joint", False, "Its model, not adapted"), style.handle("joint_ttt", False, "Adapted")]
     for key, values in others.items():
         if len(values):
-            line = {"color": style.colour(key), "lw": 0.9, "ls": DOTTED}
+            line: dict[str, Any] = {"color": style.colour(key), "lw": 0.9, "ls": DOTTED}
             panel.axvline(values.iloc[0], zorder=1, **line)
             handles.append(Line2D([], [], label=methods.title(key), **line))
     shown = np.concatenate([own[BEFORE], own[AFTER], *others.values()])
@@ -63,7 +64,11 @@ def _errors(panel: Axes, own: pd.DataFrame, others: dict[str, pd.Series]) -> lis
 def _changes(panel: Axes, own: pd.DataFrame) -> None:
     """Paired differences; linear as far as the improvements go, since a placebo may do ten times as much harm."""
     difference, low, high = (own[column] for column in CHANGE)
-    bars = {"xerr": np.clip([difference - low, high - difference], 0, None), "ls": "none", "elinewidth": 1.1}
+    bars: dict[str, Any] = {
+        "xerr": np.clip([difference - low, high - difference], 0, None),
+        "ls": "none",
+        "elinewidth": 1.1,
+    }
     panel.errorbar(difference, np.arange(len(own)), **bars, **style.marks("joint_ttt"))
     panel.axvline(0, color=MUTED, lw=0.8)
     straight = 100 * np.ceil(max(100, -low.min()) / 100)

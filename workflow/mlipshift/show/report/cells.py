@@ -1,6 +1,7 @@
 """Cells of the tables of a page."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, number, share
 
 Cell = dict[str, object]
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 ERROR_HEAD = (
     "Mean (meV/Å)",
     "95 % interval (meV/Å)",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ def interval_of(resampled: str) -> str:
     return filled(INTERVAL_OF, samples.resampling(resampled))
 
 
-def model(title: str, tables: Path, figures: Path, lines: Iterable[str] = ()) -> dict[str, object]:
+def model(title: str, tables: Path, figures: Path, lines: Iterable[str] = ()) -> dict[str, Any]:
     """What the page says of one model, from the folders of its tables and figures and the lines of its capability."""
     read = {name: read_table(tables / f"{name}.csv") for name in ("axes", "ranks", "groups")}
     summary = json.loads((tables / "diagnosis.json").read_text(encoding="utf-8"))
@@ -138,7 +139,7 @@ def groups_table(table: pd.DataFrame) -> dict[str, list]:
     return cells.table([*head, "Force MAE (meV/Å)"], rows)
 
 
-def side_by_side(models: list[Mapping[str, object]]) -> dict[str, list] | None:
+def side_by_side(models: list[Mapping[str, Any]]) -> dict[str, list] | None:
     """Force MAE of every model in every group; None where no model has an error."""
     groups = ordered({g for m in models for g in m["errors"].index}, GROUPS)
     groups = [g for g in groups if any(np.isfinite(m["errors"].mean_meV_per_A.get(g, np.nan)) for m in models)]
@@ -185,8 +186,8 @@ def render(
     template: Path,
     shares: Mapping[str, pd.DataFrame],
     criteria: Path,
-    models: list[Mapping[str, object]],
-    info: Mapping[str, object],
+    models: list[Mapping[str, Any]],
+    info: Mapping[str, Any],
 ) -> str:
     """HTML of the report.
 
