@@ -90,7 +90,8 @@ def durations(root: Path) -> list[dict]:
 
     Raises UserError for a file that is none.
     """
-    rules, rows = rule_names(), {}
+    rows: dict[str, dict] = {}
+    rules = rule_names()
     for path in sorted(root.rglob("*.tsv")):
         head, *lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()] or [[]]
         if "s" not in head or "max_rss" not in head:
