@@ -35,6 +35,13 @@ def written(rule):
     return {n: t.path("<results>") for n, t in tables_of.by_rule(rule).items()}
 
 
+def reported(folder):
+    """Tables of one folder that the report reads."""
+    names = tables_of.in_report("needed", "optional")
+    known = [tables_of.TABLES[name] for name in names]
+    return [table.path("<results>") for table in known if table.folder == folder]
+
+
 def drawn(names):
     """Drawing and caption of figures."""
     return [

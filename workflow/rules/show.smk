@@ -59,7 +59,8 @@ rule write_caption:
 rule make_report:
     input:
         **code("make_report"),
-        tables=tables_of.paths(tables_of.in_report("needed", "optional"), "<results>"),
+        tables=reported("tables"),
+        timings=reported("timings"),
         figures=drawn(figures_of.reported()),
         info=rules.collect_run_info.output.info,
         template=own("workflow/report/report.html.j2"),
@@ -75,8 +76,8 @@ rule make_report:
         mem_mb=growing(1500),
         runtime=growing("10m"),
     params:
-        tables=f"{RESULTS}/tables",
-        timings=f"{RESULTS}/timings",
+        tables=folder_of("tables"),
+        timings=folder_of("timings"),
         figures=folder_of("figures"),
     message:
         "Write the report, one HTML file."
