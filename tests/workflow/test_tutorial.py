@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from clone import ROOT, copy_repository, environment
 
@@ -19,10 +18,8 @@ def blocks():
     return re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.S | re.M)
 
 
-@pytest.fixture(scope="module")
-def followed(tmp_path_factory):
-    """Clone in which somebody has followed the tutorial, and what each block printed."""
-    directory = copy_repository(tmp_path_factory.mktemp("tutorial") / "clone")
+def follow(directory):
+    """What each block prints in a clone."""
     # the environment of the tests, as one that `make venv-run` has made from the lock of this clone
     venv = directory / ".venv"
     venv.mkdir()
@@ -30,33 +27,24 @@ def followed(tmp_path_factory):
         if entry.suffix != ".lock":
             (venv / entry.name).symlink_to(entry)
     shutil.copy2(directory / "envs/lock/run.txt", venv / "run.lock")
-
-    printed = []
     for block in blocks():
         command = ["bash", "-euo", "pipefail", "-c", block]
         done = subprocess.run(command, cwd=directory, env=environment(), capture_output=True, text=True)
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-        printed.append(done.stdout + done.stderr)
-    return directory, printed
+        yield done.stdout + done.stderr
 
 
-def test_every_step_ends_well(followed):
-    directory, printed = followed
+def test_every_step_ends_well_and_shows_what_the_page_says(tmp_path):
+    directory = copy_repository(tmp_path / "clone")
+    printed = list(follow(directory))
     assert len(printed) == 6
     assert "Installing" not in printed[0], "the environment is reused"
     assert not (directory / ".venv" / "test.lock").exists()
     for name in ("mine/diagnosis.html", "mitigated/report.html"):
         assert (directory / "results" / name).stat().st_size > 100_000
-
-
-def test_a_second_model_computes_only_what_is_new(followed):
-    _, printed = followed
+    # a second model computes only what is new
     started = [line for line in printed[4].splitlines() if re.match(r"\[\d+/\d+\]", line)]
     assert started and not [line for line in started if "input structures" in line or "on the three shift axes" in line]
-
-
-def test_the_tables_that_the_tutorial_shows(followed):
-    directory, printed = followed
     for model in ("emt", "lj"):
         groups = pd.read_csv(directory / f"results/mine/diagnosis/{model}/groups.csv").set_index("group")
         assert groups.mean_meV_per_A[["id_test", "ood_new"]].gt(0).all()
