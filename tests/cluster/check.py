@@ -183,12 +183,13 @@ def time_reported():
 
 def cancel(run):
     """scancel the job of a run once it computes."""
-    for _ in range(120):
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
         if (run.folder / "slept").exists():
             subprocess.run(["scancel", run.jobs()[0]["id"]], check=True)
             return run.end()
         time.sleep(0.5)
-    raise AssertionError(f"the job did not start: {run.jobs()}")
+    raise AssertionError(f"the job did not start within {LIMIT} s: {run.jobs()}")
 
 
 def cancel_retried():
