@@ -161,12 +161,21 @@ def test_wrong_input_is_a_user_error(run, tmp_path):
         draw("fig_ttt_steps", {k: v for k, v in paths.items() if k != "steps"})
     empty = tmp_path / "bins.csv"
     empty.write_text(paths["bins"].read_text().splitlines()[0] + "\n")
-    with pytest.raises(UserError, match=r"bins\.csv: no rows"):
-        draw("fig_force_norm", paths | {"bins": empty})
+    figure, caption = draw("fig_force_norm", paths | {"bins": empty})
+    assert caption.startswith("Force error by force norm: bins.csv has no rows for") and len(texts(figure)) == 2
     cut = tmp_path / "frontier.csv"
     cut.write_text("method,mean_meV_per_A,ci_low_meV_per_A,ci_high_meV_per_A\njoint,5,4,6\n")
     with pytest.raises(UserError, match=r"frontier\.csv: .*fig_frontier needs: prior_calls_per_structure"):
         draw("fig_frontier", paths | {"frontier": cut})
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_tables_without_rows_end_no_figure(run, tmp_path, name):
+    """As those of a run without an adaptation, a refinement or a reference label."""
+    for table in FIGURES[name].tables:
+        (tmp_path / f"{table}.csv").write_text(run[1][table].read_text().splitlines()[0] + "\n")
+    figure, caption = draw(name, drawing.find_tables([tmp_path]))
+    assert len(texts(figure)) == 2 and caption.endswith(".")
 
 
 @pytest.mark.parametrize("error", [AttributeError, KeyError])

@@ -11,8 +11,11 @@ INTERVAL = "95 % bootstrap interval over molecules (over structures where there 
 def filled(template: str, facts: Mapping[str, str]) -> str:
     """A caption: {fact} is replaced, [[fact:words]] is left out without that fact; {interval} is known here.
 
-    Raises UserError for a missing fact.
+    A drawing that had nothing to draw says so in the fact `nothing`, which is the caption then. Raises UserError for a
+    missing fact.
     """
+    if "nothing" in facts:
+        return facts["nothing"]
     text = re.sub(r"\[\[(\w+):(.*?)\]\]", lambda part: part[2] if part[1] in facts else "", template, flags=re.S)
     try:
         return text.format_map({"interval": INTERVAL, **facts})

@@ -106,11 +106,10 @@ _FIGURES = (
         "Other geometries of a molecule, without a prior call for them",
         "cost",
         ("conformers",),
-        "[[empty:Other geometries of a molecule: no held-out molecule has two or more geometries.]][[sample:Force MAE"
-        " on geometries of held-out molecules that were not adapted on, against the number of geometries that were"
-        " (with their rattled copies; prior calls per molecule by number of geometries: {spent}). (a) Mean over"
-        " structures and seeds; dotted: methods on the same structures without adaptation. (b) Paired difference to"
-        f" the same model before adaptation. Bars: {{interval}}; {{sample}}. {ACCURACY}]]",
+        "Force MAE on geometries of held-out molecules that were not adapted on, against the number of geometries"
+        " that were (with their rattled copies; prior calls per molecule by number of geometries: {spent}). (a) Mean"
+        " over structures and seeds; dotted: methods on the same structures without adaptation. (b) Paired difference"
+        f" to the same model before adaptation. Bars: {{interval}}; {{sample}}. {ACCURACY}",
     ),
     Figure(
         "fig_frontier",

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.tables import read_table
-from mlipshift.show import style
+from mlipshift.show import samples, style
 
 FIGURES = Path(__file__).parent / "figures"
 
@@ -50,9 +50,13 @@ def load(name: str, paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
 def draw(name: str, paths: Mapping[str, Path], title: str, *about: object) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of its caption) from the tables at `paths` {table: path}.
 
-    about: what else the figures of a diagnosis are told; they are None where the tables have nothing to draw. Raises
-    UserError for an unknown figure and for a missing or incomplete table.
+    about: what else the figures of a diagnosis are told; they are None where the tables have nothing to draw, other
+    figures then say why. Raises UserError for an unknown figure and for a missing or incomplete table.
     """
     tables = load(name, paths)
     with style.house_style():
-        return module_of(name).draw(tables, title, *about)
+        try:
+            return module_of(name).draw(tables, title, *about)
+        except samples.NothingToDraw as found:
+            reason, short = str(found), title.partition(",")[0]
+            return style.empty(short, f"{reason[0].upper()}{reason[1:]}."), {"nothing": f"{short}: {reason}."}

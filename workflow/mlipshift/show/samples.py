@@ -6,7 +6,6 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from mlipshift.base.errors import UserError
 from mlipshift.base.text import count, listed, several
 from mlipshift.catalogue.groups import group
 
@@ -15,10 +14,14 @@ SIZES = ("n_structures", "n_molecules", "n_seeds")
 SUMMARY = ("group", "method", *SIZES)  # columns of the summary that the functions below read
 
 
+class NothingToDraw(Exception):
+    """Why a figure has nothing to show, as the rest of a sentence; no fault of a run, which may lack an adaptation."""
+
+
 def need(rows: Rows, name: str, what: str) -> Rows:
-    """The rows; UserError if there are none of table `name`."""
+    """The rows; NothingToDraw if there are none of table `name`."""
     if len(rows) == 0:
-        raise UserError(f"{name}.csv: no rows for {what}; re-run the evaluation that writes it")
+        raise NothingToDraw(f"{name}.csv has no rows for {what}")
     return rows
 
 
