@@ -128,7 +128,7 @@ def test_bins_hold_every_structure_once_over_a_density_of_one():
     ]
 
 
-def test_the_map_keeps_distances_of_a_plane_and_the_nearest_is_of_another_molecule():
+def test_the_map_keeps_distances_of_a_plane_and_the_nearest_is_not_the_structure_itself():
     rng = np.random.default_rng(5)
     plane = rng.normal(size=(2, 16))
     train, test = rng.normal(size=(30, 2)) @ plane, rng.normal(size=(20, 2)) @ plane + 3 * plane[0]
@@ -141,9 +141,10 @@ def test_the_map_keeps_distances_of_a_plane_and_the_nearest_is_of_another_molecu
     again = diagnosis.embedding_map(train, test)
     assert np.array_equal(first, again[0]) and np.array_equal(second, again[1], equal_nan=True)
 
-    assert np.allclose(measures.nearest(test, train), apart.min(axis=0), equal_nan=True)
-    rows, names = np.array([[0.0], [0.1], [5.0]]), np.array(["a", "a", "b"])
-    assert measures.nearest(rows, rows, names=names, known_names=names) == pytest.approx([5.0, 4.9, 4.9])
+    nothing = np.full(20, -1)
+    assert np.allclose(measures.nearest(test, train, nothing), apart.min(axis=0), equal_nan=True)
+    rows = np.array([[0.0], [0.1], [5.0]])
+    assert measures.nearest(rows, rows, np.arange(3)) == pytest.approx([0.1, 0.1, 4.9])
 
 
 def test_structures_are_resampled_where_there_is_one_molecule_alone():

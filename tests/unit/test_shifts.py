@@ -94,15 +94,26 @@ def test_force_norms_of_whichever_labels_there_are():
     assert set(measures.measure(known, train, norms | {"predicted": np.ones(2)})) == set(measures.MEASURED)
 
 
-def test_the_nearest_training_structure_of_a_training_structure_is_of_another_molecule():
+NEAREST = ("composition_distance", "spectrum_padded_nearest", "spectrum_wasserstein_nearest")
+
+
+def test_the_nearest_training_structure_of_any_structure_is_the_nearest_but_itself():
+    """Training structures and new geometries of their molecules lie alike, whatever the molecules are called."""
     rng = np.random.default_rng(1)
-    shapes = {name: rng.normal(size=(6, 3)) * 1.5 for name in "abc"}
-    train = frames(*((name, [6] * 6, shape + 0.001 * k) for name, shape in shapes.items() for k in range(3)))
+    shapes = [rng.normal(size=(6, 3)) * 1.5 for _ in range(3)]
+    geometry = lambda k: ("a" if k % 2 else f"m{k}", [6] * 6, shapes[k % 3] + 0.001 * rng.normal(size=(6, 3)))
+    train, test = (frames(*map(geometry, range(n))) for n in (30, 12))
+    other = frames(("other", [6] * 5 + [7], rng.normal(size=(6, 3)) * 1.5))
     known = training(train, cutoff=2.5)
-    for own, zero in ((True, False), (False, True)):
-        for name in ("spectrum_padded_nearest", "spectrum_wasserstein_nearest"):
-            values = measures.measure(known, train, own=own)[name]
-            assert (values < 1e-12).all() if zero else (values > 1e-3).all(), name
+    own, new, far = (measures.measure(known, f, own=f is train) for f in (train, test, other))
+    for name in NEAREST:
+        assert (own[name] < 1e-12).all() and (new[name] < 1e-12).all() and far[name][0] > 1e-3, name
+    # two that are equal are near each other, and one alone has none near it
+    twins, one = frames(water("a"), water("b")), frames(water("a"))
+    assert measures.measure(training(twins), twins, own=True)["spectrum_wasserstein_nearest"].tolist() == [0, 0]
+    for name in NEAREST:
+        assert np.isnan(measures.measure(training(one), one, own=True)[name]).all()
+        assert measures.measure(training(one), one)[name].tolist() == [0]
 
 
 def test_a_training_set_of_one_molecule_has_finite_distances():
@@ -111,8 +122,30 @@ def test_a_training_set_of_one_molecule_has_finite_distances():
     for own in (True, False):
         for name, values in measures.measure(known, train, own=own).items():
             assert np.isfinite(values).all(), name
-    lonely = frames(water("a"))
-    assert np.isnan(measures.measure(training(lonely), lonely, own=True)["spectrum_wasserstein_nearest"]).all()
+
+
+def test_other_orders_of_the_atoms_and_other_last_bits_are_no_shift():
+    """Rounding is no distance: not where training structures differ, and not where all of them are equal."""
+    rng = np.random.default_rng(3)
+    ring = 1.4 * np.c_[np.cos(np.arange(6) * np.pi / 3), np.sin(np.arange(6) * np.pi / 3), np.zeros(6)]
+    ring = np.concatenate([ring, 2.48 / 1.4 * ring])
+    numbers = np.repeat([6, 1], 6)
+
+    def shuffled(k, noise=0.02):
+        order = rng.permutation(12)
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        return (f"m{k % 3}", numbers[order], (ring + noise * rng.normal(size=(12, 3)))[order] @ turn)
+
+    train, test = (frames(*map(shuffled, range(n))) for n in (37, 25))
+    for cutoff, variant in ((2.0, "robust"), (6.0, "published"), (3.1, "published")):
+        known = training(train, cutoff=cutoff, variant=variant)
+        own, new = measures.measure(known, train, own=True), measures.measure(known, test)
+        tally = {name: distribution.Tally() for name in own}
+        for name, values in own.items():
+            tally[name].add(values)
+            away = [distribution.outside(values, v, CRITERIA[name].side, 1.0) for v in (values, new[name])]
+            assert not away[0].any() and not away[1].any(), name
+            assert tally[name].deviation == 0, name
 
 
 def test_distances_to_the_mean_and_to_the_nearest_spectrum():
@@ -129,10 +162,13 @@ def test_distances_to_the_mean_and_to_the_nearest_spectrum():
     np.testing.assert_allclose(found["spectrum_padded_distance"], ((test - known.mean(0)) ** 2).sum(1))
     expected = ((test[:, None] - known) ** 2).sum(-1).min(1)
     np.testing.assert_allclose(found["spectrum_padded_nearest"], expected)
-    shapes = [spectra.quantiles(values) for values in own]
-    np.testing.assert_allclose(found["spectrum_wasserstein"], np.abs(shapes[1] - shapes[0].mean(0)).mean(1))
+    # on a grid of 2 · 3 · 5 · 7 · 9 points these quantile functions are exact
+    fine = 1890
+    shapes = [np.array([np.repeat(v, fine // len(v)) if len(v) else np.zeros(fine) for v in own[0]])]
+    shapes.append(np.array([np.repeat(v, fine // len(v)) if len(v) else np.zeros(fine) for v in own[1]]))
+    np.testing.assert_allclose(found["spectrum_wasserstein"], np.abs(shapes[1] - shapes[0].mean(0)).mean(1), atol=1e-12)
     expected = np.abs(shapes[1][:, None] - shapes[0]).mean(-1).min(1)
-    np.testing.assert_allclose(found["spectrum_wasserstein_nearest"], expected)
+    np.testing.assert_allclose(found["spectrum_wasserstein_nearest"], expected, atol=1e-12)
     expected = [np.mean(np.abs(v - 1) < 0.1) if len(v) else 0 for v in own[1]]
     np.testing.assert_allclose(found["window_fraction"], expected)
 
@@ -160,14 +196,14 @@ def test_blocks_give_the_same_as_the_whole():
 def test_a_sample_of_the_training_structures_is_bounded_seeded_and_fair():
     everything = crowd(60)
     parts = [everything.take(np.arange(k, k + 10)) for k in range(0, 60, 10)]
-    drawn = lambda seed, blocks=parts: [*training(*blocks, sample=12, seed=seed).names]
+    drawn = lambda seed, blocks=parts: [*training(*blocks, sample=12, seed=seed).place]
     assert len(drawn(0)) == 12 and drawn(0) == drawn(0) == drawn(0, [everything])
     assert drawn(0) != drawn(1)
     assert len({name for seed in range(40) for name in drawn(seed)}) == 60
     full = training(*parts, sample=60)
-    assert [*full.names] == everything.molecule.tolist()
+    assert [*full.place] == everything.ids.tolist()
     # averages are over all of them all the same
-    np.testing.assert_allclose(training(*parts, sample=12).centre, full.centre)
+    np.testing.assert_allclose(training(*parts, sample=12).centre.levels, full.centre.levels)
     np.testing.assert_allclose(training(*parts, sample=12).mean, full.mean)
 
 
@@ -176,6 +212,11 @@ def test_outside_counts_standard_deviations():
     values = np.array([-0.5, 1.5, 2.5, np.nan])
     assert distribution.outside(known, values, "both", 1.0).tolist() == [True, False, True, False]
     assert distribution.outside(known, values, "upper", 1.0).tolist() == [False, False, True, False]
+    # at the limit, and beside it by rounding
+    assert distribution.outside(known, np.nextafter([0.0, 2.0], [-1, 3]), "both", 1.0).tolist() == [False, False]
+    constant = 0.3 + 1e-16 * np.arange(9)
+    assert not distribution.outside(constant, np.append(constant, 0.3 + 1e-12), "both", 0.5).any()
+    assert distribution.outside(constant, np.array([0.3001]), "both", 9.0).all(), "no spread: another value is outside"
 
 
 def test_tally_of_blocks_is_mean_and_standard_deviation_of_all():

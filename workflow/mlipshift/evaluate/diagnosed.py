@@ -47,11 +47,11 @@ def _columns_of(path, train, test):
     return {name: tuple(values) for name, values in split.items()}
 
 
-def _distances(train, embeddings):
-    """Distance of every structure to the nearest training structure: of another molecule, for training ones."""
-    names = train.molecule if len(set(train.molecule)) > 1 else train.ids
-    known = embeddings[0][np.isfinite(embeddings[0]).all(axis=1)]
-    return nearest(embeddings[0], embeddings[0], names=names, known_names=names), nearest(embeddings[1], known)
+def _distances(train, test):
+    """Distance of every structure to the nearest training structure but itself, from representations."""
+    finite = np.isfinite(train).all(axis=1)
+    skipped = np.where(finite, np.cumsum(finite) - 1, -1)
+    return nearest(train, train[finite], skipped), nearest(test, train[finite], np.full(len(test), -1))
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Diagnosed:
         measures["predicted_force_norm_eV_per_A"] = tuple(mean_norm(p.forces[-1], p.offsets) for p in predictions)
         maps, explained = None, np.zeros(2)
         if embeddings[0] is not None and embeddings[1] is not None:
-            measures["embedding_distance"] = _distances(frames[0], embeddings)
+            measures["embedding_distance"] = _distances(embeddings[0], embeddings[1])
             first, second, explained = diagnosis.embedding_map(embeddings[0], embeddings[1])
             maps = first, second
         of_train, of_test = (diagnosis.errors_of(p, known) for p, known in zip(predictions, labels))

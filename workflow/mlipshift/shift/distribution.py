@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mlipshift.base.rounding import rounding
 from mlipshift.catalogue.criteria import CRITERIA
 
 SWEEP = (0.5, 1.0, 2.0)  # standard deviations of the sweep
@@ -19,15 +20,21 @@ SUMMARY += ["training_mean", "training_standard_deviation", "fraction_outside"]
 SWEPT = ["group", "criterion", "sigma", "fraction_outside"]
 
 
-def beyond(values: np.ndarray, mean: float, deviation: float, side: str, sigma: float) -> np.ndarray:
-    """Boolean [S]: more than `sigma` times `deviation` from `mean`; NaN is not.
+def spread(mean: float, deviation: float) -> float:
+    """The standard deviation, zero where it is of the size of rounding: values that are all equal have none."""
+    return 0.0 if deviation <= rounding(mean) else deviation
 
-    side: "upper" counts only larger values, "both" either direction.
+
+def beyond(values: np.ndarray, mean: float, deviation: float, side: str, sigma: float) -> np.ndarray:
+    """Boolean [S]: more than `sigma` times `deviation` from `mean`, by more than rounding; NaN is not.
+
+    side: "upper" counts only larger values, "both" either direction. Without a spread whatever is another value is
+    outside.
     """
     distance = values - mean
     if side == "both":
         distance = np.abs(distance)
-    return distance > sigma * deviation
+    return distance > sigma * spread(mean, deviation) + rounding(np.maximum(np.abs(values), abs(mean)))
 
 
 def outside(train_values: np.ndarray, values: np.ndarray, side: str, sigma: float) -> np.ndarray:
@@ -62,8 +69,8 @@ class Tally:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation, of the whole and not of a sample."""
-        return np.sqrt(self.squares / self.n) if self.n else np.nan
+        """Standard deviation, of the whole and not of a sample; see `spread`."""
+        return spread(self.mean, float(np.sqrt(self.squares / self.n))) if self.n else np.nan
 
 
 @dataclass
