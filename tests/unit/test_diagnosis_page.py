@@ -140,9 +140,20 @@ def test_measures_that_are_the_same_for_all_structures_are_named_and_not_drawn(t
 
 
 def test_a_correlation_that_may_be_zero_is_not_called_a_predictor():
-    rows = pd.DataFrame([{"criterion": "n_atoms", "spearman": 0.3, "ci_low": -0.1, "ci_high": 0.6}])
-    assert diagnosis_page.best(rows).startswith("No measure of shift is shown to rise with the error")
-    assert "none can predict it" in diagnosis_page.best(rows.assign(spearman=np.nan))
+    row = {"criterion": "n_atoms", "direction": "larger", "n_validation": 0, "spearman": 0.3, "ci_low": -0.1}
+    row |= {"ci_high": 0.6, "auroc": 0.61, "auroc_ci_low": 0.4, "auroc_ci_high": 0.8}
+    rows, best = pd.DataFrame([row]), diagnosis_page.best
+    assert best(rows).startswith("No measure of shift is shown to rise or fall with the error")
+    assert "none can predict it" in best(rows.assign(spearman=np.nan))
+    # what validation groups did not say is not claimed to have been known
+    found = rows.assign(spearman=-0.6, ci_low=-0.8, ci_high=-0.3)
+    assert best(found).startswith("The error falls most clearly with “Number of atoms”: rank correlation −0.60 [−0.80,")
+    assert best(found).endswith("a guess has 0.5. No validation group told that sign beforehand.")
+    assert best(found.assign(n_validation=50)).startswith("No measure"), "the sign that was chosen is the wrong one"
+    chosen = rows.assign(spearman=0.6, ci_low=0.3, n_validation=50)
+    for direction, words in (("smaller", "The error falls most"), ("either", "by its distance from the training mean:")):
+        said = best(chosen.assign(direction=direction))
+        assert words in said and "beforehand" not in said
 
 
 def test_an_interval_over_structures_of_one_molecule_is_called_too_narrow():

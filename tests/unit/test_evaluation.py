@@ -215,7 +215,7 @@ def test_every_table_has_the_columns_that_are_stated(tmp_path, made):
     for name, (columns, rows) in made_tables.items():
         assert rows, name
         assert all(set(row) == set(columns) for row in rows), name
-    assert one.summary("m")["missing"] == []
+    assert [text.split(" (")[0] for text in one.summary("m")["missing"]] == ["No validation groups"]
 
 
 UNADAPTED = ["steps", "gains", "gain_correlation"]

@@ -129,7 +129,7 @@ class Diagnosed:
             ),
             "axes": (diagnosis.AXES, diagnosis.in_and_out(*side, sigma, **of_test)),
             "bins": (diagnosis.BINNED, diagnosis.binned(*side, **of_test)),
-            "ranks": (diagnosis.RANKS, diagnosis.ranks(*side, **of_test)),
+            "ranks": (diagnosis.RANKS, diagnosis.ranks(*side, **of_test, validation=test.of_kind("val_"))),
             "groups": (diagnosis.GROUPS, groups),
             "embedding": (
                 [*ABOUT, *COMPONENTS],
@@ -150,6 +150,13 @@ class Diagnosed:
             )
         elif unlabelled:
             found.append(f"{unlabelled} of {len(test)} test structures have no reference label and no error.")
+        validation = test.of_kind("val_") & np.isfinite(self.errors[1])
+        if labelled.any() and validation.sum() < diagnosis.FEW:
+            found.append(
+                f"No validation groups (val_NAME) with {diagnosis.FEW} errors or more: nothing says beforehand whether"
+                " larger or smaller values of a measure go with larger errors. Number of atoms, force norms and the"
+                " fraction of eigenvalues are ranked by their value, with the sign that was found."
+            )
         if unpredicted:
             found.append(f"{unpredicted} labelled test structures have no prediction of this model and no error.")
         if not np.isfinite(self.errors[0]).any():

@@ -157,8 +157,8 @@ class Known:
 class Centre:
     """The average of many spectra, the mean of their quantile functions: a staircase with `levels` up to `steps` [M].
 
-    Of all distributions it has the least mean squared 2-Wasserstein distance from them (Agueh and Carlier, SIAM J. Math.
-    Anal. 2011, 43, 904).
+    Of all distributions it has the least mean squared 2-Wasserstein distance from them (Agueh and Carlier, SIAM J.
+    Math. Anal. 2011, 43, 904).
     """
 
     steps: np.ndarray
@@ -177,7 +177,8 @@ class Mean:
     """The mean of quantile functions that come in blocks: memory grows with the numbers of eigenvalues that occur."""
 
     def __init__(self) -> None:
-        self.count, self.sums = 0, {}
+        self.count = 0
+        self.sums: dict[int, np.ndarray] = {}
 
     def add(self, many: Sequence[np.ndarray]) -> None:
         """Take in a block of ascending spectra."""
