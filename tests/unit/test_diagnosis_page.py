@@ -151,7 +151,10 @@ def test_a_correlation_that_may_be_zero_is_not_called_a_predictor():
     assert best(found).endswith("a guess has 0.5. No validation group told that sign beforehand.")
     assert best(found.assign(n_validation=50)).startswith("No measure"), "the sign that was chosen is the wrong one"
     chosen = rows.assign(spearman=0.6, ci_low=0.3, n_validation=50)
-    for direction, words in (("smaller", "The error falls most"), ("either", "by its distance from the training mean:")):
+    for direction, words in (
+        ("smaller", "The error falls most"),
+        ("either", "by its distance from the training mean:"),
+    ):
         said = best(chosen.assign(direction=direction))
         assert words in said and "beforehand" not in said
 

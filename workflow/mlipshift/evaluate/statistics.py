@@ -122,7 +122,9 @@ WORST = 0.1  # share of the structures, those of the largest errors, that a meas
 Estimate = tuple[float, float, float]  # value, and the ends of its interval; NaN for what there is not
 
 
-def _estimate(statistic: Callable, clusters, resamples, seed, level) -> Estimate:
+def _estimate(
+    statistic: Callable[[np.ndarray], float], clusters: np.ndarray, resamples: int, seed: int, level: float
+) -> Estimate:
     """A statistic(weights [S]) of all structures, and its interval over resampled clusters [S]."""
     whole = statistic(np.ones(len(clusters)))
     bootstrap = Bootstrap(clusters, resamples, seed)

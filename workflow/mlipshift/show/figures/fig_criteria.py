@@ -1,6 +1,7 @@
 """Distribution of every measure of shift in the training set and in each group."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from mlipshift.base.rounding import distinct
 from mlipshift.base.text import count, listed
 from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.catalogue.groups import GROUPS, group, ordered
@@ -19,19 +21,21 @@ from mlipshift.show.criteria import AXES, short
 from mlipshift.show.style import MUTED, PALE
 
 NEEDS = {"shifts": ("id", "group")}
+GAP = 0.62  # inches between rows of panels, two lines of a title among them
+TITLE = 28  # letters of a line that fits over a panel
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, Any]) -> tuple[Figure, dict[str, str]]:
     """(figure, facts of the caption); about: {"sigma": half width of the band in training standard deviations}."""
     table, sigma = tables["shifts"], about["sigma"]
     measured = [c for c in CRITERIA if c in table.columns and table[c].notna().any()]
-    names = [c for c in measured if table[c].nunique() > 1] or measured
+    names = [c for c in measured if len(distinct(table[c].dropna().to_numpy(dtype=float))) > 1] or measured
     groups = ["train", *(g for g in ordered(table.group, GROUPS) if g != "train")]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     each = 0.3 + 0.145 * len(groups)
-    height = 0.75 + rows * each + (rows - 1) * 0.5 + 0.65
-    margins = {"left": 1.5, "right": 0.15, "top": 0.75, "bottom": 0.65, "wspace": 0.3, "hspace": 0.5}
+    height = 0.75 + rows * each + (rows - 1) * GAP + 0.65
+    margins = {"left": 1.5, "right": 0.15, "top": 0.75, "bottom": 0.65, "wspace": 0.3, "hspace": GAP}
     figure, panels = style.canvas(height, rows, columns, **margins, sharey=True)
     for panel, name in zip(panels.flat, names):
         _distributions(panel, table, name, groups, sigma)
@@ -66,7 +70,7 @@ def _distributions(panel: Axes, table: pd.DataFrame, name: str, groups: list[str
         panel.plot([low, high], [y, y], color=colour, lw=0.8)
         panel.plot([first, third], [y, y], color=colour, lw=4, alpha=0.55, solid_capstyle="butt")
         panel.plot(median, y, "o", ms=3.6, color=colour, mec="white", mew=0.4)
-    panel.set_title(short(name), pad=4, size=7.2)
+    panel.set_title(fill(short(name), TITLE, break_on_hyphens=False), pad=4, size=7.2)
     panel.xaxis.set_major_locator(MaxNLocator(3))
     panel.set_yticks(range(len(groups)), [group(g) for g in reversed(groups)])
     panel.set_ylim(-0.6, len(groups) - 0.4)

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from mlipshift.base.text import count
 from mlipshift.catalogue.groups import GROUPS, group, ordered
+from mlipshift.evaluate.statistics import TIE
 from mlipshift.show import panels as parts
 from mlipshift.show import style
 
@@ -49,7 +50,7 @@ def draw(
     table = tables["embedding"].dropna(subset=["component_1"])
     joined = table.merge(tables["errors"][["id", ERROR]], on="id")
     train, test = (joined[joined.group == "train"], joined[joined.group != "train"])
-    labelled = test[test[ERROR] > 0]
+    labelled = test.dropna(subset=[ERROR])
     two = len(labelled) > 0
     groups = looks(test.group)
     size = 15 * min(1, max(0.3, 400 / max(len(train), len(test), 1)))
@@ -92,6 +93,8 @@ def _by_error(figure: Figure, panel: Axes, labelled: pd.DataFrame, size: float) 
     # in no order, so that neither large nor small errors lie on top
     part = _thinned(labelled).sample(frac=1, random_state=0)
     low, high = np.quantile(labelled[ERROR], [0.02, 0.98])
+    high = max(high, parts.SPAN * TIE)
+    low = max(low, high / parts.SPAN)  # errors that vanish by symmetry have the colour of the least
     marks: dict[str, Any] = {"norm": LogNorm(low, max(high, low * 1.01)), "cmap": "viridis_r", "lw": 0.3, "ec": "white"}
     points = panel.scatter(part.component_1, part.component_2, c=part[ERROR], s=size, zorder=2, **marks)
     panel.set_title("b  By error", pad=4)

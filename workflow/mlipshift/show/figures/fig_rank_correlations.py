@@ -41,7 +41,7 @@ def draw(
     style.head(figure, title, f"{about['title']}; first: {short(table.criterion.iloc[0])}")
     axes = [a for a in AXES if a in set(table.axis)]
     handles: list[Artist] = [Patch(color=AXES[a].colour, label=AXES[a].title) for a in axes]
-    handles.append(Line2D([], [], color=INK, lw=1, label="95 % interval"))
+    handles.append(Line2D([], [], color=INK, lw=1, label=samples.interval_label(about["resampled"])))
     if table.needs_labels.any():
         handles.append(Patch(fc="white", ec=MUTED, label="Needs reference labels"))
     style.legend(figure, handles, 0.2, len(handles))

@@ -24,6 +24,7 @@ ASPECTS = {
     "forces": ("prior_force_norm_eV_per_A", "reference_force_norm_eV_per_A", "predicted_force_norm_eV_per_A"),
     "connectivity": ("spectrum_wasserstein_nearest",),
 }
+ELEMENTS = ASPECTS["elements"]  # of which no training structure has any
 MORE = 0.1  # share of structures outside, beyond that of training, from which a group is said to lie outside
 FEW = 10  # structures, below which a share is rough
 
@@ -46,7 +47,8 @@ def sentences(summary: pd.DataFrame, sigma: float) -> list[dict[str, str]]:
     for g in groups:
         own = {aspect: rows[name, g] for aspect, name in made.items() if (name, g) in rows}
         number = max((row["n_structures"] for row in own.values()), default=0)
-        text = f"{several(count(number), 'structure')}, {listed(_seen(own, sigma))}. {_outside(own, rows)}"
+        words = listed(_seen(own, sigma))
+        text = f"{several(count(number), 'structure')}, {words}. {_outside(own, rows)}"
         found.append({"title": group(g), "key": g, "text": text})
     return found
 
@@ -67,12 +69,13 @@ def _seen(own, sigma):
 
 
 def _compared(row, sigma, words, unit):
-    """'larger than in training (mean 24 atoms; training 9.1 ± 3)': a group whose mean is outside is larger or smaller."""
+    """'larger than in training (mean 24 atoms; training 9.1 ± 3)', of a group whose mean is outside."""
     mean, known, spread = (row[k] for k in ("mean", "training_mean", "training_standard_deviation"))
     if not np.isfinite(mean):
         return f"{words[2].split()[0]} not known"
-    inside = abs(mean - known) <= sigma * spread + rounding(known)
-    word = words[2] if inside else words[0] if mean > known else words[1]
+    if abs(mean - known) <= sigma * spread + rounding(known):
+        return f"{words[2]} in training"
+    word = words[0] if mean > known else words[1]
     return f"{word} in training (mean {mean:.3g} {unit}; training {known:.3g} ± {spread:.2g})"
 
 
@@ -106,15 +109,15 @@ def unsaid(summary: pd.DataFrame) -> list[str]:
     size = max((row["n_structures"] for row in known.values()), default=0)
     if size < FEW:
         found.append(f"Training has {several(count(size), 'structure')} alone: its mean and its spread are rough.")
-    flat = [n for n in ordered(known, CRITERIA) if known[n]["training_standard_deviation"] == 0]
+    flat = [n for n in ordered(known, CRITERIA) if known[n]["training_standard_deviation"] == 0 and n not in ELEMENTS]
     if flat:
         names = listed(f"“{label(name)}”" for name in flat)
-        found.append(f"All training structures are the same by {names}: any other value counts as outside.")
+        found.append(f"All training structures have the same value of {names}: any other counts as outside.")
     few = {g: max(row["n_structures"] for (_, own), row in rows.items() if own == g) for g in groups}
     rough = [f"{group(g)} ({count(n)})" for g, n in few.items() if n < FEW]
     if rough:
         found.append(f"Shares of fewer than {FEW} structures are rough: {listed(rough)}.")
-    for name, row in known.items():
+    for name in known:
         for g in ("train", *groups):
             number, whole = rows[name, g]["n_structures"], size if g == "train" else few[g]
             if number < whole:
