@@ -174,9 +174,9 @@ _DIAGNOSIS = (
         ("ranks",),
         "Spearman rank correlation between the force MAE of the model “{model}” and every measure of shift, best first;"
         " AUROC: how well it finds the tenth of the structures with the largest errors (dashed: a guess)."
-        "[[n_validation: Whether large or small values, or those far from the training mean, are a sign of error was chosen on"
-        " {n_validation} validation structures, which are not among the others.]][[unknown: No validation group says"
-        " which sign to expect: measures are taken as they are.]] n = {n_structures} test structures of"
+        "[[n_validation: Whether large or small values, or those far from the training mean, are a sign of error was"
+        " chosen on {n_validation} validation structures, which are not among the others.]][[unknown: No validation"
+        " group says which sign to expect: measures are taken as they are.]] n = {n_structures} test structures of"
         f" {{molecules}}; bars: {INTERVAL_OF}.[[constant: Not shown: {{constant}} that are the same for all"
         " structures.]]",
     ),
