@@ -149,7 +149,8 @@ def test_every_group_has_one_sentence_that_its_numbers_allow():
     assert big == (
         "60 structures, larger than in training (mean 24.2 atoms; training 9 ± 3), no unseen elements and smaller"
         " forces than in training (mean 1.2 eV/Å, reference; training 2 ± 0.5). Outside the training distribution:"
-        " 92 % by size (training: 20 %) and 60 % by forces (training: 30 %); by elements as training structures themselves."
+        " 92 % by size (training: 20 %) and 60 % by forces (training: 30 %); by elements as training structures"
+        " themselves."
     )
     assert same.startswith(
         "40 structures, as large as in training, with elements that training does not have and forces"

@@ -255,6 +255,9 @@ def test_nothing_is_drawn_of_an_axis_without_a_value():
     missing, known = np.full(3, np.nan), np.array([1.0, 2.0])
     assert bins.training_density({"force_norm": (known, missing)}) == []
     assert len(bins.training_density({"force_norm": (missing, known)})) == bins.DENSITY_COUNT
+    constant = 1 / 3 + 1e-16 * np.arange(-2, 3)
+    density = bins.training_density({"force_norm": (missing, constant)})
+    assert sum(row["bin_right"] - row["bin_left"] for row in density) == pytest.approx(1), "no range of rounding"
 
 
 def test_gains_are_those_of_adaptations_alone(made):

@@ -29,3 +29,8 @@ def distinct(values: np.ndarray) -> np.ndarray:
     out = np.full(codes.max(initial=-1) + 1, np.inf)
     np.minimum.at(out, codes, values)
     return out
+
+
+def places(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Number of the bin [S], between edges [K + 1], of values [S] that lie in one; equal ones are in the same."""
+    return np.digitize(values + rounding(values), edges[1:-1])

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from mlipshift.base.frames import Labels
 from mlipshift.base.predictions import Predictions
-from mlipshift.base.rounding import classes, distinct, rounding
+from mlipshift.base.rounding import classes, distinct, places, rounding
 from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.evaluate.statistics import INTERVAL, MEAN, TIE, Bootstrap, auroc, force_mae, rank_correlation, spearman
 from mlipshift.shift.distribution import outside
@@ -171,11 +171,6 @@ def edges_of(values: np.ndarray) -> np.ndarray:
     return edges
 
 
-def _places(values, edges):
-    """Number of the bin [S] of finite values; those that are equal but for rounding are in the same."""
-    return np.digitize(values + rounding(values), edges[1:-1])
-
-
 BINNED = ["axis", "criterion", "bin_left", "bin_right", "mean", "n_training", "training_density", "n_test"]
 BINNED += ["n_structures", "n_molecules", "n_resampled", *MEAN]
 
@@ -200,9 +195,9 @@ def binned(
         edges = edges_of(np.concatenate([known, values]))
         if not len(edges):
             continue
-        counts = np.bincount(_places(known, edges), minlength=len(edges) - 1)
+        counts = np.bincount(places(known, edges), minlength=len(edges) - 1)
         finite = np.isfinite(values)
-        place = np.where(finite, _places(np.where(finite, values, edges[0]), edges), -1)
+        place = np.where(finite, places(np.where(finite, values, edges[0]), edges), -1)
         for k, (left, right) in enumerate(zip(edges, edges[1:])):
             here = place == k
             use = here & np.isfinite(errors)
