@@ -148,9 +148,9 @@ def test_every_group_has_one_sentence_that_its_numbers_allow():
     same, big = (found["text"] for found in shifts.sentences(table, 1.0))
     assert big == (
         "60 structures, larger than in training (mean 24.2 atoms; training 9 ± 3), no unseen elements and smaller"
-        " forces than in training (mean 1.2 eV/Å, reference; training 2 ± 0.5). Outside the training distribution:"
-        " 92 % by size (training: 20 %) and 60 % by forces (training: 30 %); by elements as training structures"
-        " themselves."
+        " forces than in training (mean 1.2 eV/Å in reference forces; training 2 ± 0.5). Outside the training"
+        " distribution: 92 % by size (training: 20 %) and 60 % by forces (training: 30 %); by elements as training"
+        " structures themselves."
     )
     assert same.startswith(
         "40 structures, as large as in training, with elements that training does not have and forces"
@@ -172,6 +172,10 @@ def test_every_group_has_one_sentence_that_its_numbers_allow():
         "(4)",
     ):
         assert words in said
+    untrained = table[table.group != "train"].assign(training_mean=np.nan, fraction_outside=np.nan)
+    same, big = (found["text"] for found in shifts.sentences(untrained, 1.0))
+    assert big.startswith("60 structures, mean 24.2 atoms") and "training" not in big.replace("that training does", "")
+    assert shifts.unsaid(untrained)[0].startswith("No training data given")
     gaps = pd.concat([table, summary_of(prior_force_norm_eV_per_A=(2.0, 0.5, groups((2, 0.3), (2, 0.3), (2, 0.3))))])
     gaps.loc[(gaps.criterion == "prior_force_norm_eV_per_A") & (gaps.group == "ood_big"), "n_structures"] = 51
     assert "is not known of 9 of 60 structures of Held out: big" in " ".join(shifts.unsaid(gaps))

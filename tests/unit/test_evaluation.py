@@ -207,7 +207,8 @@ def test_every_table_has_the_columns_that_are_stated(tmp_path, made):
     shifts = tmp_path / "shifts.csv"
     again = frames.take(np.arange(4))
     again.ids[:] = [f"t{k}" for k in range(4)]
-    rows = [{"id": i} | dict.fromkeys(measures.MEASURED, k % 3) for k, i in enumerate([*frames.ids, *again.ids])]
+    about = [*((i, "train") for i in frames.ids), *((i, "ood_larger") for i in again.ids)]
+    rows = [{"id": i, "group": g} | dict.fromkeys(measures.MEASURED, k % 3) for k, (i, g) in enumerate(about)]
     write_table(shifts, rows)
     both = tuple(Predictions.load(path) for path in files)
     one = Diagnosed.of((frames, again), labels, both, shifts, (np.eye(4), np.eye(4)))

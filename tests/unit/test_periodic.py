@@ -11,6 +11,7 @@ from mlipshift.data.curation import convert
 from mlipshift.data.records import Record
 from mlipshift.shift import measures, periodic
 from mlipshift.shift.spectra import spectra, window_fraction
+from mlipshift.shift.training import Spectra, Training
 from mlipshift.shift.wasserstein import distance
 
 NACL = bulk("NaCl", "rocksalt", a=5.64)
@@ -105,12 +106,12 @@ def test_the_measures_of_shift_take_crystals_and_molecules_together():
     ethanol = molecule("CH3CH2OH")
     rows = [row(NACL), row(ethanol, "b"), row(NACL * (2, 1, 1), "c")]
     frames = Frames.build(rows)
-    training = measures.Training.of([frames.take([0, 1])], 3.0, "robust", 10)
-    found = measures.measure(training, frames)
+    training = Training.of([frames.take([0, 1])], Spectra(3.0, "robust"), 10)
+    found = measures.measure(training.how, training, frames)
     assert found["composition_distance"][[0, 2]] == pytest.approx(0)
     # the same crystal in another cell is nearer to it than anything else
     assert found["spectrum_wasserstein_nearest"][2] < 0.01
-    alone = measures.measure(training, frames.take([1]))
+    alone = measures.measure(training.how, training, frames.take([1]))
     assert {n: v[0] for n, v in alone.items()} == pytest.approx({n: v[1] for n, v in found.items()})
 
 

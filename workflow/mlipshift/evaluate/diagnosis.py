@@ -221,6 +221,11 @@ GROUPS = ["group", "n_structures", "n_molecules", "window_fraction_mean", "windo
 GROUPS += ["window_fraction_outside", "n_errors", *MEAN, "median_meV_per_A"]
 
 
+def share_outside(known: np.ndarray, values: np.ndarray, sigma: float) -> float:
+    """Share of values [S] outside those of training structures [T] on either side, NaN where none of these is known."""
+    return float(outside(known, values, "both", sigma).mean()) if np.isfinite(known).any() else np.nan
+
+
 def by_group(
     groups: np.ndarray,
     molecules: np.ndarray,
@@ -249,7 +254,7 @@ def by_group(
                 "n_molecules": len(set(molecules[chosen])),
                 "window_fraction_mean": fraction[chosen].mean(),
                 "window_fraction_standard_deviation": fraction[chosen].std(),
-                "window_fraction_outside": outside(known, fraction[chosen], "both", sigma).mean(),
+                "window_fraction_outside": share_outside(known, fraction[chosen], sigma),
                 "n_errors": int(use.sum()),
                 **_error_cells(errors[use], clusters[use], resamples, seed),
                 "median_meV_per_A": np.median(errors[use]) if use.any() else np.nan,

@@ -102,7 +102,7 @@ class Groups:
             number, values = block[::width], block.reshape(-1, width)[:, 1:]
             for name, column in zip(self.criteria, values.T):
                 known = self.tallies[0, name]
-                for sigma in sigmas:
+                for sigma in sigmas if known.n else ():
                     far = beyond(column, known.mean, known.deviation, CRITERIA[name].side, sigma)
                     for group, found in zip(*np.unique(number[far], return_counts=True)):
                         away[int(group), name, sigma] += int(found)
@@ -111,17 +111,21 @@ class Groups:
     def tables(self, sigma: float) -> tuple[list[dict], list[dict]]:
         """Rows of SUMMARY, outside beyond `sigma` training standard deviations, and of SWEPT, beyond those of SWEEP.
 
-        A criterion without a finite value in training has none.
+        Shares and training values are NaN where no training structure has a value. A criterion that no structure has
+        a value of has no rows, and training none where there are no training structures.
         """
         away = self._away(sorted({sigma, *SWEEP}))
         summary, swept = [], []
+        trained = any(self.tallies[0, name].n for name in self.criteria)
+        numbers = {group: n for group, n in self.numbers.items() if n or trained}
         for name in self.criteria:
             known = self.tallies[0, name]
-            if not known.n:
+            if not any(self.tallies[number, name].n for number in numbers.values()):
                 continue
-            for group, number in self.numbers.items():
+            for group, number in numbers.items():
                 found = self.tallies[number, name]
-                share = lambda limit, n=found.n, key=(number, name): away[*key, limit] / n if n else np.nan
+                total = found.n if known.n else 0
+                share = lambda limit, n=total, key=(number, name): away[*key, limit] / n if n else np.nan
                 row = (CRITERIA[name].axis, name, group, found.n, found.mean, known.mean, known.deviation, share(sigma))
                 summary.append(dict(zip(SUMMARY, row)))
                 swept += [dict(zip(SWEPT, (group, name, limit, share(limit)))) for limit in SWEEP]

@@ -12,14 +12,13 @@ training structures were has the same distribution of distances as they have, an
 occurs in training is part of how far it lies. Without the other geometries of its own molecule, a training structure
 would be further from the rest than a new molecule is.
 
-Structures come in blocks and memory does not grow with their number: a `Training` keeps averages, and of the single
-training structures a sample.
+Structures come in blocks and memory does not grow with their number: a `Training` (training.py) keeps averages, and of
+the single training structures a sample. Without training structures, number of atoms, force norms and the fraction of
+eigenvalues are what can be measured.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -28,15 +27,15 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.catalogue.criteria import CRITERIA
-from mlipshift.shift import periodic
-from mlipshift.shift.spectra import CAP, mean_spectrum, padded, padded_distance, spectra_of_many, window_fraction
-from mlipshift.shift.wasserstein import Centre, Known, Mean
+from mlipshift.shift.spectra import padded, padded_distance, window_fraction
+from mlipshift.shift.training import Spectra, Training, composition, spectra_of
 
 BLOCK = 256  # structures whose distances to the sample are in memory at a time
-ELEMENTS = 119  # atomic numbers, 0 included
 LABELS = ("prior", "predicted", "reference")
 # columns of `measure`: all but what only a model's own representation tells
 MEASURED = tuple(key for key, criterion in CRITERIA.items() if criterion.axis != "representation")
+# those of them that need no training structures
+UNTRAINED = ("n_atoms", *(f"{kind}_force_norm_eV_per_A" for kind in LABELS), "window_fraction")
 
 
 def mean_norm(forces: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -49,106 +48,45 @@ def force_norm(labels: Labels) -> np.ndarray:
     return mean_norm(labels.forces, labels.offsets)
 
 
-def composition(frames: Frames) -> np.ndarray:
-    """Element fractions [S, ELEMENTS] of every structure."""
-    owner = np.repeat(np.arange(len(frames)), frames.sizes)
-    counts = np.bincount(owner * ELEMENTS + frames.numbers, minlength=len(frames) * ELEMENTS)
-    return counts.reshape(len(frames), ELEMENTS) / frames.sizes[:, None]
-
-
-def _spectra(frames, cutoff, variant):
-    """Spectra of all structures, molecules and periodic ones."""
-    crystals = frames.pbc.any(axis=1)
-    molecules = iter(spectra_of_many([frames[k][1] for k in np.flatnonzero(~crystals)], [cutoff], variant))
-    crystal = lambda k: periodic.spectrum(frames[k][1], frames.cell[k], frames.pbc[k], cutoff, variant, CAP)
-    return [crystal(k) if crystals[k] else next(molecules)[0] for k in range(len(frames))]
-
-
-@dataclass(frozen=True)
-class Training:
-    """What is known of the training structures.
-
-    cutoff Å and variant of the spectra; seen [ELEMENTS] whether an element occurs; mean [L] average zero-padded
-    spectrum; centre: average distribution of eigenvalues. Of T sampled structures: place of an id among them; fractions
-    [T, ELEMENTS]; known: list of spectra; spectra: the same for Wasserstein distances.
-    """
-
-    cutoff: float
-    variant: str
-    seen: np.ndarray
-    mean: np.ndarray
-    centre: Centre
-    place: dict[str, int] = field(repr=False)
-    fractions: np.ndarray
-    known: list[np.ndarray]
-    spectra: Known
-
-    @classmethod
-    def of(cls, blocks: Iterable[Frames], cutoff: float, variant: str, sample: int, seed: int = 0) -> Self:
-        """Training of an iterable of Frames; `sample` structures at most, drawn with `seed`, stand for the single ones.
-
-        All of them do where there are no more than that.
-        """
-        rng = np.random.default_rng(seed)
-        seen, count, centre = np.zeros(ELEMENTS, dtype=bool), 0, Mean()
-        total, chosen = np.empty(0), []
-        for frames in blocks:
-            own = _spectra(frames, cutoff, variant)
-            seen |= np.bincount(frames.numbers, minlength=ELEMENTS) > 0
-            here = mean_spectrum(own) * len(own)
-            length = max(len(total), len(here))
-            total = np.pad(total, (0, length - len(total))) + np.pad(here, (0, length - len(here)))
-            centre.add(own)
-            # the smallest of as many random numbers as there are structures, in the order of the structures
-            items = zip(rng.random(len(frames)), range(count, count + len(frames)), range(len(frames)))
-            fractions = composition(frames)
-            # copies, since a row would keep its whole block alive
-            chosen += [(r, n, frames.ids[k], fractions[k].copy(), own[k]) for r, n, k in items]
-            if len(chosen) > sample:
-                chosen = sorted(chosen, key=lambda item: item[0])[:sample]
-            count += len(frames)
-        chosen.sort(key=lambda item: item[1])
-        known = [item[4] for item in chosen]
-        return cls(
-            cutoff,
-            variant,
-            seen,
-            total / count,
-            centre.centre(),
-            {item[2]: k for k, item in enumerate(chosen)},
-            np.array([item[3] for item in chosen]),
-            known,
-            Known.of(known),
-        )
-
-
 def measure(
-    training: Training, frames: Frames, norms: dict[str, np.ndarray] | None = None, own: bool = False
+    how: Spectra,
+    training: Training | None,
+    frames: Frames,
+    norms: dict[str, np.ndarray] | None = None,
+    own: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Shift measures {column: [S]} of Frames.
+    """Shift measures {column: [S]} of Frames, and without training structures those that need none.
 
     norms: {kind of LABELS: force_norm [S] eV/Å} of whichever labels there are. The composition distance is the
     Manhattan distance of element fractions to the nearest structure of the training sample. own: `frames` are training
     structures, none of which is the nearest one of itself; NaN if there is no other.
     """
-    values = _spectra(frames, training.cutoff, training.variant)
-    fractions = composition(frames)
-    skipped = np.array([training.place.get(name, -1) if own else -1 for name in frames.ids], dtype=np.intp)
-    # elements that do not occur in training are as good as one
-    merged = lambda table: np.c_[table[:, training.seen], table[:, ~training.seen].sum(1)]
-    known, _ = padded(training.known, max(map(len, values)))
+    values = spectra_of(frames, how)
     measures = {
-        "unseen_element_fraction": fractions[:, ~training.seen].sum(1),
-        "composition_distance": nearest(merged(fractions), merged(training.fractions), skipped, "cityblock"),
         "n_atoms": frames.sizes.astype(float),
         **{f"{kind}_force_norm_eV_per_A": found for kind, found in (norms or {}).items()},
         "window_fraction": window_fraction(values),
+    }
+    if training is not None:
+        skipped = np.array([training.place.get(name, -1) if own else -1 for name in frames.ids], dtype=np.intp)
+        measures |= _distances(training, frames, values, skipped)
+    return {name: measures[name] for name in MEASURED if name in measures}
+
+
+def _distances(training, frames, values, skipped):
+    """Measures of frames and their spectra that are distances from training structures; skipped as in `nearest`."""
+    fractions = composition(frames)
+    # elements that do not occur in training are as good as one
+    merged = lambda table: np.c_[table[:, training.seen], table[:, ~training.seen].sum(1)]
+    known, _ = padded(training.known, max(map(len, values)))
+    return {
+        "unseen_element_fraction": fractions[:, ~training.seen].sum(1),
+        "composition_distance": nearest(merged(fractions), merged(training.fractions), skipped, "cityblock"),
         "spectrum_padded_distance": padded_distance(values, training.mean),
         "spectrum_padded_nearest": nearest(padded(values, known.shape[1])[0], known, skipped, "sqeuclidean"),
         "spectrum_wasserstein": training.centre.distance(values),
         "spectrum_wasserstein_nearest": training.spectra.nearest(values, skipped),
     }
-    return {name: measures[name] for name in MEASURED if name in measures}
 
 
 def nearest(rows: np.ndarray, known: np.ndarray, skipped: np.ndarray, metric: str = "euclidean") -> np.ndarray:
@@ -191,7 +129,7 @@ def _those_of(ids, stream, path):
 
 
 def of_store(
-    path: Path, labels: dict[str, Path], training: Training, own: bool
+    path: Path, labels: dict[str, Path], how: Spectra, training: Training | None, own: bool
 ) -> Iterator[tuple[Frames, dict[str, np.ndarray]]]:
     """Yield (Frames, `measure` of them) of the blocks of a store.
 
@@ -201,4 +139,4 @@ def of_store(
     streams = {kind: _norms(kind, store) for kind, store in labels.items()}
     for frames in Frames.blocks(path):
         norms = {kind: _those_of(frames.ids, stream, labels[kind]) for kind, stream in streams.items()}
-        yield frames, measure(training, frames, norms, own)
+        yield frames, measure(how, training, frames, norms, own)

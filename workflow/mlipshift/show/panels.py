@@ -87,7 +87,7 @@ def behind(panel: Axes, density: pd.DataFrame, label: str | None) -> Axes:
     panel.patch.set_visible(False)
     width = density.bin_right - density.bin_left
     axes.bar(density.bin_left, density.density, width=width, align="edge", color=PALE, lw=0)
-    highest = density.density.max()
+    highest = density.density.max() or 1.0  # no training structure
     axes.set_ylim(0, highest * 2.2)
     if label is None:
         axes.set_yticks([])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -30,7 +31,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, Any
     table, sigma = tables["shifts"], about["sigma"]
     measured = [c for c in CRITERIA if c in table.columns and table[c].notna().any()]
     names = [c for c in measured if len(distinct(table[c].dropna().to_numpy(dtype=float))) > 1] or measured
-    groups = ["train", *(g for g in ordered(table.group, GROUPS) if g != "train")]
+    groups = ordered(table.group, GROUPS)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     each = 0.3 + 0.145 * len(groups)
@@ -42,16 +43,19 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str, about: Mapping[str, Any
     for panel in panels.flat[len(names) :]:
         panel.set_visible(False)
     sizes = table.groupby("group").id.size()
-    tested = count(len(table) - sizes["train"])
-    style.head(figure, title, f"n = {count(sizes['train'])} training and {tested} test structures")
-    handles = [
+    trained = sizes.get("train", 0)
+    known = f"{count(trained)} training and " if trained else ""
+    style.head(figure, title, f"n = {known}{count(len(table) - trained)} test structures")
+    handles: list[Artist] = [
         Line2D([], [], color=MUTED, marker="o", ms=3.6, lw=0, label="Median"),
         Line2D([], [], color=MUTED, lw=4, alpha=0.55, label="Middle half"),
         Line2D([], [], color=MUTED, lw=0.8, label="5 % to 95 %"),
-        Patch(color=PALE, label=f"Within {sigma:g} σ of the training mean"),
     ]
+    if trained:
+        handles.append(Patch(color=PALE, label=f"Within {sigma:g} σ of the training mean"))
     style.legend(figure, handles, 0.22, 4)
-    facts = {"sigma": f"{sigma:g}", "sizes": "; ".join(f"{group(g)} {count(sizes[g])}" for g in groups)}
+    facts = {"sigma": f"{sigma:g}"} if trained else {}
+    facts |= {"sizes": "; ".join(f"{group(g)} {count(sizes[g])}" for g in groups)}
     same = [short(c).lower() for c in measured if c not in names]
     return figure, facts | ({"same": listed(same)} if same else {})
 
@@ -60,7 +64,8 @@ def _distributions(panel: Axes, table: pd.DataFrame, name: str, groups: list[str
     """Median, middle half and 5 % to 95 % of one measure in every group, over the training band."""
     known = table[table.group == "train"][name].dropna()
     middle, spread = known.mean(), known.std(ddof=0)
-    panel.axvspan(middle - sigma * spread, middle + sigma * spread, color=PALE, alpha=0.6, lw=0)
+    if len(known):
+        panel.axvspan(middle - sigma * spread, middle + sigma * spread, color=PALE, alpha=0.6, lw=0)
     for y, key in enumerate(reversed(groups)):
         values = table[table.group == key][name].dropna()
         if not len(values):

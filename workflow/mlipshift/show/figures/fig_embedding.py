@@ -71,9 +71,10 @@ def draw(
     if two:
         _by_error(figure, panels[0, 1], labelled, size)
     n_train, n_test = count(len(train)), count(len(test))
-    style.head(figure, title, f"{about['title']}; n = {n_train} training and {n_test} test structures")
-    style.legend(figure, _handles(groups), 0.08 + 0.16 * rows, 5)
-    facts = {"model": about["title"], "n_train": n_train, "n_test": n_test}
+    known = f"{n_train} training and " if len(train) else ""
+    style.head(figure, title, f"{about['title']}; n = {known}{n_test} test structures")
+    style.legend(figure, _handles(groups, len(train) > 0), 0.08 + 0.16 * rows, 5)
+    facts = {"model": about["title"], "n_test": n_test} | ({"n_train": n_train} if len(train) else {})
     facts |= {"n_errors": count(len(labelled))} if two else {}
     return figure, facts | ({"most": str(MOST)} if max(len(train), len(test)) > MOST else {})
 
@@ -106,8 +107,8 @@ def _by_error(figure: Figure, panel: Axes, labelled: pd.DataFrame, size: float) 
     bar.outline.set_visible(False)
 
 
-def _handles(groups: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:
-    handles = [Line2D([], [], ls="none", marker="o", ms=4, color=GREY, label="Training")]
+def _handles(groups: Mapping[str, Mapping[str, Any]], trained: bool) -> list[Line2D]:
+    handles = [Line2D([], [], ls="none", marker="o", ms=4, color=GREY, label="Training")] if trained else []
     for g, marks in groups.items():
         face, edge, width = (marks[key] for key in ("facecolor", "edgecolor", "linewidth"))
         point: dict[str, Any] = {"ls": "none", "ms": 4.5, "mfc": face, "mec": edge, "mew": width}

@@ -69,14 +69,15 @@ def draw(
     for panel, criterion in zip(panels[0], shown.values()):
         _below(panel, used[used.criterion == criterion])
     n_errors, n_train = count(about["n_errors"]), count(about["n_train"])
-    said = f"{about['title']}; n = {n_errors} test structures over the density of {n_train} training structures"
+    said = f"{about['title']}; n = {n_errors} test structures"
+    said += f" over the density of {n_train} training structures" if about["n_train"] else ""
     style.head(figure, title, said)
-    style.legend(figure, _handles(about["resampled"]), 0.24, 4)
+    style.legend(figure, _handles(about["resampled"], bool(about["n_train"])), 0.24, 4)
     numbers = [samples.span(used[(used.criterion == c) & (used.n_structures > 0)].n_structures) for c in shown.values()]
     facts = {
         "model": about["title"],
         "n_errors": n_errors,
-        "n_train": n_train,
+        **({"n_train": n_train} if about["n_train"] else {}),
         "enough": str(ENOUGH),
         "sizes": ". ".join(
             f"({'abc'[k]}) {label(c)}: {n} structures per bin" for k, (c, n) in enumerate(zip(shown.values(), numbers))
@@ -126,11 +127,11 @@ def _below(panel: Axes, part: pd.DataFrame) -> None:
     panel.plot(far["mean"], np.full(len(far), lowest), "v", ms=5, color=MUTED, clip_on=False)
 
 
-def _handles(resampled: str) -> list:
+def _handles(resampled: str, trained: bool) -> list:
     dot: dict[str, Any] = {"color": MUTED, "marker": "o", "lw": 0.9}
     return [
         Line2D([], [], mec="white", ms=5.6, label=f"Mean of a bin, {samples.interval_label(resampled)}", **dot),
         Line2D([], [], mfc="white", ms=4.3, label=f"Fewer than {ENOUGH} {resampled}", **dot),
-        Patch(color=PALE, label="Training structures"),
+        *([Patch(color=PALE, label="Training structures")] if trained else []),
         style.accuracy_handle(),
     ]

@@ -48,7 +48,7 @@ def model(title: str, tables: Path, figures: Path, lines: Iterable[str] = ()) ->
         "interval": interval_of(summary["resampled"]),
         "best": best(read["ranks"]) if labelled else "",
         "figures": drawn(figures),
-        "axes": axes_table(read["axes"]) if labelled else None,
+        "axes": axes_table(read["axes"]) if read["axes"][["n_inside", "n_outside"]].to_numpy().any() else None,
         "ranks": ranks_table(read["ranks"]) if labelled else None,
         "groups": groups_table(read["groups"]),
     }
@@ -221,12 +221,12 @@ def render(
     criteria: folder of the figure of the measures; models: list from `model`; info: {"sigma", "cutoff", "missing",
     "run"}.
     """
-    sweep = sweep_table(shares["sweep"])
+    sweep, trained = sweep_table(shares["sweep"]), "train" in set(shares["outside"].group)
     known = {"sigma": info["sigma"], "sigmas": sweep["sigmas"], "accuracy": str(CHEMICAL_ACCURACY)}
     return page(template).render(
         sentences=shifts.sentences(shares["outside"], float(info["sigma"])),
         unsaid=shifts.unsaid(shares["outside"]),
-        outside=outside_table(shares["outside"]),
+        outside=outside_table(shares["outside"]) if trained else None,
         sweep=sweep,
         side_by_side=side_by_side(models),
         criteria=drawn(criteria),

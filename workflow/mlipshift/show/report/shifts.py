@@ -48,7 +48,9 @@ def sentences(summary: pd.DataFrame, sigma: float) -> list[dict[str, str]]:
         own = {aspect: rows[name, g] for aspect, name in made.items() if (name, g) in rows}
         number = max((row["n_structures"] for row in own.values()), default=0)
         words = listed(_seen(own, sigma))
-        text = f"{several(count(number), 'structure')}, {words}. {_outside(own, rows)}"
+        text = f"{several(count(number), 'structure')}, {words}."
+        if "train" in set(summary.group):
+            text += f" {_outside(own, rows)}"
         found.append({"title": group(g), "key": g, "text": text})
     return found
 
@@ -64,7 +66,9 @@ def _seen(own, sigma):
         words.append("with elements that training does not have" if new else "no unseen elements")
     if "forces" in own:
         names = ("larger forces than", "smaller forces than", "forces as")
-        words.append(_compared(own["forces"], sigma, names, f"eV/Å, {own['forces']['criterion'].split('_')[0]}"))
+        words.append(
+            _compared(own["forces"], sigma, names, f"eV/Å in {own['forces']['criterion'].split('_')[0]} forces")
+        )
     return words or ["of which nothing was measured"]
 
 
@@ -73,6 +77,8 @@ def _compared(row, sigma, words, unit):
     mean, known, spread = (row[k] for k in ("mean", "training_mean", "training_standard_deviation"))
     if not np.isfinite(mean):
         return f"{words[2].split()[0]} not known"
+    if not np.isfinite(known):
+        return f"mean {mean:.3g} {unit}"
     if abs(mean - known) <= sigma * spread + rounding(known):
         return f"{words[2]} in training"
     word = words[0] if mean > known else words[1]
@@ -83,9 +89,10 @@ def _outside(own, rows):
     """The shares outside that are more than those of training structures, and what is like training."""
     far, near = [], []
     for aspect, row in own.items():
-        outside, usual = row["fraction_outside"], rows[row["criterion"], "train"]["fraction_outside"]
+        outside = row["fraction_outside"]
         if not np.isfinite(outside):
             continue
+        usual = rows[row["criterion"], "train"]["fraction_outside"]
         usual = usual if np.isfinite(usual) else 0.0
         if outside > usual + MORE:
             far.append(f"{share(outside)} by {aspect}" + (f" (training: {share(usual)})" if usual > 0 else ""))
@@ -103,11 +110,17 @@ def unsaid(summary: pd.DataFrame) -> list[str]:
     """Sentences on what the shares do not say, and why."""
     rows, made, groups = _rows(summary)
     found = []
+    if "train" not in set(summary.group):
+        found.append(
+            "No training data given: neither how far structures lie from them can be said, nor which elements are"
+            " unseen, only how the groups differ from each other. Give data.files.train, or their statistics"
+            " (data.training_statistics)."
+        )
     if "forces" not in made:
         found.append("Nothing is said of forces: shifts.labels names no labels, or there are none.")
     known = {name: rows[name, "train"] for name, g in rows if g == "train"}
     size = max((row["n_structures"] for row in known.values()), default=0)
-    if size < FEW:
+    if known and size < FEW:
         found.append(f"Training has {several(count(size), 'structure')} alone: its mean and its spread are rough.")
     flat = [n for n in ordered(known, CRITERIA) if known[n]["training_standard_deviation"] == 0 and n not in ELEMENTS]
     if flat:
@@ -117,8 +130,8 @@ def unsaid(summary: pd.DataFrame) -> list[str]:
     rough = [f"{group(g)} ({count(n)})" for g, n in few.items() if n < FEW]
     if rough:
         found.append(f"Shares of fewer than {FEW} structures are rough: {listed(rough)}.")
-    for name in known:
-        for g in ("train", *groups):
+    for name in ordered({name for name, _ in rows}, CRITERIA):
+        for g in (["train"] if known else []) + groups:
             number, whole = rows[name, g]["n_structures"], size if g == "train" else few[g]
             if number < whole:
                 missing = f"{count(whole - number)} of {count(whole)} structures of {group(g)}"
