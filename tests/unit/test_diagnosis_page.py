@@ -145,7 +145,7 @@ def test_every_group_has_one_sentence_that_its_numbers_allow():
         reference_force_norm_eV_per_A=(2.0, 0.5, groups((2.0, 0.3), (1.2, 0.6), (2.2, 0.3))),
         composition_distance=(1e-17, 0.0, groups((0.0, 0.0), (np.nan, np.nan), (1e-12, 0.0))),
     )
-    same, big = (found["text"] for found in shifts.sentences(table, 1.0))
+    same, big = (found["text"] for found in shifts.sentences(table))
     assert big == (
         "60 structures, larger than in training (mean 24.2 atoms; training 9 ± 3), no unseen elements and smaller"
         " forces than in training (mean 1.2 eV/Å in reference forces; training 2 ± 0.5). Outside the training"
@@ -156,7 +156,9 @@ def test_every_group_has_one_sentence_that_its_numbers_allow():
         "40 structures, as large as in training, with elements that training does not have and forces"
     )
     assert same.endswith("50 % by elements; by size, composition and forces as training structures themselves.")
-    alike = shifts.sentences(table[table.criterion == "n_atoms"], 1.0)[0]["text"]
+    mixed = table.assign(**{"mean": table["mean"].where(table.group != "ood_big", table.training_mean)})
+    assert "larger or smaller than in training (mean 9 atoms" in shifts.sentences(mixed)[1]["text"]
+    alike = shifts.sentences(table[table.criterion == "n_atoms"])[0]["text"]
     assert alike.endswith("By size they lie outside no more often than training structures themselves.")
 
     said = shifts.unsaid(table)
@@ -173,7 +175,7 @@ def test_every_group_has_one_sentence_that_its_numbers_allow():
     ):
         assert words in said
     untrained = table[table.group != "train"].assign(training_mean=np.nan, fraction_outside=np.nan)
-    same, big = (found["text"] for found in shifts.sentences(untrained, 1.0))
+    same, big = (found["text"] for found in shifts.sentences(untrained))
     assert big.startswith("60 structures, mean 24.2 atoms") and "training" not in big.replace("that training does", "")
     assert shifts.unsaid(untrained)[0].startswith("No training data given")
     gaps = pd.concat([table, summary_of(prior_force_norm_eV_per_A=(2.0, 0.5, groups((2, 0.3), (2, 0.3), (2, 0.3))))])

@@ -224,7 +224,7 @@ def render(
     sweep, trained = sweep_table(shares["sweep"]), "train" in set(shares["outside"].group)
     known = {"sigma": info["sigma"], "sigmas": sweep["sigmas"], "accuracy": str(CHEMICAL_ACCURACY)}
     return page(template).render(
-        sentences=shifts.sentences(shares["outside"], float(info["sigma"])),
+        sentences=shifts.sentences(shares["outside"]),
         unsaid=shifts.unsaid(shares["outside"]),
         outside=outside_table(shares["outside"]) if trained else None,
         sweep=sweep,

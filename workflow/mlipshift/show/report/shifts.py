@@ -40,14 +40,14 @@ def _rows(summary: pd.DataFrame) -> tuple[Rows, dict[str, str], list[str]]:
     return rows, {aspect: name for aspect, name in found.items() if name}, groups
 
 
-def sentences(summary: pd.DataFrame, sigma: float) -> list[dict[str, str]]:
-    """[{title, key, text}] of the groups; sigma: training standard deviations beyond which a structure is outside."""
+def sentences(summary: pd.DataFrame) -> list[dict[str, str]]:
+    """[{title, key, text}] of the groups."""
     rows, made, groups = _rows(summary)
     found = []
     for g in groups:
         own = {aspect: rows[name, g] for aspect, name in made.items() if (name, g) in rows}
         number = max((row["n_structures"] for row in own.values()), default=0)
-        words = listed(_seen(own, sigma))
+        words = listed(_seen(own))
         text = f"{several(count(number), 'structure')}, {words}."
         if "train" in set(summary.group):
             text += f" {_outside(own, rows)}"
@@ -55,34 +55,34 @@ def sentences(summary: pd.DataFrame, sigma: float) -> list[dict[str, str]]:
     return found
 
 
-def _seen(own, sigma):
+def _seen(own):
     """What sets a group apart, in words: size, elements, forces."""
     words = []
     if "size" in own:
-        words.append(_compared(own["size"], sigma, ("larger than", "smaller than", "as large as"), "atoms"))
+        words.append(_compared(own["size"], ("larger", "smaller", "as large as"), "atoms"))
     if "elements" in own:
         # a mean over structures, of which a part has such atoms
         new = own["elements"]["mean"] > rounding(0.0)
         words.append("with elements that training does not have" if new else "no unseen elements")
     if "forces" in own:
-        names = ("larger forces than", "smaller forces than", "forces as")
-        words.append(
-            _compared(own["forces"], sigma, names, f"eV/Å in {own['forces']['criterion'].split('_')[0]} forces")
-        )
+        names, kind = ("larger forces", "smaller forces", "forces as"), own["forces"]["criterion"].split("_")[0]
+        words.append(_compared(own["forces"], names, f"eV/Å in {kind} forces"))
     return words or ["of which nothing was measured"]
 
 
-def _compared(row, sigma, words, unit):
-    """'larger than in training (mean 24 atoms; training 9.1 ± 3)', of a group whose mean is outside."""
+def _compared(row, words, unit):
+    """'larger than in training (mean 24 atoms; training 9.1 ± 3)', of a group of which most are outside."""
     mean, known, spread = (row[k] for k in ("mean", "training_mean", "training_standard_deviation"))
     if not np.isfinite(mean):
         return f"{words[2].split()[0]} not known"
     if not np.isfinite(known):
         return f"mean {mean:.3g} {unit}"
-    if abs(mean - known) <= sigma * spread + rounding(known):
+    if not row["fraction_outside"] > 0.5:
         return f"{words[2]} in training"
-    word = words[0] if mean > known else words[1]
-    return f"{word} in training (mean {mean:.3g} {unit}; training {known:.3g} ± {spread:.2g})"
+    # far on both sides, the mean is that of training
+    both = abs(mean - known) < spread / 2
+    word = " or ".join(words[:2]) if both else words[0] if mean > known else words[1]
+    return f"{word} than in training (mean {mean:.3g} {unit}; training {known:.3g} ± {spread:.2g})"
 
 
 def _outside(own, rows):
