@@ -25,7 +25,9 @@ rule curate:
         mem_mb=growing(2000),
         runtime=growing("20m"),
     params:
-        settings=as_json(config["data"]),
+        settings=as_json(
+            {k: v for k, v in config["data"].items() if k != "training_statistics"}
+        ),
     message:
         "Check and convert the input structures; test labels go into a store of their own."
     shell:

@@ -165,8 +165,18 @@ def folder_of(name):
     return folder
 
 
+def need_training(what):
+    """One line, if there are no training structures for what needs some."""
+    if not config["data"]["files"].get("train"):
+        refuse(
+            f"data.files.train names no training structures, and {what} needs some; give some, or ask for the diagnosis"
+            " alone of models that were trained elsewhere, which goes as far as it can without: snakemake diagnose"
+        )
+
+
 def strategy_inputs(wildcards):
     """What each strategy learns from; only Δ-learning and those with a prior head see prior labels."""
+    need_training(f"strategy {wildcards.strategy}")
     kind, inputs = KINDS[wildcards.strategy], {}
     if "reference" in kind.heads:
         inputs["reference"] = rules.curate.output.train_reference
@@ -258,6 +268,8 @@ def model_checkpoint(wildcards):
     if not path:
         return []
     made = Path(path).is_relative_to(RESULTS)
+    if made:
+        need_training(f"the model {wildcards.model}")
     return path if made else present([path], f"models.{wildcards.model}.checkpoint")
 
 

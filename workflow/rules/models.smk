@@ -199,6 +199,7 @@ rule report_diagnosis:
         figures=expand("<results>/diagnosis/{model}/figures", model=DIAGNOSED),
         capability=expand(rules.check_model.output.lines, model=DIAGNOSED),
         template=own("workflow/report/diagnosis.html.j2"),
+        statistics=rules.diagnose_shifts.input.statistics,
     output:
         "<results>/diagnosis.html",
     log:
@@ -216,11 +217,12 @@ rule report_diagnosis:
         sigma=config["statistics"]["sigma"],
         cutoff=config["spectra"]["cutoff_A"],
         run=f"--run {config['run']}" if config["run"] else "",
+        statistics=options(statistics=STATISTICS) if STATISTICS else "",
     message:
         "Write the diagnosis, one HTML file."
     shell:
         "python {input.script} --shift-summary {input.shift_summary} --sweep {input.sweep} --criteria {input.criteria}"
         " --models {params.models} --model-figures {input.figures} --titles {params.titles:q}"
         " --capability {input.capability}"
-        " --sigma {params.sigma} --cutoff {params.cutoff} {params.run}"
+        " --sigma {params.sigma} --cutoff {params.cutoff} {params.run} {params.statistics}"
         " --template {input.template} --output {output} --log {log}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from mlipshift.base.files import replacing
 from mlipshift.base.tables import read_table
 from mlipshift.run import cli
+from mlipshift.shift import training
 from mlipshift.show.report import diagnosis
 
 
@@ -14,6 +15,8 @@ def main(args):
         for title, tables, figures, lines in zip(args.titles, args.models, args.model_figures, args.capability)
     ]
     missing = [] if models else ["No model is named in the setting models: there are no errors and no embedding map."]
+    if args.statistics:
+        missing.append(training.about(args.statistics))
     info = {"sigma": f"{args.sigma:g}", "cutoff": f"{args.cutoff:g}", "run": args.run, "missing": missing}
     shares = {"outside": read_table(args.shift_summary), "sweep": read_table(args.sweep)}
     page = diagnosis.render(args.template, shares, args.criteria, models, info)
@@ -34,6 +37,7 @@ if __name__ == "__main__":
             "model_figures": {**several, "type": Path, "help": "folders of the figures of every model"},
             "capability": {**several, "type": Path, "help": "texts on what every model can take, and learned"},
             "titles": {**several, "help": "display names of the models"},
+            "statistics": {"type": Path, "required": False, "help": "statistics that stand for training structures"},
             "sigma": {"type": float, "help": "outside beyond this many training standard deviations"},
             "cutoff": {"type": float, "help": "radius of the graphs (Å)"},
             "run": {"required": False, "default": "", "help": "name of the run"},

@@ -166,5 +166,7 @@ def curate(settings: dict, failures: list[dict]) -> Iterator[tuple[dict, tuple[f
                 yield row, label
             left = None if left is None else left - read
         log.info("%s: %d structures", group, used[group])
-    if not used.get("train"):
+    if settings["files"].get("train") and not used["train"]:
         raise UserError("data.files.train: no usable structure; the failure table has the reasons")
+    if not any(used.values()):
+        raise UserError("data.files: no usable structure in any group; give files, or see the failure table")
