@@ -14,6 +14,8 @@ rule curate:
         validation_reference="<results>/reference/validation.h5",
         unlabelled="<results>/frames/unlabelled_input.h5",
         failures="<results>/failures/curate.csv",
+        lines="<results>/failures/curate.txt",
+        **written("curate"),
     log:
         "<logs>/curate.log",
     benchmark:
@@ -28,9 +30,12 @@ rule curate:
         settings=as_json(config["data"]),
     message:
         "Check and convert the input structures; test labels go into a store of their own."
+    # the lines are for the terminal; the log has what the script itself prints
     shell:
         "python {input.script} --settings {params.settings:q}"
         " --train {output.train} --train-reference {output.train_reference}"
         " --test {output.test} --test-reference {output.test_reference}"
         " --validation-reference {output.validation_reference} --unlabelled {output.unlabelled}"
-        " --failures {output.failures} --log {log}"
+        " --failures {output.failures} --census {output.census} --duplicates {output.duplicates}"
+        " --duplicate-counts {output.duplicate_counts} --lines {output.lines} --log {log}"
+        " && cat {output.lines} >&2"

@@ -43,6 +43,13 @@ _EVALUATE = (
     Table("gain_correlation", "What the gain of TTT goes with", "method, group, quantity", "evaluate"),
     Table("failures", "Failed structures", "structure, stage", "evaluate", report="needed"),
 )
+_INPUT = (
+    Table("census", "Structures and labels of every group", "group", "curate", report="needed"),
+    Table("duplicates", "Structures that occur more than once", "structure", "curate"),
+    Table(
+        "duplicate_counts", "Structures of a group that are in another, too", "group, group", "curate", report="needed"
+    ),
+)
 _OTHERS = (
     Table("shifts", "Measures of shift", "structure", "diagnose_shifts"),
     Table(
@@ -91,7 +98,7 @@ _OTHERS = (
     Table("ablation_bins", "Structures per bin of the force MAE, by prior", "point, method, bin", "evaluate_ablations"),
     Table("sources", "What the addresses of the manifest answer", "address", "ask_sources"),
 )
-TABLES = {table.name: table for table in (*_EVALUATE, *_OTHERS)}
+TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS)}
 
 _MODEL = "diagnosis/{model}"
 # of every diagnosed model
