@@ -18,6 +18,9 @@ rule diagnose_shifts:
         labels=lambda wildcards: [
             path for kind in config["shifts"]["labels"] for path in FORCES[kind]
         ],
+        label_check=ancient(
+            LABEL_CHECKS if "reference" in config["shifts"]["labels"] else []
+        ),
     output:
         shifts="<results>/tables/shifts.csv",
         summary="<results>/tables/shift_summary.csv",
