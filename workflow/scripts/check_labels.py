@@ -41,14 +41,14 @@ def computed(args, chosen):
 
 
 def labelled(args):
-    """Yield (group, molecule, id, (energy, forces)) of all structures, periodic ones without a label."""
+    """Yield (group, molecule, id, whether periodic, (energy, forces) or None) of all structures."""
     for frames, labels in zip(Frames.blocks(args.frames), Labels.blocks(args.reference)):
         for k in range(len(frames)):
             numbers, _, charge, multiplicity = frames[k]
             molecule = frames.molecule[k], charge, multiplicity, np.sort(numbers).tobytes()
             label = labels.energy[k], labels.forces_of(k)
             known = np.isfinite(label[0]) or labels.ok[k]
-            yield frames.group[k], molecule, frames.ids[k], label if known and not frames.pbc[k].any() else None
+            yield frames.group[k], molecule, frames.ids[k], frames.pbc[k].any(), label if known else None
 
 
 def spread(ids, count):
@@ -57,24 +57,28 @@ def spread(ids, count):
 
 
 def main(args):
-    known = {}
-    for group, _, name, label in labelled(args):
-        known.setdefault(group, []).extend([] if label is None else [name])
+    known, unchecked = {}, {}
+    for group, _, name, periodic, label in labelled(args):
+        known.setdefault(group, []).extend([] if label is None or periodic else [name])
+        if label is not None:
+            unchecked[group] = "its structures are periodic" if periodic else f"{args.method} has no labels of them"
     agreement = Agreement(list(known), args.method, args.units)
+    for group, reason in unchecked.items():
+        agreement.groups[group].unchecked = reason
     try:
         if args.prior:
-            prior = stored(args.prior, (name for _, _, name, _ in labelled(args)))
+            prior = stored(args.prior, (name for _, _, name, *_ in labelled(args)))
         else:
             prior = computed(args, {name for ids in known.values() for name in spread(ids, args.sample)})
-        for (group, molecule, _, label), cheap in zip(labelled(args), prior):
-            if label is not None and cheap is not None:
+        for (group, molecule, _, periodic, label), cheap in zip(labelled(args), prior):
+            if label is not None and cheap is not None and not periodic:
                 agreement.add(group, molecule, cheap, label)
     except UserError as error:
         if args.prior:
             raise
         # the library of the engine is not there
-        for group in agreement.groups.values():
-            group.unchecked = str(error)
+        for group in unchecked:
+            agreement.groups[group].unchecked = str(error)
     report(args, agreement)
 
 

@@ -69,12 +69,17 @@ def main(args):
         said = duplicates.lines_of(pairs)
         if repeated and args.settings.get("duplicates") == "refuse":
             raise UserError(f"{'; '.join(said)}; take them out, or set data.duplicates to report")
-    write_table(args.failures, failures, FAILURES)
-    write_table(args.census, groups, census.CENSUS)
-    write_table(args.duplicates, repeated, duplicates.DUPLICATES)
-    write_table(args.duplicate_counts, pairs, duplicates.COUNTS)
+    for path, rows, columns in (
+        (args.failures, failures, FAILURES),
+        (args.census, groups, census.CENSUS),
+        (args.duplicates, repeated, duplicates.DUPLICATES),
+        (args.duplicate_counts, pairs, duplicates.COUNTS),
+    ):
+        if path:
+            write_table(path, rows, columns)
     lines = counts.lines() + said
-    args.lines.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    if args.lines:
+        args.lines.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     for line in lines:
         log.info("%s", line)
     log.info("%d structures, %d left out", sum(row["n_used"] for row in groups), len(failures))
@@ -97,9 +102,9 @@ if __name__ == "__main__":
                 "help": "reference labels of the validation groups alone, to write",
             },
             "failures": {**store, "help": "CSV of structures that are left out, to write"},
-            "census": {**store, "help": "CSV of the structures and labels of every group, to write"},
-            "duplicates": {**store, "help": "CSV of structures that occur more than once, to write"},
-            "duplicate_counts": {**store, "help": "CSV of their numbers by group, to write"},
-            "lines": {**store, "help": "text of what the user is told, to write"},
+            "census": {**optional, "help": "CSV of the structures and labels of every group, to write"},
+            "duplicates": {**optional, "help": "CSV of structures that occur more than once, to write"},
+            "duplicate_counts": {**optional, "help": "CSV of their numbers by group, to write"},
+            "lines": {**optional, "help": "text of what the user is told, to write"},
         },
     )

@@ -28,8 +28,8 @@ def kind(reason: str) -> str:
 
 
 def reasons(counts: Mapping[str, int], most: int = 3) -> str:
-    """'3 REF_forces is not finite, 2 has no atom' of {kind of reason: structures}, the most frequent `most` of them."""
+    """'REF_forces is not finite (3), has no atom (2)' of {reason: structures}, the most frequent `most` of them."""
     common = Counter(counts).most_common()
-    parts = [f"{number} {reason}" for reason, number in common[:most]]
+    parts = [f"{reason} ({number})" for reason, number in common[:most]]
     rest = sum(number for _, number in common[most:])
-    return ", ".join(parts + ([f"{rest} for {several(len(common) - most, 'other reason')}"] if rest else []))
+    return ", ".join([*parts, f"other reasons ({rest})"] if rest else parts)

@@ -92,7 +92,7 @@ class Census:
 
 
 def left_out_of(group: str, count: Count) -> str:
-    """'6 of 15 structures of ood_broken were left out: 3 has no atom, ...'."""
+    """'6 of 15 structures of ood_broken were left out: has no atom (3), ...'."""
     missing = count.left_out.total()
     text = f"{missing} of {count.read} structures of {group} were left out: {reasons(count.left_out)}"
     return text if count.used else f"{text}; nothing is left of the group"
@@ -120,7 +120,8 @@ def _labels(group, count):
         if number:
             record = count.first[missing]
             name = f"{missing} {record.names[place]}{in_the_file(record)}"
-            yield f"{part(number, count.used)} have {known} and no {name}; {effect}"
+            article = "an " if known == "energy" else ""
+            yield f"{part(number, count.used)} have {article}{known} and no {name}; {effect}"
     if count.zero:
         yield f"{part(count.zero, count.several_atoms)} have forces that are all zero; are they labels?"
     if count.energy > 1 and count.energies[0] == count.energies[1]:

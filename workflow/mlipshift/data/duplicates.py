@@ -20,10 +20,10 @@ from mlipshift.base.geometry import centred, edges, pairs
 TOLERANCE = 8e-4, 2e-3
 FEW_ATOMS, SAME_ENERGY = 3, 1e-5  # eV
 REACH = 6.0  # Å
-FREQUENCIES = (0.5, 0.8, 1.1, 1.4, 1.7, 2.0, 2.4, 2.9)  # 1/Å, of the numbers that a structure is looked up by
-NEAR = 1e-3  # Å, by which these numbers of two equal structures differ at most
-# the same place in at least one of so many shifted grids of this width: each number is cut apart by one at most
-GRIDS = len(FREQUENCIES) + 1
+DESCRIPTORS, PLACED = 24, 8  # numbers that a structure is looked up by; those that give it a place in grids
+NEAR = 3e-3  # Å, by which these numbers of two equal structures differ at most
+# each number is cut apart by one of so many shifted grids of this width at most: one is left that keeps two together
+GRIDS = PLACED + 1
 WIDTH = GRIDS * NEAR
 CENTRAL = 1 << 14  # kind of a distance from the centre, beyond all pairs of elements
 DUPLICATES = ["id", "group", "same_as", "same_as_group", "largest_difference_A", "energy_difference_eV"]
@@ -53,19 +53,21 @@ def distances(
 
 
 def descriptors(kinds: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Numbers [len(FREQUENCIES)] (Å) of sorted distances, which rounding of the positions changes by less than NEAR.
+    """Numbers [DESCRIPTORS] (Å) of sorted distances, which rounding of the positions changes by less than NEAR.
 
-    Sums over pairs of a function that vanishes at REACH, over the root of their number: the errors of rounding add up
-    to the same whatever it is, and those of other geometries to more.
+    Sums of a function of the distance that vanishes at REACH, the sign of each given by its kind and its rank within,
+    over the root of their number: errors of rounding add up to the same whatever that is. Sums that know no rank would
+    feel, near a symmetric geometry, nothing but its symmetric distortions.
     """
     near = kinds < CENTRAL
     kinds, length = kinds[near], length[near]
     if not len(kinds):
-        return np.zeros(len(FREQUENCIES))
+        return np.zeros(DESCRIPTORS)
+    starts = np.flatnonzero(np.diff(kinds, prepend=-1))
+    rank = np.arange(len(kinds)) - np.repeat(starts, np.diff(starts, append=len(kinds)))
+    sign = np.sign(np.cos(np.arange(1, DESCRIPTORS + 1)[:, None] * (1 + 0.37 * kinds + 1.7 * rank)))
     smooth = (1 - length / REACH) ** 2
-    weight = [np.cos(kinds * frequency) for frequency in FREQUENCIES]
-    waves = [np.sin(frequency * length) / frequency for frequency in FREQUENCIES]
-    return np.array([(w * s * smooth).sum() for w, s in zip(weight, waves)]) / np.sqrt(smooth.sum())
+    return sign @ smooth * (REACH / 2) / np.sqrt(smooth.sum())
 
 
 def difference(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
@@ -132,13 +134,13 @@ class Duplicates:
     def _candidates(self, places, numbers_of):
         """(number, id, group, energy, structure) of those that were added before and may be the same."""
         marks = ", ".join("?" * len(places))
-        query = (
-            "SELECT number, id, grp, energy, structure, numbers FROM first WHERE number IN"
-            f" (SELECT number FROM cells WHERE cell IN ({marks})) ORDER BY number"
-        )
-        for *candidate, stored in self.table.execute(query, places).fetchall():
-            if np.abs(np.frombuffer(stored) - numbers_of).max() <= NEAR:
-                yield candidate
+        query = f"SELECT number, numbers FROM first WHERE number IN (SELECT number FROM cells WHERE cell IN ({marks}))"
+        near = self.table.execute(f"{query} ORDER BY number", places).fetchall()
+        if near:
+            stored = np.frombuffer(b"".join(values for _, values in near)).reshape(len(near), -1)
+            for k in np.flatnonzero(np.abs(stored - numbers_of).max(axis=1) <= NEAR):
+                query = "SELECT number, id, grp, energy, structure FROM first WHERE number = ?"
+                yield self.table.execute(query, (near[k][0],)).fetchone()
 
     def counts(self, sizes: dict[str, int]) -> list[dict]:
         """Rows of COUNTS: how many structures of a group are in another one too, or repeat others of their own.
@@ -173,7 +175,7 @@ def lines_of(counts: list[dict]) -> list[str]:
 
 def _cell(what, numbers_of, grid):
     """Number of the cell of a grid that a structure lies in."""
-    place = np.floor((numbers_of + grid * NEAR) / WIDTH).astype(np.int64)
+    place = np.floor((numbers_of[:PLACED] + grid * NEAR) / WIDTH).astype(np.int64)
     digest = hashlib.blake2b(what + place.tobytes() + bytes([grid]), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 

@@ -65,13 +65,16 @@ class Sums:
 
 @dataclass
 class Group:
-    """What is known of a group: per structure (correlation, slope, ratio), their atoms and internal coordinates."""
+    """What is known of a group: per structure (correlation, slope, ratio), their atoms and internal coordinates.
+
+    unchecked: why its labels cannot be judged, if it has any.
+    """
 
     fits: list[Fit] = field(default_factory=list)
     atoms: int = 0
     freedom: int = 0
     molecules: dict[object, Sums] = field(default_factory=dict)
-    unchecked: str = "no structure has labels of both kinds"
+    unchecked: str = ""
 
     def add_forces(self, prior: np.ndarray, reference: np.ndarray) -> None:
         """Compare forces [n, 3] (eV/Å) of a structure; too few atoms or too small forces say nothing."""
@@ -115,7 +118,7 @@ class Agreement:
         molecule: anything that is equal for geometries of one molecule.
         """
         found = self.groups[group]
-        found.unchecked = "too few atoms, or forces too small"
+        found.unchecked = "too few structures, or forces too small"
         if np.isfinite(reference[1]).all():
             found.add_forces(prior[1], reference[1])
         if np.isfinite(reference[0]):
@@ -130,7 +133,8 @@ class Agreement:
         if wrong:
             return wrong[0][0], [v[1] for v in wrong], wrong[0][2]
         if all(word == UNCHECKED for word, *_ in verdicts):
-            return UNCHECKED, [f"sign and unit of the labels of {group} were not checked: {found.unchecked}"], False
+            said = f"sign and unit of the labels of {group} were not checked: {found.unchecked}"
+            return UNCHECKED, [said] if found.unchecked else [], False
         return PLAUSIBLE, [], False
 
     def _of_forces(self, group, found):
