@@ -73,6 +73,15 @@ def test_defaults_fill_what_is_not_given_and_leave_the_input_alone():
     assert settings["ttt"] == default["ttt"]
 
 
+def test_the_level_of_the_default_files_is_claimed_for_no_others():
+    default = read(ROOT / "config" / "config.yaml")
+    level = lambda own: load(default | {"data": default["data"] | own}, SCHEMA, [("d", default), ("o", {"data": own})])
+    files = {"files": {"train": ["mine.extxyz"]}}
+    assert level({"bad_structures": "record"})["data"]["level"] == default["data"]["level"]
+    assert level(files)["data"]["level"] is None
+    assert level(files | {"level": "PBE/def2-SVP"})["data"]["level"] == "PBE/def2-SVP"
+
+
 def test_smoke_only_overrides_and_differs_from_the_defaults():
     smoke, default = read(ROOT / "config" / "smoke.yaml"), load({}, SCHEMA)
     assert load(smoke, SCHEMA) != default

@@ -180,6 +180,8 @@ def strategy_inputs(wildcards):
     kind, inputs = KINDS[wildcards.strategy], {}
     if "reference" in kind.heads:
         inputs["reference"] = rules.curate.output.train_reference
+        # nothing is learned of labels with a wrong sign or unit
+        inputs["label_check"] = ancient("<results>/label_check/train.csv")
     if "prior" in kind.heads or kind.difference:
         sets = ["pretrain", *([kind.extra] if kind.extra else [])]
         inputs["prior_frames"] = [SETS[name] for name in sets]

@@ -11,6 +11,7 @@ rule train_mace:
         **code("train_mace"),
         frames=rules.curate.output.train,
         reference=rules.curate.output.train_reference,
+        label_check=ancient("<results>/label_check/train.csv"),
     output:
         checkpoint="<results>/models/mace/mace.model",
         timing="<results>/timings/train_mace.json",
@@ -54,12 +55,12 @@ rule check_model:
         runtime=growing("10m"),
     params:
         entry=model_settings(CAPABILITY),
-        level=config["data"]["level"],
+        level=options(level=config["data"]["level"]) if config["data"]["level"] else "",
     message:
         "Find the structures that {wildcards.model} cannot take."
     # the lines are for the terminal; the log has what the script itself prints
     shell:
-        "python {input.script} --model {wildcards.model} --entry {params.entry:q} --level {params.level:q}"
+        "python {input.script} --model {wildcards.model} --entry {params.entry:q} {params.level}"
         " --train {input.train} --test {input.test} --output {output.excluded} --lines {output.lines} --log {log}"
         " && cat {output.lines} >&2"
 
@@ -116,6 +117,7 @@ rule diagnose_model:
         embedding_train="<results>/models/external/{model}/train_embedding.h5",
         embedding_test="<results>/models/external/{model}/test_embedding.h5",
         shifts=rules.diagnose_shifts.output.shifts,
+        label_check=ancient(LABEL_CHECKS),
     output:
         **{name: f"<results>/diagnosis/{{model}}/{name}.csv" for name in DIAGNOSIS},
         summary="<results>/diagnosis/{model}/diagnosis.json",
@@ -198,6 +200,13 @@ rule report_diagnosis:
         summaries=expand("<results>/diagnosis/{model}/diagnosis.json", model=DIAGNOSED),
         figures=expand("<results>/diagnosis/{model}/figures", model=DIAGNOSED),
         capability=expand(rules.check_model.output.lines, model=DIAGNOSED),
+        read=tables_of.paths(tables_of.INPUT, "<results>"),
+        lines=INPUT_LINES,
+        failures=expand(
+            "<results>/failures/models/{model}_{set}.csv",
+            model=DIAGNOSED,
+            set=PREDICTED,
+        ),
         template=own("workflow/report/diagnosis.html.j2"),
         statistics=rules.diagnose_shifts.input.statistics,
     output:
@@ -223,6 +232,6 @@ rule report_diagnosis:
     shell:
         "python {input.script} --shift-summary {input.shift_summary} --sweep {input.sweep} --criteria {input.criteria}"
         " --models {params.models} --model-figures {input.figures} --titles {params.titles:q}"
-        " --capability {input.capability}"
+        " --capability {input.capability} --input {input.read} --lines {input.lines} --failures {input.failures}"
         " --sigma {params.sigma} --cutoff {params.cutoff} {params.run} {params.statistics}"
         " --template {input.template} --output {output} --log {log}"

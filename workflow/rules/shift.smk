@@ -32,6 +32,9 @@ rule diagnose_shifts:
         statistics=lambda wildcards: (
             present([STATISTICS], "data.training_statistics") if STATISTICS else []
         ),
+        label_check=ancient(
+            LABEL_CHECKS if "reference" in config["shifts"]["labels"] else []
+        ),
     output:
         **({"training": "<results>/shifts/training.h5"} if TRAINED else {}),
         shifts="<results>/tables/shifts.csv",

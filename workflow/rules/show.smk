@@ -63,6 +63,7 @@ rule make_report:
         timings=reported("timings"),
         figures=drawn(figures_of.reported()),
         info=rules.collect_run_info.output.info,
+        lines=INPUT_LINES,
         template=own("workflow/report/report.html.j2"),
     output:
         "<results>/report.html",
@@ -83,4 +84,4 @@ rule make_report:
         "Write the report, one HTML file."
     shell:
         "python {input.script} --tables {params.tables} --timings {params.timings} --figures {params.figures}"
-        " --run-info {input.info} --output {output} --log {log}"
+        " --run-info {input.info} --lines {input.lines} --output {output} --log {log}"

@@ -50,10 +50,10 @@ def reasons(entry: Mapping[str, Any], frames: Frames, training: np.ndarray) -> l
     return out
 
 
-def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: str) -> list[str]:
+def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: str | None) -> list[str]:
     """Lines for the user: what is excluded and why, and a warning when the levels of theory differ.
 
-    found: reasons of all structures; level: that of the labels.
+    found: reasons of all structures; level: that of the labels, None where it is not stated.
     """
     excluded = Counter(filter(None, found))
     line = f"{name}: {len(found)} structures, "
@@ -64,7 +64,11 @@ def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: st
         line += "none excluded"
     if entry["periodic"] == "needed":
         line += f"; molecules and slabs get {entry['box_padding_A']:g} Å of vacuum along open directions"
-    if entry["level"] is None or _plain(entry["level"]) == _plain(level):
+    if entry["level"] is None:
+        return [line]
+    if not level:
+        return [line, f"{name}: it learned {entry['level']}; whether the labels are that is not stated (data.level)"]
+    if _plain(entry["level"]) == _plain(level):
         return [line]
     warning = f"{name}: warning: it learned {entry['level']}, the labels are {level}; errors contain the difference"
     return [line, warning]

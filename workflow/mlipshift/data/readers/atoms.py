@@ -42,4 +42,5 @@ def record_of(
         names=(keys["energy"], keys["forces"]),
         found=tuple(sorted({*atoms.info, *atoms.arrays, *results})),
         smiles=str(atoms.info.get("smiles", "")),
+        config_type=str(atoms.info.get("config_type", "")),
     )

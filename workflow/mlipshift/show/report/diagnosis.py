@@ -214,12 +214,13 @@ def render(
     criteria: Path,
     models: list[Mapping[str, Any]],
     info: Mapping[str, Any],
+    read: Mapping[str, Any],
 ) -> str:
     """HTML of the report.
 
     template: path of the Jinja template; shares: DataFrames "outside" and "sweep" of the share of structures outside;
     criteria: folder of the figure of the measures; models: list from `model`; info: {"sigma", "cutoff", "missing",
-    "run"}.
+    "run"}; read: {"told": lines, "tables"} of left_out.
     """
     sweep, trained = sweep_table(shares["sweep"]), "train" in set(shares["outside"].group)
     known = {"sigma": info["sigma"], "sigmas": sweep["sigmas"], "accuracy": str(CHEMICAL_ACCURACY)}
@@ -230,6 +231,7 @@ def render(
         sweep=sweep,
         side_by_side=side_by_side(models),
         criteria=drawn(criteria),
+        read=read,
         models=models,
         info=info,
         heading=lambda key, **more: filled(DIAGNOSIS_REPORT[key], known | more),
