@@ -7,6 +7,8 @@ from ase.neighborlist import primitive_neighbor_list
 from scipy.spatial import cKDTree
 
 DENSE_LIMIT = 64  # atoms; up to here all distances at once are faster than a tree
+FIRST_NEIGHBOURS = 9  # of an atom, itself among them, that a tree is asked for first
+ROUNDING = 1e-9  # relative, of distances
 
 
 def pairs(positions: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
@@ -49,15 +51,40 @@ def rotation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
 
 
-def scaled_distances(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Distances [n, n] in sums of covalent radii, infinite on the diagonal and where not finite.
+def nearest(numbers: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances [n] from every atom to its nearest one: in Å, and in sums of covalent radii, which may be another atom.
 
-    numbers [n] atomic numbers; positions [n, 3] Å.
+    numbers [n] atomic numbers; positions [n, 3] Å. Infinite for an atom alone, and for one whose position is not finite.
+    Memory grows with the number of atoms, even where all of them lie on one spot.
     """
-    distance = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
-    scaled = distance / (covalent_radii[numbers][:, None] + covalent_radii[numbers])
-    scaled[np.diag_indices(len(numbers))] = np.inf
-    return np.where(np.isfinite(scaled), scaled, np.inf)
+    found = np.full((2, len(numbers)), np.inf)
+    finite = np.flatnonzero(np.isfinite(positions).all(axis=1))
+    points, radii = positions[finite], covalent_radii[numbers[finite]]
+    if len(finite) > DENSE_LIMIT:
+        found[:, finite] = _nearest_of_many(points, radii)
+    elif len(finite) > 1:
+        distance = np.linalg.norm(points[:, None] - points, axis=-1)
+        np.fill_diagonal(distance, np.inf)
+        found[:, finite] = distance.min(axis=1), (distance / (radii[:, None] + radii)).min(axis=1)
+    return found[0], found[1]
+
+
+def _nearest_of_many(points, radii):
+    """`nearest` [2, n] by a tree, which is asked for more neighbours until no other can be nearer in radii."""
+    tree, total = cKDTree(points), len(points)
+    found, left, count = np.full((2, total), np.inf), np.arange(total), FIRST_NEIGHBOURS
+    while len(left):
+        near = tree.query(points[left], count)[1]
+        distance = np.linalg.norm(points[left, None] - points[near], axis=-1)
+        reached = distance.max(axis=1)
+        distance[near == left[:, None]] = np.inf
+        relative = (distance / (radii[left, None] + radii[near])).min(axis=1)
+        found[:, left] = distance.min(axis=1), relative
+        if count == total:
+            break
+        left = left[relative * (radii[left] + radii.max()) * (1 + ROUNDING) > reached]
+        count = min(4 * count, total)
+    return found
 
 
 def symbol(number: int) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.geometry import centred, rotation, scaled_distances
+from mlipshift.base.geometry import centred, nearest, rotation
 from mlipshift.base.units import ENERGY, EV, FORCES, LENGTH
 from mlipshift.data.records import Record, misfit, scalar
 
@@ -69,9 +69,8 @@ def neighbour_ratio(records: Iterable[Record]) -> float:
     """
     ratios = [np.empty(0)]
     for record in records:
-        scaled = scaled_distances(record.numbers, record.positions)
-        bonding = ~np.isin(record.numbers, NOBLE)
-        ratios.append(scaled.min(axis=1, initial=np.inf)[bonding])
+        _, scaled = nearest(record.numbers, record.positions)
+        ratios.append(scaled[~np.isin(record.numbers, NOBLE)])
     ratios = np.concatenate(ratios)
     ratios = ratios[np.isfinite(ratios)]
     return float(np.median(ratios)) if len(ratios) else np.nan
