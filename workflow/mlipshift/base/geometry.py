@@ -3,7 +3,6 @@
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 from ase.geometry import complete_cell
-from ase.neighborlist import primitive_neighbor_list
 from scipy.spatial import cKDTree
 
 DENSE_LIMIT = 64  # atoms; up to here all distances at once are faster than a tree
@@ -30,9 +29,45 @@ def edges(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Directed edges (i, j, S [E, 3], distance [E] Å) from every atom to all atoms and images closer than `cutoff` (Å).
 
-    positions [n, 3] Å; cell [3, 3] Å; pbc [3]. The neighbour is at positions[j] + S @ cell.
+    positions [n, 3] Å, in the cell or not; cell [3, 3] Å, of any shape; pbc [3]. The neighbour is at
+    positions[j] + S @ cell. Sorted by i, then j. Memory grows with the edges, and with the images within the cutoff of
+    the cell.
     """
-    return primitive_neighbor_list("ijSd", pbc, complete_cell(cell), positions, float(cutoff))
+    cell, pbc = complete_cell(cell), np.asarray(pbc)
+    fraction = positions @ np.linalg.inv(cell)
+    home = np.where(pbc, np.floor(fraction), 0.0)
+    atoms, shifts = _images(fraction - home, np.where(pbc, cutoff / thickness(cell, pbc), 0.0))
+    trees = (cKDTree(points) for points in (positions - home @ cell, (positions - home @ cell)[atoms] + shifts @ cell))
+    found = next(trees).sparse_distance_matrix(next(trees), cutoff * (1 + ROUNDING), output_type="ndarray")
+    i, image = found["i"], found["j"]
+    order = np.lexsort((image, atoms[image], i))
+    i, image = i[order], image[order]
+    j, shift = atoms[image], shifts[image] - home[atoms[image]] + home[i]
+    distance = np.linalg.norm(positions[j] - positions[i] + shift @ cell, axis=1)
+    kept = (distance < cutoff) & ((i != j) | shift.any(axis=1))
+    return i[kept], j[kept], shift[kept].astype(np.intp), distance[kept]
+
+
+def thickness(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """Distances [3] (Å) between opposite faces of the cell; infinite along directions that are not periodic."""
+    reciprocal = np.linalg.inv(complete_cell(cell)).T
+    return np.where(pbc, 1.0 / np.linalg.norm(reciprocal, axis=1), np.inf)
+
+
+def _images(fraction, reach):
+    """(atoms [M], shifts [M, 3]) of the images of atoms at `fraction` [n, 3] that are in the cell or `reach` [3] of it.
+
+    Fractions of the cell vectors, both; along vectors without images the reach is 0.
+    """
+    atoms, shifts = np.arange(len(fraction)), np.zeros((len(fraction), 3))
+    for axis in np.flatnonzero(reach):
+        steps = np.arange(-np.ceil(reach[axis]), np.ceil(reach[axis]) + 1)
+        along = fraction[atoms, axis] + steps[:, None]
+        inside = (along >= -reach[axis] - ROUNDING) & (along <= 1 + reach[axis] + ROUNDING)
+        step, old = np.nonzero(inside)
+        atoms, shifts = atoms[old], shifts[old]
+        shifts[:, axis] = steps[step]
+    return atoms, shifts
 
 
 def centred(positions: np.ndarray) -> np.ndarray:
@@ -54,7 +89,7 @@ def rotation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def nearest(numbers: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distances [n] from every atom to its nearest one: in Å, and in sums of covalent radii, which may be another atom.
 
-    numbers [n] atomic numbers; positions [n, 3] Å. Infinite for an atom alone, and for one whose position is not finite.
+    numbers [n] atomic numbers; positions [n, 3] Å. Infinite for an atom alone, and where a position is not finite.
     Memory grows with the number of atoms, even where all of them lie on one spot.
     """
     found = np.full((2, len(numbers)), np.inf)

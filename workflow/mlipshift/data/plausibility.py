@@ -16,6 +16,7 @@ TOLERANCE = 0.15  # relative, for naming the unit that an energy is in
 MIN_PAIRS = 8  # pairs of geometries below which force units are not judged
 MAX_STEP = 0.2  # Å, root mean square per coordinate; beyond it the trapezoidal rule says nothing, not even the sign
 SAMPLE = 400  # structures of a file that its units are judged by
+SAMPLE_ATOMS = 2**18  # atoms after which fewer of them will do, as they are in memory
 
 
 def check_units(path: Path | str, records: Iterable[Record], units: dict[str, str], configured: bool) -> None:

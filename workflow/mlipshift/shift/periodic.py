@@ -22,10 +22,9 @@ matrices, see there.
 """
 
 import numpy as np
-from ase.geometry import complete_cell
 from scipy.sparse import csr_array
 
-from mlipshift.base.geometry import edges
+from mlipshift.base.geometry import edges, thickness
 from mlipshift.shift import quadrature
 from mlipshift.shift.laplacians import spectrum_of
 
@@ -33,12 +32,6 @@ from mlipshift.shift.laplacians import spectrum_of
 # copper in different cells then differ by a Wasserstein distance of 0.01, those in cells with the same grid by nothing
 SPAN = 36.0
 CELLS = 2**19  # entries of the matrices that are in memory at a time
-
-
-def thickness(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """Distances [3] (Å) between opposite faces of the cell; infinite along directions that are not periodic."""
-    reciprocal = np.linalg.inv(complete_cell(cell)).T
-    return np.where(pbc, 1.0 / np.linalg.norm(reciprocal, axis=1), np.inf)
 
 
 def wavevectors(cell: np.ndarray, pbc: np.ndarray, span: float = SPAN) -> np.ndarray:

@@ -69,14 +69,14 @@ def spectra_of_many(
         found += _spectra_of_graphs(dense, cutoffs, block, published, most)
     rows = (found[k * len(cutoffs) : (k + 1) * len(cutoffs)] for k in range(len(dense)))
     large = [positions for positions in structures if len(positions) > quadrature.LARGEST_DENSE]
-    sparse = _spectra_of_large(large, cutoffs, published, cap if published else None)
+    sparse = iter(_spectra_of_large(large, cutoffs, published, cap if published else None))
     return [next(sparse if len(p) > quadrature.LARGEST_DENSE else rows) for p in structures]
 
 
 def _spectra_of_large(structures, cutoffs, published, cap):
-    """Yield the list of spectra of every large structure, with a line of progress."""
-    for positions in progress(structures, len(structures), f"spectra above {quadrature.LARGEST_DENSE} atoms"):
-        yield [quadrature.of_molecule(positions, cutoff, published, cap) for cutoff in cutoffs]
+    """Spectra of large structures at all cutoffs, a list of lists, with lines of progress."""
+    following = progress(structures, len(structures), f"spectra above {quadrature.LARGEST_DENSE} atoms")
+    return [[quadrature.of_molecule(positions, r, published, cap) for r in cutoffs] for positions in following]
 
 
 def _blocks(sizes, radii):
