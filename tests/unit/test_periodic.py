@@ -6,7 +6,7 @@ from ase.build import bulk, fcc111, molecule
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
-from mlipshift.base.geometry import edges
+from mlipshift.base.geometry import edges, thickness
 from mlipshift.data.curation import convert
 from mlipshift.data.records import Record
 from mlipshift.shift import measures, periodic
@@ -99,7 +99,7 @@ def test_isolated_atoms_of_a_crystal_are_components():
     assert (spectrum(bulk("Cu"), cutoff=2.0) == 0).all()
     slab = fcc111("Cu", (1, 1, 2))
     assert len(spectrum(slab)) == 2 * len(periodic.wavevectors(slab.cell[:], slab.pbc))
-    assert periodic.thickness(slab.cell[:], slab.pbc)[2] == np.inf
+    assert thickness(slab.cell[:], slab.pbc)[2] == np.inf
 
 
 def test_the_measures_of_shift_take_crystals_and_molecules_together():

@@ -25,6 +25,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.log import progress
+from mlipshift.shift import quadrature
 from mlipshift.shift.eigenvalues import eigenvalues
 from mlipshift.shift.laplacians import merged, spectrum_of
 
@@ -52,18 +54,28 @@ def spectra_of_many(
 
     Exact, and faster than one diagonalisation per graph: atoms that have the same neighbours and each other are merged,
     see `laplacians.merged`, equal graphs of a structure share one matrix, and many matrices are diagonalised at once.
+    Of more than quadrature.LARGEST_DENSE atoms they are quantiles of the distribution of eigenvalues, see quadrature.
     """
     if variant not in VARIANTS:
         raise UserError(f"spectrum variant {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
     cutoffs = np.asarray(cutoffs, dtype=float)
     structures = [np.asarray(positions, dtype=float).reshape(-1, 3) for positions in structures]
     published = variant == "published"
-    if cap is None or not published:
-        cap = max(map(len, structures), default=0)
+    dense = [positions for positions in structures if len(positions) <= quadrature.LARGEST_DENSE]
+    most = max(map(len, dense), default=0) if cap is None or not published else cap
     found = []
-    for block in _blocks([len(positions) for positions in structures], len(cutoffs)):
-        found += _spectra_of_graphs(structures, cutoffs, block, published, cap)
-    return [found[k * len(cutoffs) : (k + 1) * len(cutoffs)] for k in range(len(structures))]
+    for block in _blocks([len(positions) for positions in dense], len(cutoffs)):
+        found += _spectra_of_graphs(dense, cutoffs, block, published, most)
+    rows = (found[k * len(cutoffs) : (k + 1) * len(cutoffs)] for k in range(len(dense)))
+    large = [positions for positions in structures if len(positions) > quadrature.LARGEST_DENSE]
+    sparse = iter(_spectra_of_large(large, cutoffs, published, cap if published else None))
+    return [next(sparse if len(p) > quadrature.LARGEST_DENSE else rows) for p in structures]
+
+
+def _spectra_of_large(structures, cutoffs, published, cap):
+    """Spectra of large structures at all cutoffs, a list of lists, with lines of progress."""
+    following = progress(structures, len(structures), f"spectra above {quadrature.LARGEST_DENSE} atoms")
+    return [[quadrature.of_molecule(positions, r, published, cap) for r in cutoffs] for positions in following]
 
 
 def _blocks(sizes, radii):

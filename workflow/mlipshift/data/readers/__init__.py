@@ -26,7 +26,7 @@ from pathlib import Path
 
 from mlipshift.base.errors import UserError
 from mlipshift.catalogue.components import READERS
-from mlipshift.data.plausibility import SAMPLE, check_units
+from mlipshift.data.plausibility import SAMPLE, SAMPLE_ATOMS, check_units
 from mlipshift.data.readers.beginning import Beginning
 from mlipshift.data.readers.common import Request
 from mlipshift.data.records import Record
@@ -76,11 +76,16 @@ def iterate(
 
 
 def checked(path: Path | str, records: Iterator[Record], settings: dict) -> Iterator[Record]:
-    """The records of a file, of which the first SAMPLE have been looked at for their units.
+    """The records of a file, of which the first SAMPLE, fewer if they are large, have been looked at for their units.
 
     Raises UserError as plausibility.check_units.
     """
-    first, units = list(islice(records, SAMPLE)), FORMATS[recognise(path)].UNITS
+    first, atoms, units = [], 0, FORMATS[recognise(path)].UNITS
+    for record in islice(records, SAMPLE):
+        first.append(record)
+        atoms += len(record.numbers)
+        if atoms >= SAMPLE_ATOMS:
+            break
     check_units(path, first, units or settings["units"], configured=units is None)
     while first:
         yield first.pop(0)
