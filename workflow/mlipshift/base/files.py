@@ -11,6 +11,16 @@ NO_SPACE = "no space left on the disk, or a quota is used up; free some and run 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def expanded(path: Path | str, base: Path | str = ".") -> str:
+    """A path as a user writes it, `~` and all; a relative one is of the working directory, or else of the folder `base`.
+
+    base: where the file is that names the path. A path that is in neither stays as it is.
+    """
+    path = os.path.expanduser(path)
+    beside = os.path.join(base, path)
+    return beside if os.path.exists(beside) and not os.path.exists(path) else path
+
+
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """Path of a file to write beside `path`; it takes the place of `path` when the block ends without an error.
