@@ -156,7 +156,7 @@ def test_mace_and_sevennet_need_different_versions_of_e3nn():
 # what a model can take
 
 TAKES = {"elements": ["H", "C-O"], "charge": False, "periodic": "possible"}
-TAKES |= {"box_padding_A": 10.0, "level": None}
+TAKES |= {"box_padding_A": 10.0, "level": None, "environment": "xtb"}
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def predict(folder, entry, rows, checkpoint=None):
     checked = {**common, "train": "frames.h5", "test": "frames.h5", "level": "PBE"}
     predicted = {**common, "entry": json.dumps({k: entry[k] for k in OPERATIVE}), "frames": "frames.h5", "set": "test"}
     predicted |= {"excluded": "excluded.csv", "output": "p.h5", "embedding": "e.h5", "failures": "f.csv"}
-    predicted |= {"timing": "t.json", **({"checkpoint": checkpoint} if checkpoint else {})}
+    predicted |= {"notes": "n.txt", "timing": "t.json", **({"checkpoint": checkpoint} if checkpoint else {})}
     for script, options in (
         ("check_model", checked | {"output": "excluded.csv", "lines": "lines.txt"}),
         ("predict_model", predicted),
