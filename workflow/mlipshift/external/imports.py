@@ -11,11 +11,13 @@ from typing import Any
 from mlipshift.base.errors import UserError, nearest, shortened
 from mlipshift.external.entries import import_root, is_file
 
+WHERE = f"the environment of the model ({sys.prefix})"
 
-def load(place: str, name: str, environment: str | None) -> Any:
+
+def load(place: str, name: str) -> Any:
     """The callable `name` of a module, or of a Python file, whose folder its other imports may come from.
 
-    environment: that of the registry entry, for the message. Raises UserError.
+    Raises UserError, in which a module that is nowhere and one that lacks another are two things.
     """
     try:
         module = _file(Path(place)) if is_file(place) else importlib.import_module(place)
@@ -23,8 +25,8 @@ def load(place: str, name: str, environment: str | None) -> Any:
         raise
     except ModuleNotFoundError as error:
         if not is_file(place) and error.name and f"{place}.".startswith(f"{error.name}."):
-            raise UserError(f"calculator {place}:{name}: {_not_found(error.name, environment)}") from error
-        raise UserError(lacking(error, f"{place}:{name}", environment)) from error
+            raise UserError(f"calculator {place}:{name}: {_not_found(error.name)}") from error
+        raise UserError(lacking(error, f"{place}:{name}")) from error
     except Exception as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise UserError(
@@ -42,24 +44,21 @@ def load(place: str, name: str, environment: str | None) -> Any:
     return found
 
 
-def lacking(error: ImportError, calculator: str, environment: str | None) -> str:
+def lacking(error: ImportError, calculator: str) -> str:
     """What to say when a calculator's module is there, and what it imports is not."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return f"calculator {calculator}: {shortened(error)}; install what it needs in {_where(environment)}"
+        return f"calculator {calculator}: {shortened(error)}; install what it needs in {WHERE}"
     return (
-        f"calculator {calculator}: it needs the module {error.name}, which {_where(environment)} lacks; install it "
+        f"calculator {calculator}: it needs the module {error.name}, which {WHERE} lacks; install it "
         "there, or name the environment that has it (models.NAME.environment)"
     )
 
 
-def _where(environment):
-    return f"the environment {environment or 'of the workflow itself'} ({sys.prefix})"
-
-
-def _not_found(module, environment):
+def _not_found(module):
     """What to say when a calculator's own module is nowhere."""
-    own = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    looked = f"looked in {_where(environment)} and on PYTHONPATH ({os.pathsep.join(own) or 'empty'})"
+    library = str(Path(__file__).parents[2])
+    own = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", library)]
+    looked = f"looked in {WHERE} and on PYTHONPATH ({os.pathsep.join(own) or 'empty'})"
     return (
         f"no module named {module}; {looked}; install it there, add its folder to PYTHONPATH, or give the file, "
         "my_calc.py:callable"

@@ -132,7 +132,7 @@ class Model(Calculated):
     """
 
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
-        self.callable = imports.load(*calculator_of(entry), entry["environment"])
+        self.callable = imports.load(*calculator_of(entry))
         self.made_for = lru_cache(VARIETIES)(lambda charge, spin: Pristine(self._make(entry, checkpoint, charge, spin)))
         texts: list[str] = []
         replaced(entry["arguments"], texts.append)
@@ -160,7 +160,7 @@ class Model(Calculated):
         except (MemoryError, OSError, UserError):
             raise
         except ImportError as error:
-            raise UserError(imports.lacking(error, entry["calculator"], entry["environment"])) from error
+            raise UserError(imports.lacking(error, entry["calculator"])) from error
         except Exception as error:
             known = f"; it takes {_parameters(self.callable)}" if isinstance(error, TypeError) else ""
             raise UserError(

@@ -17,14 +17,12 @@ from ase import Atoms
 from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.text import listed
 from mlipshift.external.families.ase import Calculated
+from mlipshift.external.legacy import upgraded
 
 # read by torch when a file is loaded; e3nn 0.4.4 loads one of its own when it is imported
 os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
 
 from mace.calculators import MACECalculator  # noqa: E402
-
-# tensors of a model of today, which older versions had as numbers and lists
-TENSORS = ("r_max", "atomic_numbers", "num_interactions", "p", "scale", "shift", "atomic_energies")
 
 
 class Model(Calculated):
@@ -55,22 +53,6 @@ class Model(Calculated):
 
     def embedding(self, atoms: Atoms) -> np.ndarray:
         return self.calculator.get_descriptors(atoms, invariants_only=True).mean(axis=0)
-
-
-def upgraded(model: Any, checkpoint: Path) -> torch.nn.Module:
-    """A loaded model with tensors where older versions had numbers. Raises UserError for what is no whole model."""
-    if not isinstance(model, torch.nn.Module):
-        kind = "a dictionary, the state of a training run" if isinstance(model, dict) else type(model).__name__
-        raise UserError(f"{checkpoint}: holds {kind}; give the .model file that MACE writes at the end of a training")
-    dtype = next((p.dtype for p in model.parameters()), torch.get_default_dtype())
-    for module in model.modules():
-        for name in TENSORS:
-            value = vars(module).get(name)
-            if isinstance(value, int | float | list | tuple | np.ndarray | np.generic):
-                tensor = torch.as_tensor(np.asarray(value))
-                delattr(module, name)
-                module.register_buffer(name, tensor.to(dtype) if tensor.is_floating_point() else tensor)
-    return model
 
 
 def _known(head, heads, checkpoint):
