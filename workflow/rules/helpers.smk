@@ -249,6 +249,26 @@ def model_family(wildcards):
     return modules(f"external/families/{family}", *own_network)
 
 
+def model_files(wildcards):
+    """Input function: what else a model is made from, files that its arguments name and a calculator's own code."""
+    entry = model_entry(wildcards.model)
+    try:
+        found = [*files_in(entry["arguments"])]
+    except UserError as error:
+        refuse(f"models.{wildcards.model}.arguments: {error}")
+    if entry["calculator"]:
+        place, _ = calculator_of(entry)
+        if is_file(place):
+            present([place], f"models.{wildcards.model}.calculator")
+            found += sources.beside(place, [import_root(place)])
+        else:
+            # the module is one's own if it is not of the environment
+            folders = os.environ["PYTHONPATH"].split(os.pathsep)
+            file = sources.module_file(place, folders)
+            found += sources.beside(file, folders) if file else []
+    return sorted({*found})
+
+
 def model_settings(keys):
     """Param function: some keys of the registry entry, so that editing the others re-runs nothing."""
 

@@ -2,6 +2,7 @@
 # configfile of its own.
 
 import json
+import os
 import shlex
 import sys
 from dataclasses import fields
@@ -28,6 +29,7 @@ from mlipshift.catalogue.methods import prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
 from mlipshift.catalogue.strategies import needed
 from mlipshift.data.manifest import Manifest, alternatives
+from mlipshift.external.entries import calculator_of, files_in, import_root, is_file
 from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
 from mlipshift.run import configuration, console, locks, sources
 
@@ -91,6 +93,15 @@ config["data"]["checksums"] = config["data"]["checksums"] and embedded(
     config["data"]["checksums"]
 )
 
+
+def folder_that_sets(name, key):
+    """Folder of the file that sets a key of a model; the working directory where none does."""
+    for place, settings in reversed(given):
+        if key in ((settings.get("models") or {}).get(name) or {}):
+            return Path(place).parent
+    return "."
+
+
 MANIFEST = {
     "manifest": own("resources/manifest.yaml"),
     "schema": own("workflow/schemas/manifest.schema.yaml"),
@@ -101,6 +112,7 @@ try:
         HOME / "config" / "models.yaml",
         HOME / "workflow" / "schemas" / "models.schema.yaml",
         config["models"],
+        folder_that_sets,
     )
 except UserError as error:
     refuse(error)

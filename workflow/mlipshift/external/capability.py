@@ -64,6 +64,8 @@ def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: st
         line += "none excluded"
     if entry["periodic"] == "needed":
         line += f"; molecules and slabs get {entry['box_padding_A']:g} Å of vacuum along open directions"
+    if entry["environment"] is None:
+        line += "; runs in the environment of the workflow, as none is named"
     if entry["level"] is None:
         return [line]
     if not level:

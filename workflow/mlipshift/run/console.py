@@ -131,8 +131,12 @@ def failure(rule: str, logs: list[Path | str], message: str | None = None) -> st
 
 
 def prepare_jobs(library: Path | str) -> None:
-    """Environment that jobs inherit: the library, one thread each, this Python unless conda has one."""
-    os.environ["PYTHONPATH"] = str(library)
+    """Environment that jobs inherit: the library, one thread each, this Python unless conda has one.
+
+    What the user has on PYTHONPATH stays, behind the library: a calculator of theirs may be there.
+    """
+    given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(library)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(library), *given])
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
