@@ -1,14 +1,36 @@
-"""Output files that are whole or not there."""
+"""What a path of the settings means, and output files that are whole or not there."""
 
 import errno
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import glob, has_magic
 from pathlib import Path
+
+from mlipshift.base.errors import UserError
 
 NO_SPACE = "no space left on the disk, or a quota is used up; free some and run again"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def expanded(path: Path | str, base: Path | str = "") -> list[str]:
+    """Paths that a path of the settings means: `~` is a home, a pattern (* ? [...], ** for any depth) what matches it.
+
+    base: folder that a relative path counts from; without it a relative path stays relative. Matches are sorted and
+    without hidden files. What exists under its very name is meant by it, whatever letters that has. A path without a
+    pattern is given back whether it is there or not. Raises UserError for a pattern that nothing matches.
+    """
+    root, names = Path(base), list(Path(os.path.expanduser(path)).parts)
+    while names and os.path.lexists(root / names[0]):
+        root /= names.pop(0)
+    rest = os.path.join(*names) if names else ""
+    if not has_magic(rest):
+        return [str(root / rest)]
+    found = sorted(str(root / name) for name in glob(rest, root_dir=root, recursive=True))
+    if not found:
+        raise UserError(f"{path}: matches no file; correct the pattern in the configuration, or put files there")
+    return found
 
 
 @contextmanager
