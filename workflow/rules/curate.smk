@@ -25,12 +25,20 @@ rule curate:
         mem_mb=growing(2000),
         runtime=growing("20m"),
     params:
-        settings=as_json(config["data"]),
+        settings=lambda wildcards: as_json(config["data"] | {"files": data_files()}),
+        contents=lambda wildcards: contents(
+            [
+                *chain(*data_files().values()),
+                *filter(None, [config["data"]["checksums"]]),
+            ]
+        ),
     message:
         "Check and convert the input structures; test labels go into a store of their own."
+    # a list of very many files is longer than a command line may be
     shell:
-        "python {input.script} --settings {params.settings:q}"
-        " --train {output.train} --train-reference {output.train_reference}"
-        " --test {output.test} --test-reference {output.test_reference}"
-        " --validation-reference {output.validation_reference} --unlabelled {output.unlabelled}"
-        " --failures {output.failures} --log {log}"
+        "exec >> {log:q} 2>&1;"
+        " python {input.script:q} --settings /dev/stdin"
+        " --train {output.train:q} --train-reference {output.train_reference:q}"
+        " --test {output.test:q} --test-reference {output.test_reference:q}"
+        " --validation-reference {output.validation_reference:q} --unlabelled {output.unlabelled:q}"
+        " --failures {output.failures:q} --log {log:q} <<< {params.settings:q}"

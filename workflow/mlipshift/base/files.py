@@ -14,14 +14,23 @@ NO_SPACE = "no space left on the disk, or a quota is used up; free some and run 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def expanded(path: Path | str, base: Path | str = "") -> list[str]:
-    """Paths that a path of the settings means: `~` is a home, a pattern (* ? [...], ** for any depth) what matches it.
+def expanded(path: Path | str, base: Path | str = ".") -> str:
+    """A path as a user writes it, with `~`; a relative one is of the working directory, or else of the folder `base`.
 
-    base: folder that a relative path counts from; without it a relative path stays relative. Matches are sorted and
-    without hidden files. What exists under its very name is meant by it, whatever letters that has. A path without a
-    pattern is given back whether it is there or not. Raises UserError for a pattern that nothing matches.
+    base: where the file is that names the path. What is in neither stays as it is.
     """
-    root, names = Path(base), list(Path(os.path.expanduser(path)).parts)
+    path = os.path.expanduser(path)
+    beside = os.path.join(base, path)
+    return beside if os.path.exists(beside) and not os.path.exists(path) else path
+
+
+def matching(path: Path | str) -> list[str]:
+    """Paths that one of the settings means: a pattern (* ? [...], ** for any depth) is what matches it, sorted.
+
+    Hidden files match nothing. What exists under its very name is meant by it, whatever letters that has. A path
+    without a pattern is given back whether it is there or not. Raises UserError for a pattern that nothing matches.
+    """
+    root, names = Path(), list(Path(expanded(path)).parts)
     while names and os.path.lexists(root / names[0]):
         root /= names.pop(0)
     rest = os.path.join(*names) if names else ""
