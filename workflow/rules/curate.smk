@@ -26,12 +26,6 @@ rule curate:
         runtime=growing("20m"),
     params:
         settings=lambda wildcards: as_json(config["data"] | {"files": data_files()}),
-        contents=lambda wildcards: contents(
-            [
-                *chain(*data_files().values()),
-                *filter(None, [config["data"]["checksums"]]),
-            ]
-        ),
     message:
         "Check and convert the input structures; test labels go into a store of their own."
     # a list of very many files is longer than a command line may be

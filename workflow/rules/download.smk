@@ -130,7 +130,6 @@ rule import_dataset:
         runtime=growing("12h"),
     params:
         recipe=lambda wildcards: as_json(recipe_of(wildcards.name)),
-        contents=lambda wildcards: contents(import_files(wildcards.name)),
         settings=as_json(
             {
                 key: config["data"][key]

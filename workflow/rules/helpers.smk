@@ -201,7 +201,7 @@ CURATED = f"{RESULTS}/frames/train.h5"
 
 
 def by_content(path, output):
-    """An input that the user gives: its times do not count, since a param of the rule has its `contents`.
+    """An input of GIVEN whose times do not count, since its content does.
 
     output: a file of the rule. If Snakemake does not remember how it was made, times are all there is, and what a rule
     of this workflow makes is as new as its making.
@@ -308,11 +308,14 @@ def model_checkpoint(wildcards):
         return "{0}/models/{strategy}/seed{seed}/weights.pt".format(
             RESULTS, **entry["arguments"]
         )
-    path = (entry["checkpoint"] or "").replace("<results>", RESULTS)
+    path = expanded((entry["checkpoint"] or "").replace("<results>", RESULTS))
     if not path:
         return []
-    made = Path(path).is_relative_to(RESULTS)
-    return path if made else present([path], f"models.{wildcards.model}.checkpoint")
+    if Path(path).is_relative_to(RESULTS):
+        return path
+    present([path], f"models.{wildcards.model}.checkpoint")
+    output = f"{RESULTS}/models/external/{wildcards.model}/{wildcards.set}.h5"
+    return by_content(path, output)
 
 
 def model_environment(wildcards):
@@ -338,7 +341,9 @@ def interpreter(environment):
     refuse(f"the environment {environment} is not there, {name} is missing; {mend}")
 
 
-CODE = ("script", "library", "engine", "figure", "family", "template")
+# inputs that count by content: what this workflow ships, code and data, and what the user gives
+SHIPPED = "script library engine figure family template published manifest schema molecules cages benchmark".split()
+GIVEN = "files checksums checkpoint depends".split()
 
 
 def remember(rules):
@@ -351,21 +356,28 @@ def remember(rules):
 
 
 def made_from(known):
-    """Param function: what a rule runs and its settings, as Snakemake alone would not compare them.
+    """Param function: what a rule is made from, as Snakemake alone would not compare it.
 
-    Code by content: that of an unpacked release may be older than the results. Settings by name: two that exchange
-    their values are not the same.
+    Files by content: one of an unpacked release, or moved to its place, may be older than the results. Settings by
+    name: two that exchange their values are not the same.
     """
     settings = {n: v for n, v in known.params.items() if n and not callable(v)}
 
-    def recorded(wildcards):
-        found = [getattr(known.input, name, []) for name in CODE]
+    def content(names, wildcards):
+        found = [getattr(known.input, name, []) for name in names]
         found = [item(wildcards) if callable(item) else item for item in found]
-        paths = [
+        paths = (
             p for item in found for p in ([item] if isinstance(item, str) else item)
-        ]
-        whole = "".join(contents(paths).values())
-        return {"code": hashlib.sha256(whole.encode()).hexdigest(), **settings}
+        )
+        return contents(paths)
+
+    def recorded(wildcards):
+        code = "".join(content(SHIPPED, wildcards).values())
+        return {
+            "shipped": hashlib.sha256(code.encode()).hexdigest(),
+            "given": content(GIVEN, wildcards),
+            "settings": settings,
+        }
 
     return recorded
 

@@ -7,7 +7,6 @@ import json
 import shlex
 import sys
 from dataclasses import fields
-from itertools import chain
 from pathlib import Path
 
 from snakemake.io import IOFile, is_flagged
@@ -15,7 +14,7 @@ from snakemake.logging import logger
 from snakemake.persistence import PersistenceBase
 from snakemake.utils import min_version, update_config
 
-min_version("9.20")
+min_version("9.27")
 
 # the folder of this workflow, also where another workflow uses it as a module
 HOME = Path(str(workflow.current_basedir)).parents[1]
