@@ -308,9 +308,9 @@ def model_checkpoint(wildcards):
         return "{0}/models/{strategy}/seed{seed}/weights.pt".format(
             RESULTS, **entry["arguments"]
         )
-    path = expanded((entry["checkpoint"] or "").replace("<results>", RESULTS))
-    if not path:
+    if not entry["checkpoint"]:
         return []
+    path = expanded(entry["checkpoint"].replace("<results>", RESULTS))
     if Path(path).is_relative_to(RESULTS):
         return path
     present([path], f"models.{wildcards.model}.checkpoint")
