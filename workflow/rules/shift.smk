@@ -57,7 +57,7 @@ rule diagnose_shifts:
         seed=config["shifts"]["seed"],
         sigma=config["statistics"]["sigma"],
         labels=lambda wildcards, input: " ".join(
-            f"--labels {kind} {train} {test}"
+            options(labels=[kind, train, test])
             for kind, train, test in zip(
                 config["shifts"]["labels"],
                 input.labels[:: 1 + TRAINED],
@@ -72,7 +72,8 @@ rule diagnose_shifts:
     message:
         "Measure every structure's distance from the training set on the three shift axes."
     shell:
-        "python {input.script} --train {input.train} --test {input.test}"
-        " {params.labels} {params.training} --cutoff {params.cutoff} --variant {params.variant}"
-        " --sample {params.sample} --seed {params.seed} --sigma {params.sigma}"
-        " --output {output.shifts} --summary {output.summary} --sweep {output.sweep} --log {log}"
+        "exec >> {log:q} 2>&1;"
+        " python {input.script:q} --train {input.train:q} --test {input.test:q}"
+        " {params.labels} {params.training} --cutoff {params.cutoff:q} --variant {params.variant:q}"
+        " --sample {params.sample:q} --seed {params.seed:q} --sigma {params.sigma:q}"
+        " --output {output.shifts:q} --summary {output.summary:q} --sweep {output.sweep:q} --log {log:q}"
