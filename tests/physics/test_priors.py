@@ -20,6 +20,7 @@ from ase.io import read
 from clone import environment
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.tables import read_table
+from mlipshift.base.timing import Timing
 from mlipshift.catalogue.components import PRIORS
 from mlipshift.prior import engines
 from mlipshift.prior.engines import morse
@@ -311,9 +312,12 @@ def test_a_killed_shard_goes_on_where_it_was_and_ends_identically(many, tmp_path
     first, second, *_ = sorted(before)
     first.write_bytes(first.read_bytes()[:100])
     second.write_bytes(sorted(before)[2].read_bytes())
+    spent = sum(float(np.load(path)["cpu_seconds"]) for path in sorted(before)[2:])
     subprocess.run(label_shard(tmp_path, "1-of-1"), check=True, env=paths())
     size = stripe(1500, 1)
     assert f"1500 structures, {(len(before) - 2) * size} of them labelled by" in (tmp_path / "1-of-1.log").read_text()
+    timing = Timing.read(tmp_path / "1-of-1.json")
+    assert timing.structures == 1499 and timing.seconds > spent, "the time of all attempts, and of labels alone"
     for ending in ("h5", "csv"):
         assert (tmp_path / f"1-of-1.{ending}").read_bytes() == (many / f"1-of-1.{ending}").read_bytes()
     assert not kept.exists()

@@ -74,7 +74,6 @@ rule evaluate_variants:
         frames=rules.curate.output.test,
         reference=rules.curate.output.test_reference,
         prior="<results>/prior/test.h5",
-        prior_timing="<results>/timings/prior/test.json",
         base=expand(
             "<results>/predictions/{strategy}/seed{seed}.h5",
             strategy=dict.fromkeys(
@@ -88,8 +87,10 @@ rule evaluate_variants:
         ),
         base_timings=expand(
             "<results>/timings/predict/{strategy}_{seed}.json",
-            strategy=STRATEGIES,
-            seed=SEEDS[0],
+            strategy=dict.fromkeys(
+                [*STRATEGIES, *(v["strategy"] for v in SCHEMES.values())]
+            ),
+            seed=SEEDS,
         ),
         variants=expand(
             "<results>/variants/{variant}/seed{seed}.h5", variant=VARIANTS, seed=SEEDS
@@ -133,7 +134,7 @@ rule evaluate_variants:
         "Compare the further adaptations, and the curve over the number of geometries."
     shell:
         "python {input.script} --frames {input.frames} --reference {input.reference} --prior {input.prior}"
-        " --prior-timing {input.prior_timing} --base-timings {input.base_timings}"
+        " --base-timings {input.base_timings}"
         " --predictions {input.base} {input.variants} --conformers {input.conformers}"
         " --conformer-timings {input.conformer_timings} --strategies {params.strategies:q}"
         " --prior-calls {params.prior_calls:q}"
