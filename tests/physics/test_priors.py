@@ -312,12 +312,12 @@ def test_a_killed_shard_goes_on_where_it_was_and_ends_identically(many, tmp_path
     first, second, *_ = sorted(before)
     first.write_bytes(first.read_bytes()[:100])
     second.write_bytes(sorted(before)[2].read_bytes())
-    spent = sum(float(np.load(path)["cpu_seconds"]) for path in sorted(before)[2:])
     subprocess.run(label_shard(tmp_path, "1-of-1"), check=True, env=paths())
     size = stripe(1500, 1)
     assert f"1500 structures, {(len(before) - 2) * size} of them labelled by" in (tmp_path / "1-of-1.log").read_text()
-    timing = Timing.read(tmp_path / "1-of-1.json")
-    assert timing.structures == 1499 and timing.seconds > spent, "the time of all attempts, and of labels alone"
+    resumed, whole = (Timing.read(folder / "1-of-1.json") for folder in (tmp_path, many))
+    assert resumed.structures == whole.structures == 1499, "a refused structure costs nothing"
+    assert resumed.seconds > 0.6 * whole.seconds, "what was labelled before the kill has not become free"
     for ending in ("h5", "csv"):
         assert (tmp_path / f"1-of-1.{ending}").read_bytes() == (many / f"1-of-1.{ending}").read_bytes()
     assert not kept.exists()

@@ -30,13 +30,13 @@ class Checkpoints:
         return digest.hexdigest()
 
     def load(self, k: int, frames: Frames) -> tuple[Labels, dict[str, str], float] | None:
-        """Labels, {id: reason of a failure}, CPU seconds of stripe k; None if not there, damaged or another."""
+        """Labels, {id: reason of a failure}, seconds of stripe k; None if not there, damaged or of something else."""
         try:
             with np.load(self.folder / f"{k}.npz") as kept:
                 if str(kept["key"]) != self._key(frames):
                     return None
                 labels = Labels(frames.ids, frames.offsets, kept["energy"], kept["forces"], kept["ok"], self.level)
-                return labels, json.loads(str(kept["reasons"])), float(kept["cpu_seconds"])
+                return labels, json.loads(str(kept["reasons"])), float(kept["seconds"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
@@ -44,4 +44,4 @@ class Checkpoints:
         """Keep stripe k; arguments as `load` gives them."""
         with replacing(self.folder / f"{k}.npz") as part, open(part, "wb") as handle:
             arrays: dict[str, Any] = {"energy": labels.energy, "forces": labels.forces, "ok": labels.ok}
-            np.savez(handle, key=self._key(frames), reasons=json.dumps(reasons), cpu_seconds=seconds, **arrays)
+            np.savez(handle, key=self._key(frames), reasons=json.dumps(reasons), seconds=seconds, **arrays)
