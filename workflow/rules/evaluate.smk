@@ -82,7 +82,6 @@ rule evaluate_variants:
         frames=rules.curate.output.test,
         reference=rules.curate.output.test_reference,
         prior="<results>/prior/test.h5",
-        prior_timing="<results>/timings/prior/test.json",
         base=expand(
             "<results>/predictions/{strategy}/seed{seed}.h5",
             strategy=dict.fromkeys(
@@ -96,8 +95,10 @@ rule evaluate_variants:
         ),
         base_timings=expand(
             "<results>/timings/predict/{strategy}_{seed}.json",
-            strategy=STRATEGIES,
-            seed=SEEDS[0],
+            strategy=dict.fromkeys(
+                [*STRATEGIES, *(v["strategy"] for v in SCHEMES.values())]
+            ),
+            seed=SEEDS,
         ),
         variants=expand(
             "<results>/variants/{variant}/seed{seed}.h5", variant=VARIANTS, seed=SEEDS
@@ -142,7 +143,7 @@ rule evaluate_variants:
     shell:
         "exec >> {log:q} 2>&1;"
         " python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
-        " --prior-timing {input.prior_timing:q} --base-timings {input.base_timings:q}"
+        " --base-timings {input.base_timings:q}"
         " --predictions {input.base:q} {input.variants:q} --conformers {input.conformers:q}"
         " --conformer-timings {input.conformer_timings:q} --strategies {params.strategies:q}"
         " --prior-calls {params.prior_calls:q}"

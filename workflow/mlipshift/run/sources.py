@@ -2,8 +2,8 @@
 
 import ast
 from collections.abc import Iterable
-from itertools import product
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 PACKAGE = "mlipshift"
