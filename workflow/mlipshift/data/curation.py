@@ -14,7 +14,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.geometry import edges, scaled_distances, symbol
 from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, check_spin
 from mlipshift.base.log import log
-from mlipshift.data.readers import checked, iterate
+from mlipshift.data.readers import Reading, checked, iterate
 from mlipshift.data.records import Record, label_of, record_failure, row_of
 
 MIN_SCALED_DISTANCE = 0.4  # in sums of covalent radii; the shortest bonds of hot molecules are at 0.7
@@ -145,7 +145,7 @@ def curate(settings: dict, failures: list[dict]) -> Iterator[tuple[dict, tuple[f
     if settings["checksums"]:
         verify_checksums(chain.from_iterable(settings["files"].values()), settings["checksums"])
     needed = ("train",) if settings.get("labels", "required") == "required" else ()
-    seen, used = Ids(), {}
+    seen, used, reading = Ids(), {}, Reading(settings["files"])
     for group, paths in settings["files"].items():
         used[group] = 0
         left = settings.get("max_structures_of", {}).get(group, settings["max_structures_per_group"])
@@ -154,7 +154,7 @@ def curate(settings: dict, failures: list[dict]) -> Iterator[tuple[dict, tuple[f
                 break
             read, limits = 0, (left, settings.get("max_structures_per_file"))
             limit = min((n for n in limits if n is not None), default=None)
-            for record in checked(path, islice(iterate(path, group, settings), limit), settings):
+            for record in checked(path, islice(iterate(path, group, settings, reading=reading), limit), settings):
                 read += 1
                 try:
                     row, label = convert(record, group, group in needed, settings.get("periodic", False))
