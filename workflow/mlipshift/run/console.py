@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: one line per job, and at the very end one line per failed job.
+"""What a run shows on the terminal: one line per job, its warnings, and at the very end one line per failed job.
 
 Works on the log records of Snakemake by their attributes, without importing Snakemake; what is not known
 here passes unchanged, so that no message is lost.
@@ -10,11 +10,12 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from mlipshift.base.files import NO_SPACE
-from mlipshift.base.log import RELAY
+from mlipshift.base.log import RELAY, WARNING
 
 CHATTER = re.compile(
     r"Assuming unrestricted|Building DAG|Using shell|Provided cores|Rules claiming|Select jobs|Execute \d|"
@@ -61,6 +62,7 @@ class Console:
     def __init__(self, stream: TextIO = sys.stderr):
         self.stream, self.total, self.started = stream, 0, 0
         self.failures: dict[int | str | None, str] = {}  # by number of the job, or by cause
+        self.logs: dict[int | None, list[str]] = {}  # by number of the job
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the default handler is to print a record."""
@@ -72,13 +74,17 @@ class Console:
             self.started += 1
             text = " ".join((about.rule_msg or about.rule_name).split())
             print(f"[{self.started}/{max(self.total, self.started)}] {text}", file=self.stream, flush=True)
+            self.logs[getattr(record, "jobid", None)] = list(getattr(record, "log", None) or [])
             return False
         elif event == "JOB_ERROR":
             message = getattr(record, "rule_msg", None)
             self.failures[about.jobid] = failure(about.rule_name, list(about.log or []), message)
             return False
         elif event == "JOB_FINISHED":
-            self.failures.pop(getattr(record, "job_id", None), None)  # of a group, that is tried again as a whole
+            job = getattr(record, "job_id", None)
+            self.failures.pop(job, None)  # of a group, that is tried again as a whole
+            for line in warnings(self.logs.pop(job, [])):
+                print(line, file=self.stream, flush=True)
         text = record.getMessage().strip()
         for cause, line in CAUSES.items():
             if cause in text:
@@ -128,6 +134,23 @@ def failure(rule: str, logs: list[Path | str], message: str | None = None) -> st
     if remote and told and "status is" not in told:
         return f"error: {' '.join(told.partition('sbatch call:')[0].split())} ({everywhere})"
     return f"error: a job ended without a message, perhaps killed for memory or time ({everywhere})"
+
+
+def warnings(logs: Sequence[Path | str]) -> list[str]:
+    """The warnings in the logs of a job, each once; what is said of several files is one line, with the first one."""
+    files: dict[str, list[str]] = {}
+    for path in filter(os.path.exists, logs):
+        for line in Path(path).read_text(errors="replace").splitlines():
+            text = line.partition(f" {WARNING}")[2]
+            if text:
+                file, _, said = text.partition(": ") if ": " in text else ("", "", text)
+                files.setdefault(said, []).append(file)
+    lines = []
+    for said, names in files.items():
+        first, *others = dict.fromkeys(names)
+        more = f" and {len(others)} more files" if len(others) > 1 else f" and {others[0]}" if others else ""
+        lines.append(f"{WARNING}{first}{more}: {said}" if first else f"{WARNING}{said}")
+    return lines
 
 
 def prepare_jobs(library: Path | str) -> None:

@@ -168,11 +168,10 @@ def _told(records, notes):
         for (charge, multiplicity), found in sorted(missing.items(), reverse=True):
             lacks = [name for name, none in (("charge", charge), ("multiplicity", multiplicity)) if none]
             if lacks:
-                taken = " and ".join(
-                    {"charge": "charge 0", "multiplicity": "the lowest multiplicity"}[n] for n in lacks
-                )
-                of = f"{found} of {count} structures" if found < count else "its structures"
-                notes.say(taken, f"no {' and '.join(lacks)} of {of} found; {taken} taken (data.keys names keys)")
+                defaults = {"charge": "charge 0", "multiplicity": "the lowest multiplicity"}
+                taken = " and ".join(defaults[name] for name in lacks)
+                some = "" if found == count else f" of {found} of {count} structures"
+                notes.say(taken, f"says no {' and no '.join(lacks)}{some}; {taken} taken (data.keys names other keys)")
 
 
 def _stem(path):

@@ -73,8 +73,8 @@ def _frame(first, lines, place, labels, request):
     except Exception as error:  # ASE raises many kinds for a damaged frame
         reason = f"{type(error).__name__}: {shortened(error)}"
         return damaged(place, request, f"damaged, it cannot be read as extended XYZ ({reason})")
-    for name, symbol in renamed.items():
-        request.notes.say(name, f"atoms called {name} are read as {symbol}")
+    for name in ISOTOPES.keys() & renamed.keys():
+        request.notes.say(name, f"{name} is read as {ISOTOPES[name]}; masses do not count here")
     comment = lines[0].strip()
     if INTEGERS.match(comment):
         request.notes.say(

@@ -20,7 +20,9 @@ from mlipshift.base.geometry import centred, pairs, rotation
 from mlipshift.data.smiles import canonical
 
 BONDED = 1.3  # sums of covalent radii; hot C-H bonds reach 1.2
-NEAR = 1.5  # up to here a bond may be stretched; second neighbours in chains are at 1.6
+NEAR = (
+    1.4  # up to here a bond may be stretched; the diagonal of a ring of four is at 1.3, second neighbours else at 1.6
+)
 STEP = 0.5  # Å that no atom exceeds between frames of one trajectory; a tautomer's hydrogen does
 NONMETALS = np.array([1, 2, *range(5, 11), *range(14, 19), *range(32, 37), *range(51, 55), 85, 86])
 RING = 60  # atoms up to which topological distances are a part of the colour; refinement alone confuses ring systems
