@@ -19,7 +19,7 @@ from ase.io.jsonio import object_hook
 
 from mlipshift.base.errors import UserError, shortened
 from mlipshift.data.readers import stores
-from mlipshift.data.readers.atoms import Place, damaged, labels_of, record_of
+from mlipshift.data.readers.atoms import Place, damaged, labels_of, parameters, record_of
 from mlipshift.data.readers.beginning import LMDB, Beginning
 from mlipshift.data.readers.common import Request, selected
 from mlipshift.data.readers.units import ANGSTROM, settled, spelled
@@ -66,7 +66,9 @@ def _structures(path, request):
                 except Exception as error:  # ASE raises many kinds for a damaged row
                     yield damaged(place, request, f"damaged, it is no row of ASE ({shortened(error)})")
                     continue
-                yield record_of(atoms, place, labels_of(atoms, request.keys, own, more), request, more)
+                # toatoms makes a calculator without them
+                sums = parameters(row.get("calculator_parameters", {}))
+                yield record_of(atoms, place, labels_of(atoms, request.keys, own, more), request, more, sums)
 
 
 @contextmanager

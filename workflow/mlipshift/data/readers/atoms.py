@@ -14,6 +14,7 @@ from mlipshift.data.readers.units import ANGSTROM
 from mlipshift.data.records import Record
 from mlipshift.data.smiles import charge_of
 
+Sums = Mapping[str, Mapping[str, float]]
 TEXTS = ("id", "molecule", "smiles", "subset")
 
 
@@ -41,7 +42,7 @@ def record_of(
     labels: Labels,
     request: Request,
     more: Mapping[str, object] | None = None,
-    sums: Mapping[str, Mapping[str, float]] | None = None,
+    sums: Sums | None = None,
 ) -> Record:
     """The record of Atoms.
 
@@ -56,7 +57,7 @@ def record_of(
         values,
         atoms.numbers,
         request.keys,
-        _merged(_sums(atoms, results, texts["smiles"], request), sums or {}),
+        merged(_sums(atoms, results, texts["smiles"], request), sums or {}),
         bool(atoms.pbc.any()),
     )
     tell_unread(state, values, labels.units, request.notes)
@@ -98,6 +99,21 @@ def labels_of(
     return Labels("energy", "forces", {**ANGSTROM, "length": own["length"]})
 
 
+def parameters(of_calculator: Mapping[str, object]) -> Sums:
+    """What the parameters of a calculator say of charge and spin, as `sums` of state.state_of."""
+    charge, multiplicity = {}, {}
+    for key, value in of_calculator.items():
+        said = f"{key} of the calculator"
+        if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+            if key.lower() in CHARGE:
+                charge[said] = float(value)
+            elif key.lower() in MULTIPLICITY and value:
+                multiplicity[said] = float(value)
+            elif key.lower() in UNPAIRED:
+                multiplicity[said] = float(value) + 1
+    return {"charge": charge, "multiplicity": multiplicity}
+
+
 def damaged(place: Place, request: Request, problem: str) -> Record:
     """The record of a structure that cannot be read; `problem` says why."""
     return Record(
@@ -121,13 +137,14 @@ def _only(value):
     return np.ravel(value)[0] if isinstance(value, np.ndarray) and value.size == 1 else value
 
 
-def _merged(first, second):
+def merged(first: Sums, second: Sums) -> Sums:
+    """What two sources say, as `sums` of state.state_of."""
     return {kind: {**first.get(kind, {}), **second.get(kind, {})} for kind in {*first, *second}}
 
 
 def _sums(atoms, results, smiles, request):
     """What says charge and spin beside key-value pairs: atomic charges and moments, the SMILES, the calculator."""
-    charge, multiplicity, unpaired = {}, {}, {}
+    charge, unpaired = {}, {}
     total = _sum(atoms.arrays.get("initial_charges"))
     if total is not None and whole(total) is None:
         request.notes.say("initial_charges", f"initial_charges add up to {total:.3g}, no charge; they are not read")
@@ -148,16 +165,8 @@ def _sums(atoms, results, smiles, request):
                 request.notes.say(key, f"{key} add up to {total:.3g}, no number of unpaired electrons; not read")
             else:
                 unpaired[key] = whole(total)
-    for key, value in getattr(atoms.calc, "parameters", {}).items():
-        said = f"{key} of the calculator"
-        if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-            if key.lower() in CHARGE:
-                charge[said] = value
-            elif key.lower() in MULTIPLICITY and value:
-                multiplicity[said] = value
-            elif key.lower() in UNPAIRED:
-                multiplicity[said] = value + 1
-    return {"charge": charge, "multiplicity": multiplicity, "unpaired_electrons": unpaired}
+    own = {"charge": charge, "unpaired_electrons": unpaired}
+    return merged(own, parameters(getattr(atoms.calc, "parameters", {})))
 
 
 def _sum(values):

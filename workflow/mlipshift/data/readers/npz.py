@@ -54,7 +54,7 @@ class _Layout:
     names: Mapping[str, str]
     units: Mapping[str, str]
     numbers: np.ndarray | None
-    values: Mapping[str, Any]
+    values: dict[str, Any]
 
 
 def units(path: Path | str, settings: dict) -> tuple[dict[str, str], bool]:
@@ -97,7 +97,8 @@ def _structures(path, request):
 
 def _record(index, row, more, layout, molecule, request):
     """The record of a structure; molecule: its name where it is that of the structure before."""
-    values, length = {**layout.values, **more}, LENGTH[layout.units["length"]]
+    values = layout.values | {name: value[0] if np.shape(value) == (1,) else value for name, value in more.items()}
+    length = LENGTH[layout.units["length"]]
     numbers, atoms, problem = layout.numbers, slice(None), ""
     if numbers is None:
         atoms = row["numbers"] > 0
@@ -206,7 +207,7 @@ def _rows(arrays, count):
         yield from repeat({}, count)
     for blocks in zip(*(array.blocks for array in arrays.values())):
         for row in zip(*blocks):
-            yield {name: value[0] if np.shape(value) == (1,) else value for name, value in zip(arrays, row)}
+            yield dict(zip(arrays, row))
 
 
 def _members(archive):

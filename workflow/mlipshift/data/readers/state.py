@@ -58,12 +58,13 @@ def state_of(
     """Charge (e) and multiplicity 2S + 1 of a structure.
 
     values: key-value pairs of the structure; numbers [n]; keys: section data.keys of the configuration, whose entries
-    charge, multiplicity and unpaired_electrons are the only ones looked at where they are set; sums: {"charge",
+    charge, multiplicity and unpaired_electrons are the only ones looked at where a structure has them; sums: {"charge",
     "multiplicity", "unpaired_electrons"}: {what says it: number} of what the file says by other means, moments that
     were added up among them, which are left out where the electrons cannot have them; periodic: spins of crystals are
     not held against their electrons.
     """
     sums = sums or {}
+    keys = {kind: keys.get(kind) for kind in NAMES if keys.get(kind) in {*values, *sums.get(kind, {})}}
     state = State()
     charge = _said("charge", values, keys, sums)
     state.charge, state.problem = _agreed(charge, "charge")
@@ -71,7 +72,7 @@ def state_of(
     moments = {key: abs(value) for key, value in sums.get("unpaired_electrons", {}).items()}
     fitting = {key: value for key, value in moments.items() if periodic or _fits(electrons, value)}
     sums = {**sums, "unpaired_electrons": fitting}
-    own = {kind for kind in ("multiplicity", "unpaired_electrons") if keys.get(kind)}
+    own = keys.keys() - {"charge"}
     spins: dict[str, object] = _said("multiplicity", values, keys, sums) if own != {"unpaired_electrons"} else {}
     if own != {"multiplicity"}:
         for key, value in _said("unpaired_electrons", values, keys, sums).items():
@@ -88,7 +89,7 @@ def state_of(
     state.problem = state.problem or problem
     read = {*charge, *spins}
     for kind, like in LIKE.items():
-        if not (keys.get(kind) or (kind == "multiplicity" and own)):
+        if not (own if kind == "multiplicity" else "charge" in keys):
             state.unread |= {
                 key: value
                 for key, value in values.items()
@@ -140,7 +141,7 @@ def _in_use(text, units):
 def _said(kind, values, keys, sums):
     """{key: value} of what says the charge, the multiplicity or the number of unpaired electrons."""
     if own := keys.get(kind):
-        return {own: values[own]} if own in values else {k: v for k, v in sums.get(kind, {}).items() if k == own}
+        return {own: values[own] if own in values else sums[kind][own]}
     found = {key: value for key, value in values.items() if key.lower() in NAMES[kind] and _is_one(value)}
     return found | dict(sums.get(kind, {}))
 
