@@ -16,7 +16,7 @@ from mlipshift.base.geometry import edges, nearest, symbol
 from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, check_spin
 from mlipshift.base.log import log
 from mlipshift.data.census import Census, left_out_of
-from mlipshift.data.readers import checked, iterate
+from mlipshift.data.readers import Reading, checked, iterate
 from mlipshift.data.records import Record, isolated_atom, label_of, record_failure, row_of, shown
 
 ISOLATED = "isolated atom, whose energy no method here takes"
@@ -158,10 +158,10 @@ def curate(
     if settings["checksums"]:
         verify_checksums(chain.from_iterable(files.values()), settings["checksums"])
     census = Census() if census is None else census
-    seen = Ids()
+    seen, reading = Ids(), Reading(files)
     for group, paths in files.items():
         count = census.of(group)
-        for record in _records(group, paths, settings):
+        for record in _records(group, paths, settings, reading):
             count.read += 1
             found = _usable(record, group, settings, failures, census, seen)
             if found:
@@ -174,7 +174,7 @@ def curate(
         raise UserError("data.files: no usable structure in any group; give files, or see the failure table")
 
 
-def _records(group, paths, settings):
+def _records(group, paths, settings, reading):
     """The records of a group, as far as its limits allow."""
     left = settings.get("max_structures_of", {}).get(group, settings["max_structures_per_group"])
     for path in paths:
@@ -182,7 +182,7 @@ def _records(group, paths, settings):
             break
         read, limits = 0, (left, settings.get("max_structures_per_file"))
         limit = min((n for n in limits if n is not None), default=None)
-        for record in checked(path, islice(iterate(path, group, settings), limit), settings):
+        for record in checked(path, islice(iterate(path, group, settings, reading=reading), limit), settings):
             read += 1
             yield record
         left = None if left is None else left - read
