@@ -103,7 +103,7 @@ class Calculator(ase.Calculator):
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
 
     def _prior_of(self, atoms):
-        """(energy, forces [n, 3]) of the prior, which is told the charge wherever it may look, and where ASE's cache does."""
+        """(energy, forces [n, 3]) of the prior, which is told the charge wherever it or ASE's cache may look."""
         electrons.tell(atoms, *electrons.told(atoms))
         if not hasattr(self.prior, "get_forces"):
             return self.prior(atoms)
