@@ -533,9 +533,9 @@ def lab(tmp_path_factory):
     return directory, own, run_lab(directory, own)
 
 
-def run_lab(directory, own, *arguments, **variables):
+def run_lab(directory, own, *arguments, target="predict_models", **variables):
     """What a run prints."""
-    command = ["snakemake", "--workflow-profile", "none", "--cores", "1", "predict_models", *arguments]
+    command = ["snakemake", "--workflow-profile", "none", "--cores", "1", target, *arguments]
     command += ["--configfile", str(own / "mine.yaml")]
     variables = {"HOME": str(own), **variables}
     done = subprocess.run(command, cwd=directory, env=environment() | variables, capture_output=True, text=True)
@@ -582,10 +582,11 @@ def test_a_module_on_the_users_path_is_found_and_followed(lab, tmp_path):
     settings = json.loads((own / "mine.yaml").read_text())
     settings["models"] = {"other": {"title": "other", "family": "ase", "calculator": "mine.calc:C", "charge": True}}
     (own / "mine.yaml").write_text(json.dumps(settings))
-    run_lab(directory, own, PYTHONPATH=str(tmp_path))
-    assert (directory / "results/lab/models/external/other/train.h5").exists()
+    asked = {"target": "results/lab/models/external/other/train.h5", "PYTHONPATH": str(tmp_path)}
+    run_lab(directory, own, **asked)
+    assert (directory / asked["target"]).exists()
     (tmp_path / "mine/net.py").write_text("x = 1\n")
-    assert "predict_model " in run_lab(directory, own, "-n", PYTHONPATH=str(tmp_path))
+    assert "predict_model " in run_lab(directory, own, "-n", **asked)
 
 
 def test_what_a_calculator_is_made_from(tmp_path):
