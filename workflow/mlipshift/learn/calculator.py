@@ -51,9 +51,8 @@ class Calculator(ase.Calculator):
     Energies and forces are those of the workflow's predictions. Forces of a model whose card says `direct` are not the
     gradient of its energy, so its dynamics do not conserve the energy; those of `gradient` are. A network sees elements
     and positions alone: charge and multiplicity change nothing but the prior, and Python warns of them once, as of
-    elements that were not in training. The energy of a model that has learnt forces alone is NaN. Raises UserError for
-    what is no model, for Δ-learning without a prior, for a model that has learnt no reference forces, and for periodic
-    structures.
+    elements that were not in training. Raises UserError for what is no model, for Δ-learning without a prior, for a
+    model that has learnt no reference forces, and for periodic structures.
     """
 
     implemented_properties = ["energy", "free_energy", "forces"]  # noqa: RUF012
@@ -101,12 +100,10 @@ class Calculator(ase.Calculator):
         (row,) = self.potential.predict(frames, prior)
         assert row is not None  # the prior has given its label
         energy, forces = row
-        if self.potential.card.get("reference_energies") == 0:
-            energy = np.nan
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
 
     def _prior_of(self, atoms):
-        """(energy, forces [n, 3]) of the prior, told the charge wherever it, and ASE's cache, may look."""
+        """(energy, forces [n, 3]) of the prior, which is told the charge wherever it or ASE's cache may look."""
         electrons.tell(atoms, *electrons.told(atoms))
         if not hasattr(self.prior, "get_forces"):
             return self.prior(atoms)

@@ -96,15 +96,16 @@ class Calculated:
         return self.pristine.restored(structure)
 
     def __call__(self, structure: Structure) -> tuple[float, np.ndarray, np.ndarray | None]:
-        atoms = atoms_of(structure, self.entry)
-        atoms.calc = self.calculator_for(structure)
-        forces = np.array(atoms.get_forces())
+        atoms, asked = atoms_of(structure, self.entry), atoms_of(structure, self.entry)
+        # one that moves the atoms that it gets is asked for the energy of those that it has not moved
+        asked.calc = atoms.calc = self.calculator_for(structure)
+        forces = np.array(asked.get_forces())
         try:
             energy = atoms.get_potential_energy()
         except PropertyNotImplementedError:  # forces alone are diagnosed as well
             energy = np.nan
             self._note("it gives no energies")
-        if not np.array_equal(atoms.numbers, structure.numbers):
+        if not np.array_equal(asked.numbers, structure.numbers):
             raise ValueError("the calculator has changed the order of the atoms that it was given")
         return energy, forces, self._embedded(atoms)
 
