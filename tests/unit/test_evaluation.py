@@ -97,8 +97,9 @@ def test_the_last_step_counts_and_every_step_is_kept(made):
     errors = errors_of(made)
     np.testing.assert_allclose(errors.mean("joint_ttt"), [50, 50, 50, 500])
     rows = comparisons.steps(errors)
-    assert row_of(rows, group="ood_all", method="joint_ttt", step=0)["mean_meV_per_A"] == pytest.approx(250)
-    assert row_of(rows, group="ood_all", method="joint_ttt", step=1)["mean_meV_per_A"] == pytest.approx(162.5)
+    assert row_of(rows, group="ood_all", method="joint_ttt", step=0)["mean_meV_per_A"] == pytest.approx(800 / 3)
+    # of those that delta predicts
+    assert row_of(rows, group="ood_all", method="joint_ttt", step=1)["mean_meV_per_A"] == pytest.approx(200)
 
 
 def test_prior_calls_are_those_that_are_given_and_never_guessed(made):
@@ -147,7 +148,7 @@ def test_missing_predictions_are_left_out_of_pairs(made):
 
 
 def test_the_shifts_are_the_held_out_groups_of_the_run(made):
-    row = {"method": "joint", "n_structures": 4, "n_seeds": 1, **dict.fromkeys(MEAN, 1.0)}
+    row = {"method": "joint", **dict.fromkeys(comparisons.COUNTS, 1), **dict.fromkeys(MEAN, 1.0)}
     rows = comparisons.shift_axes([row | {"group": g} for g in ("id_test", "ood_hot", "ood_all")])
     assert [(r["axis"], r["group"]) for r in rows] == [("hot", "id_test"), ("hot", "ood_hot")]
 
@@ -169,7 +170,61 @@ def test_the_tenth_most_improved_is_chosen_among_the_reported(made):
 def test_error_bins_count_every_structure_once(made):
     errors = errors_of(made)
     rows = [r for r in bins.error_bins(errors) if r["method"] == "joint"]
-    assert sum(r["n_structures"] for r in rows) == pytest.approx(4)
+    assert sum(r["n_structures"] for r in rows) == pytest.approx(3)  # delta lacks one, and it counts for no method
+
+
+def test_a_method_that_fails_where_it_is_hardest_gains_nothing_by_it(tmp_path):
+    frames, reference, prior, predictions = structures(tmp_path, ["ood_larger"] * 4 + ["id_test"] * 2)
+    paths = [
+        predictions("joint", 0, [[0.1, 0.1, 0.1, 0.9, 0.1, 0.1]]),
+        predictions("joint_ttt", 0, [[0.1, 0.1, 0.1, 0.9, 0.1, 0.1], [0.05, 0.05, 0.05, 0.1, 0.1, 0.1]]),
+        predictions("delta", 0, [[0.2, 0.2, 0.2, None, 0.1, 0.1]]),
+        predictions("freeze", 0, [[None] * 4 + [0.1, 0.1]]),  # of another group alone: no part of this one
+    ]
+    found = Errors(frames, reference, prior, paths, 20, 0)
+    made_tables = tables(found)
+    for name in ("summary", "shift_axes", "frontier", "steps", "bins"):
+        rows = [r for r in made_tables[name][1] if r.get("group", "ood_all") != "id_test"]
+        assert {r["n_structures"] for r in rows if r.get("subset", "all") == "all"} <= {1, 2, 3}, name
+    means = {r["method"]: r["mean_meV_per_A"] for r in made_tables["summary"][1] if r["group"] == "ood_all"}
+    assert means == pytest.approx({"zero": means["zero"], "prior": 300, "joint": 100, "joint_ttt": 50, "delta": 200})
+    counts = {m: sum(r["n_structures"] for r in made_tables["error_bins"][1] if r["method"] == m) for m in means}
+    assert set(counts.values()) == {3}
+    assert len([r for r in made_tables["per_structure"][1] if r["method"] == "joint"]) == 6, "nothing is lost"
+    (line,) = [text for text in found.missing() if text.startswith("ood_all")]
+    assert line == "ood_all: 1 of 4 structures are in no comparison, since delta has no result for them"
+
+
+def test_an_ablation_compares_its_models_on_the_same_structures(tmp_path):
+    frames, reference, _, predictions = structures(tmp_path, ["ood_larger"] * 3)
+    offsets = {"joint": [0.1, 0.1, 0.9], "joint_ttt": [0.1, 0.1, 0.5], "delta": [0.2, 0.2, None]}
+    offsets |= {"prior": [0.3, 0.3, 0.3], "supervised": [0.4, 0.4, 0.4]}
+    none = Labels.build(frames, [None] * 3, "none")
+    found = Errors(frames, reference, none, [predictions(m, 0, [v]) for m, v in offsets.items()], 20, 0)
+    row = row_of(ablations.ablation(found, dict.fromkeys(ablations.POINT, "p")), group="ood_all")
+    assert row["n_structures"] == 2
+    assert [row[f"{m}_meV_per_A"] for m in offsets] == pytest.approx([100, 100, 200, 300, 400])
+
+
+def test_geometries_and_what_they_are_compared_with_are_of_the_same_structures(tmp_path):
+    frames, reference, prior, predictions = structures(tmp_path, ["ood_larger"] * 4)
+    paths = [
+        predictions("joint", 0, [[0.5] * 4]),
+        predictions("delta", 0, [[0.1, 0.1, 0.1, None]]),
+        predictions("s_1", 0, [[None, 0.2, None, 0.9]]),
+    ]
+    rows = conformers.conformers(Errors(frames, reference, prior, paths, 20, 0), {"s": "joint"}, 2)
+    assert rows
+    for row in rows:
+        assert row["n_structures"] == 1 and row["mean_meV_per_A"] == pytest.approx(200)
+        assert row["difference_meV_per_A"] == pytest.approx(200 - row["baseline_mean_meV_per_A"])
+
+
+def test_every_table_with_an_interval_says_of_how_many_molecules(made):
+    for name, (columns, _) in tables(errors_of(made)).items():
+        assert not any("ci_low" in c for c in columns) or {"n_structures", "n_molecules"} <= set(columns), name
+    for columns in (comparisons.PAIRED, conformers.CONFORMERS, ablations.ABLATION):
+        assert {"n_structures", "n_molecules"} <= set(columns)
 
 
 def test_bins_hold_every_value():

@@ -7,7 +7,7 @@ from mlipshift.evaluate.errors import POOLED, Errors
 from mlipshift.evaluate.statistics import INTERVAL, MEAN
 from mlipshift.mitigate.decision import Method
 
-COMMON = "ood_common"  # held-out structures that every number of geometries predicts
+COMMON = "ood_common"  # held-out structures that every number of geometries, and every other method, predicts
 PAIR = ("baseline_mean_meV_per_A", "difference_meV_per_A")
 FRACTIONS = ("fraction_improved", "fraction_worsened")
 CONFORMERS = ["group", "scheme", "strategy", "geometries", "prior_calls_per_molecule"]
@@ -21,14 +21,14 @@ def _points(errors, strategies):
     return {n: (s, int(count)) for n, (s, _, count) in split.items() if s in strategies and count.isdigit()}
 
 
-def _groups(errors, points):
-    """Errors.groups, and COMMON."""
+def _groups(errors, points, others):
+    """Errors.groups, and COMMON; others: methods without an adaptation that are compared."""
     groups = errors.groups()
     # numbers of geometries that no held-out molecule has are no points of the curve
     reached = [np.isfinite(errors.mean(name)) & groups[POOLED] for name in points]
     reached = [r for r in reached if r.any()]
     common = np.logical_and.reduce(reached) if reached else np.zeros(len(errors.frames), dtype=bool)
-    return groups | {COMMON: common}
+    return groups | {COMMON: errors.common(common, others)}
 
 
 def conformers(errors: Errors, strategies: dict[str, str], copies: int) -> list[dict]:
@@ -40,17 +40,20 @@ def conformers(errors: Errors, strategies: dict[str, str], copies: int) -> list[
     points, rows = _points(errors, strategies), []
     if not points:
         return []
-    for group, chosen in _groups(errors, points).items():
+    beside = {s: [other for other in alternatives(s) if other in errors.final] for s in strategies.values()}
+    for group, chosen in _groups(errors, points, {other for others in beside.values() for other in others}).items():
         for name, (scheme, count) in points.items():
             values = errors.mean(name)
-            found = errors.summarise(values, chosen)
+            others = beside[strategies[scheme]]
+            same = errors.common(chosen & np.isfinite(values), others)
+            found = errors.summarise(values, same)
             if not found:
                 continue
             row = {"group": group, "scheme": scheme, "strategy": strategies[scheme], "geometries": count}
             row |= {"prior_calls_per_molecule": count * (1 + copies), "n_seeds": len(errors.seeds[name])}
             row |= {c: found[c] for c in ("n_structures", "n_molecules", *MEAN)}
-            for baseline in filter(errors.final.__contains__, alternatives(strategies[scheme])):
-                pair = errors.compare(values, errors.mean(baseline), chosen)
+            for baseline in others:
+                pair = errors.compare(values, errors.mean(baseline), same)
                 if pair:
                     row_of_pair = {c: pair[c] for c in (*PAIR, *FRACTIONS)}
                     row_of_pair |= {f"difference_{c}": pair[c] for c in INTERVAL}

@@ -89,7 +89,7 @@ def _duplicates(table):
     return cells.table(["Group", "Also in", "Structures", "Of"], rows)
 
 
-def _place(row) -> Cell:
+def _place(row: dict) -> Cell:
     return cell("the group itself") if row["group"] == row["also_in"] else group_cell(row["also_in"])
 
 
