@@ -5,6 +5,7 @@ KINDS = {
     "test_disk_full": "full disks",
     "test_downloads": "damaged downloads",
     "test_malformed": "malformed inputs",
+    "test_silent_scale": "frames of 10,000 atoms",
 }
 
 
