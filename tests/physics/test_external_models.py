@@ -79,6 +79,7 @@ def predictions(name, folder, frames, entry, checkpoint):
         output="p.h5",
         embedding="e.h5",
         failures="f.csv",
+        notes="n.txt",
         timing="t.json",
         **checkpoint,
     )

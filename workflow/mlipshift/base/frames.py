@@ -151,8 +151,9 @@ class Frames:
 class Labels:
     """Energies and forces of one level for S structures in the order of their frames.
 
-    ids [S]; offsets [S + 1]; energy [S] eV; forces [N, 3] eV/Å; ok [S]: False where labelling failed
-    (energy and forces are then NaN).
+    ids [S]; offsets [S + 1]; energy [S] eV; forces [N, 3] eV/Å; ok [S]: whether a structure has forces, by which all
+    methods learn and are compared. What is not known is NaN: the forces where not ok, and the energy, which may be
+    missing where forces are known, and known where they are missing.
     """
 
     ids: np.ndarray
@@ -191,14 +192,19 @@ class Labels:
 
     @classmethod
     def build(cls, frames: Frames, results: Iterable[tuple | None], level: str) -> "Labels":
-        """Labels of `frames` from results: per structure (energy eV, forces [n, 3] eV/Å) or None for a failure."""
+        """Labels of `frames` from results: per structure (energy eV, forces [n, 3] eV/Å) or None for a failure.
+
+        Either of the two may be NaN.
+        """
         energy = np.full(len(frames), np.nan)
         forces = np.full((len(frames.numbers), 3), np.nan)
+        ok = np.zeros(len(frames), dtype=bool)
         for k, result in enumerate(results):
             if result is not None:
                 energy[k] = result[0]
                 forces[frames.offsets[k] : frames.offsets[k + 1]] = result[1]
-        return cls(frames.ids, frames.offsets, energy, forces, np.isfinite(energy), level)
+                ok[k] = np.isfinite(result[1]).all()
+        return cls(frames.ids, frames.offsets, energy, forces, ok, level)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Labels"]) -> "Labels":

@@ -65,26 +65,26 @@ def decision_methods(
     prior_calls: dict[str, float],
     group: str = COMMON,
 ) -> list[Method]:
-    """Methods for the decision, all on the same structures.
+    """Methods for the decision, all on the same structures; those of no measured time are left out, not free.
 
-    curve: rows of `conformers`; seconds: {method: time of a prediction, of a prior call for "prior"};
-    adaptations: {(scheme, geometries): list of seconds per adaptation without prior calls}; prior_calls: {method: calls
-    per predicted structure}. Raises UserError if it lacks a baseline.
+    curve: rows of `conformers`; seconds: {method: time of a prediction}; adaptations: {(scheme, geometries): list of
+    seconds per adaptation without prior calls}; prior_calls: {method: calls per predicted structure}. An adapted
+    network predicts as fast as that of its strategy. Raises UserError if `prior_calls` lacks a baseline.
     """
+    seconds = seconds | {"prior": 0.0}  # its time is that of its calls, which have their own price
     rows = [r for r in curve if r["group"] == group]
     methods = {}
     for r in rows:
         base = r["baseline"]
-        # the prior's time is that of its calls, which have their own price
-        single = 0.0 if base == "prior" else seconds.get(base, 0.0)
-        methods[base] = Method(base, r["baseline_mean_meV_per_A"], single, calls_of(prior_calls, base))
+        if base in seconds:
+            methods[base] = Method(base, r["baseline_mean_meV_per_A"], seconds[base], calls_of(prior_calls, base))
     for r in rows:
         key = (r["scheme"], r["geometries"])
-        if key in adaptations:
+        if key in adaptations and r["strategy"] in seconds:
             methods[key] = Method(
                 f"{r['scheme']} ({r['geometries']})",
                 r["mean_meV_per_A"],
-                seconds.get("supervised", 0.0),
+                seconds[r["strategy"]],
                 0.0,
                 r["prior_calls_per_molecule"],
                 float(np.mean(adaptations[key])),

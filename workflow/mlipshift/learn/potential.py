@@ -145,6 +145,10 @@ class Potential:
         found = networks.predict(self.network, structures, cutoffs, envelope, batch=batch)
         return self.complete(frames, found, prior)
 
+    def warm_up(self, frames: Frames, prior: Labels | None = None, batch: int = 64) -> None:
+        """Predict a first batch for nothing: what torch sets up in its first calls is no cost of a structure."""
+        self.predict(frames.take(np.arange(min(batch, len(frames)))), prior, batch=batch)
+
     def predictions(
         self,
         frames: Frames,

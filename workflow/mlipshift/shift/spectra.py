@@ -11,7 +11,7 @@ isolated last atoms      vanish from the spectrum                        count a
 more than CAP            the nearest CAP send an edge; the graph is      all count
 neighbours               directed and eigenvalues lose their imaginary
                          part
-other number of atoms    zeros are appended to the ascending spectrum    Wasserstein distance, see `wasserstein`
+other number of atoms    zeros are appended to the ascending spectrum    Wasserstein distance, see wasserstein.py
                          (`padded_distance`), in both variants
 larger than training     the released code crashes; here the average     Wasserstein distance
                          spectrum is padded too
@@ -34,7 +34,6 @@ VARIANTS = ("published", "robust")
 CAP = 50  # neighbours per atom in the released code
 WINDOW = 0.1  # half width of the interval [0.9, 1.1], strict inequality as in the released code
 ROUNDING = 1e-9  # eigenvalues this close to an end of the interval lie on it
-POINTS = 64  # quantiles that stand for a spectrum
 ENTRIES = 2**21  # entries of the matrices that are in memory at a time
 
 
@@ -160,27 +159,3 @@ def padded_distance(many: Sequence[np.ndarray], reference: np.ndarray) -> np.nda
     """
     table, _ = padded(many, len(reference))
     return np.square(table - np.pad(reference, (0, table.shape[1] - len(reference)))).sum(1)
-
-
-def quantiles(many: Sequence[np.ndarray], points: int = POINTS) -> np.ndarray:
-    """Quantile functions [S, points] of spectra at the midpoints of `points` equal parts, linear in between.
-
-    A description whose length does not depend on the number of atoms; zero for an empty spectrum.
-    """
-    table, sizes = padded(many, 1)
-    place = (np.arange(points) + 0.5) / points * np.maximum(sizes - 1, 0)[:, None]
-    below = place.astype(np.intp)
-    low = np.take_along_axis(table, below, 1)
-    high = np.take_along_axis(table, np.minimum(below + 1, np.maximum(sizes - 1, 0)[:, None]), 1)
-    return low + (high - low) * (place - below)
-
-
-def wasserstein(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """1-Wasserstein distance of two spectra given by their quantiles [..., points].
-
-    The least mean shift of eigenvalues that turns one distribution into the other. It compares distributions, not
-    eigenvalue by eigenvalue, so that structures of different size can be compared: many copies of one molecule, far
-    apart, have the distance 0 from it. It is a metric in the unit of the eigenvalues, needs neither bins nor a
-    bandwidth, and grows with how far eigenvalues are shifted, which the overlap of two histograms does not.
-    """
-    return np.abs(first - second).mean(-1)
