@@ -123,7 +123,7 @@ class Frames:
     @classmethod
     def writer(cls, path: Path | str) -> AbstractContextManager[Callable[[dict], None]]:
         """Context manager that gives append(row) for dicts as in `build`; the store is whole or not there."""
-        return store.writer(path, FORMAT, lambda handle, rows: _append(handle, cls.build(rows)), _size)
+        return store.writer(path, FORMAT, lambda handle, rows: _append(handle, cls.build(rows)))
 
     @classmethod
     def load(cls, path: Path | str) -> "Frames":
@@ -228,7 +228,7 @@ class Labels:
             frames = Frames.build(row for row, _ in items)
             _append(handle, cls.build(frames, [result for _, result in items], level))
 
-        return store.writer(path, LABELS_FORMAT, flush, lambda item: _size(item[0]), level=level)
+        return store.writer(path, LABELS_FORMAT, flush, level=level)
 
     @classmethod
     @contextmanager
@@ -296,7 +296,7 @@ class Dataset:
                 subset=np.array([item[3] for item in items], dtype=object),
             )
 
-        return store.writer(path, DATASET_FORMAT, flush, lambda item: _size(item[0]), level=level)
+        return store.writer(path, DATASET_FORMAT, flush, level=level)
 
     @classmethod
     def blocks(cls, path: Path | str) -> Iterator["Dataset"]:
@@ -305,11 +305,6 @@ class Dataset:
             for rows in store.blocks(handle):
                 texts = (store.get(handle, name, slice(*rows)) for name in ("smiles", "subset"))
                 yield cls(_read(Frames, handle, *rows), _read(Labels, handle, *rows), *texts)
-
-
-def _size(row):
-    """Number of atoms of a row of Frames.build."""
-    return len(row["numbers"])
 
 
 def _numbers(index):

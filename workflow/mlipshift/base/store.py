@@ -54,12 +54,11 @@ def writer(
     path: Path | str,
     kind: str,
     flush: Callable[[h5py.File, list], None],
-    size: Callable[[Any], int],
     **attributes: str | int,
-) -> Iterator[Callable[[object], None]]:
+) -> Iterator[Callable[[Any], None]]:
     """append(item) of a new store, which calls flush(handle, items) for every whole block and once for the rest.
 
-    size: function of an item that gives its number of atoms.
+    An item is a row with `numbers` [n], or a tuple that begins with one.
     """
     with created(path, kind, **attributes) as (handle, check):
         waiting, atoms = [], 0
@@ -67,7 +66,7 @@ def writer(
         def append(item):
             nonlocal atoms
             waiting.append(item)
-            atoms += size(item)
+            atoms += len((item if isinstance(item, dict) else item[0])["numbers"])
             if len(waiting) == BLOCK or atoms >= ATOMS:  # as in whole_blocks
                 flush(handle, waiting)
                 check()

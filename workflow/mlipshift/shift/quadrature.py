@@ -1,19 +1,18 @@
-"""Spectra of large graphs, by their sparse matrices: memory grows with the edges, time with edges times steps.
+"""Spectra of large graphs from sparse matrices: memory grows with the number of edges.
 
-A graph falls into connected components. Those of at most LARGEST_DENSE atoms are diagonalised, so that copies of a
-molecule have its eigenvalues. Of larger ones, the distribution of eigenvalues is found by stochastic Lanczos quadrature
-(Lin, Saad and Yang 2016, doi:10.1137/130934283; Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974): the Gauss
-quadrature of a random vector's spectral measure, mean over vectors, whose error falls with the number of steps and with
-the root of atoms times vectors (Chen, Trogdon and Ubaru 2021, arXiv:2105.06595). It is given as as many
-eigenvalues as there are atoms, the quantiles of the distribution: the eigenvalue 0 and the mean and variance of
-all are exact, the Wasserstein distance to the exact spectrum was below 0.007 and the error of the fraction in
-[0.9, 1.1] below 0.03 wherever both could be had (docs/performance.md).
+A graph falls into its connected components. Those of at most LARGEST_DENSE atoms are diagonalised, so that copies of a
+molecule have its eigenvalues. Of larger ones the distribution of eigenvalues is had by stochastic Lanczos quadrature
+(Lin, Saad and Yang 2016, doi:10.1137/130934283; Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974): the mean over
+random vectors of the Gauss quadrature of their spectral measures. It is given as n values of equal weight, quantiles
+of the distribution, as if they were the eigenvalues. The eigenvalue 0 of the component, and mean and variance of all,
+are exact. Of 1,000 to 2,000 atoms of liquids, crystals, chains and gases, where both could be had, the Wasserstein
+distance to the exact spectrum is below 0.005 and the fraction in [0.9, 1.1] right to 0.01.
 
-Of a directed graph, whose eigenvalues lose their imaginary part, it is the symmetric part of the matrix, stretched to
-the variance of the real parts.
+A directed graph, whose eigenvalues lose their imaginary part, is taken for the symmetric part of its matrix, stretched
+so that the variance is that of the real parts: a distance below 0.012 and a fraction right to 0.03.
 
-The random vectors are the same whatever the order and the orientation of the atoms, which are put into an order that
-their neighbourhoods tell; of atoms that these do not tell apart the first comes first.
+Random vectors belong to atoms in an order that the graph tells, so that the result is the same to the last bit for the
+same structure turned and in another order, unless atoms are too alike (see _order).
 """
 
 import numpy as np
@@ -23,10 +22,11 @@ from scipy.sparse.csgraph import connected_components
 
 from mlipshift.base.geometry import pairs
 
-# atoms of the largest graph that is diagonalised as a whole
+# atoms of the largest graph that is diagonalised as a whole: 0.3 s and 50 MB, 1.5 s where it is directed. 10,000 atoms
+# would be minutes and 2.4 GB, hours where they are directed
 LARGEST_DENSE = 1024
-STEPS = 128  # of Lanczos
-SAMPLES = 2**16  # random numbers, atoms times vectors
+STEPS = 128  # of Lanczos; the error of the random vectors is larger than what more of them mend
+SAMPLES = 2**16  # random numbers, atoms times vectors: the error falls with their root
 VECTORS = 8  # at least, of one graph
 ENTRIES = 2**20  # of the dense matrices that are in memory at a time
 SEED = 0
