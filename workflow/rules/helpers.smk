@@ -317,7 +317,7 @@ def model_files(wildcards):
             found += sources.beside(place, [import_root(place)])
         else:
             # the module is one's own if it is not of the environment
-            folders = os.environ["PYTHONPATH"].split(os.pathsep)
+            folders = console.module_folders()
             file = sources.module_file(place, folders)
             found += sources.beside(file, folders) if file else []
     return sorted({*found})

@@ -234,3 +234,8 @@ def install(logger: logging.Logger) -> Console:
     logging.raiseExceptions = False  # Snakemake's own log on a full disk
     atexit.register(console.summary)
     return console
+
+
+def module_folders() -> list[str]:
+    """Folders in which the jobs look for modules beside those of their environment, see `prepare_jobs`."""
+    return os.environ["PYTHONPATH"].split(os.pathsep)
