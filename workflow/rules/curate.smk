@@ -30,9 +30,8 @@ rule curate:
         "Check and convert the input structures; test labels go into a store of their own."
     # a list of very many files is longer than a command line may be
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --settings /dev/stdin"
+        "python {input.script:q} --settings /dev/stdin"
         " --train {output.train:q} --train-reference {output.train_reference:q}"
         " --test {output.test:q} --test-reference {output.test_reference:q}"
         " --validation-reference {output.validation_reference:q} --unlabelled {output.unlabelled:q}"
-        " --failures {output.failures:q} --log {log:q} <<< {params.settings:q}"
+        " --failures {output.failures:q} --log {log:q} >> {log:q} 2>&1 <<< {params.settings:q}"

@@ -30,8 +30,9 @@ rule train_mace:
     message:
         "Train a small MACE on the reference labels."
     shell:
-        "{params.python} {input.script} --frames {input.frames} --reference {input.reference}"
-        " --settings {params.settings:q} --output {output.checkpoint} --timing {output.timing} --log {log}"
+        "{params.python:q} {input.script:q} --frames {input.frames:q} --reference {input.reference:q}"
+        " --settings {params.settings:q} --output {output.checkpoint:q} --timing {output.timing:q} --log {log:q}"
+        " >> {log:q} 2>&1"
 
 
 rule check_model:
@@ -59,9 +60,9 @@ rule check_model:
         "Find the structures that {wildcards.model} cannot take."
     # the lines are for the terminal; the log has what the script itself prints
     shell:
-        "python {input.script} --model {wildcards.model} --entry {params.entry:q} --level {params.level:q}"
-        " --train {input.train} --test {input.test} --output {output.excluded} --lines {output.lines} --log {log}"
-        " && cat {output.lines} >&2"
+        "python {input.script:q} --model {wildcards.model} --entry {params.entry:q} --level {params.level:q}"
+        " --train {input.train:q} --test {input.test:q} --output {output.excluded:q} --lines {output.lines:q}"
+        " --log {log:q} >> {log:q} 2>&1 && cat {output.lines:q} >&2"
 
 
 rule predict_model:
@@ -94,14 +95,15 @@ rule predict_model:
         ),
         entry=model_settings(OPERATIVE),
         checkpoint=lambda wildcards, input: (
-            f"--checkpoint {input.checkpoint}" if input.checkpoint else ""
+            options(checkpoint=input.checkpoint) if input.checkpoint else ""
         ),
     message:
         "Predict the {wildcards.set} structures with {wildcards.model}."
     shell:
-        "{params.python} {input.script} --model {wildcards.model} --entry {params.entry:q} {params.checkpoint}"
-        " --frames {input.frames} --set {wildcards.set} --excluded {input.excluded} --output {output.predictions}"
-        " --embedding {output.embedding} --failures {output.failures} --timing {output.timing} --log {log}"
+        "{params.python:q} {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.checkpoint}"
+        " --frames {input.frames:q} --set {wildcards.set} --excluded {input.excluded:q}"
+        " --output {output.predictions:q} --embedding {output.embedding:q} --failures {output.failures:q}"
+        " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule diagnose_model:
@@ -137,12 +139,12 @@ rule diagnose_model:
     message:
         "Compare the errors of {wildcards.model} with the measures of shift."
     shell:
-        "python {input.script} --model {wildcards.model} --train {input.train} --test {input.test}"
-        " --reference-train {input.reference_train} --reference-test {input.reference_test}"
-        " --predictions-train {input.predictions_train} --predictions-test {input.predictions_test}"
-        " --embedding-train {input.embedding_train} --embedding-test {input.embedding_test}"
-        " --shifts {input.shifts} --sigma {params.sigma} --resamples {params.resamples} --seed {params.seed}"
-        " --output {params.directory} --log {log}"
+        "python {input.script:q} --model {wildcards.model} --train {input.train:q} --test {input.test:q}"
+        " --reference-train {input.reference_train:q} --reference-test {input.reference_test:q}"
+        " --predictions-train {input.predictions_train:q} --predictions-test {input.predictions_test:q}"
+        " --embedding-train {input.embedding_train:q} --embedding-test {input.embedding_test:q}"
+        " --shifts {input.shifts:q} --sigma {params.sigma} --resamples {params.resamples} --seed {params.seed}"
+        " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule plot_shift:
@@ -168,7 +170,7 @@ rule plot_shift:
     message:
         "Draw the measures of shift of all structures."
     shell:
-        "python {input.script} {params.options} --output {output} --log {log}"
+        "python {input.script:q} {params.options} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 use rule plot_shift as plot_diagnosis with:
@@ -185,6 +187,7 @@ use rule plot_shift as plot_diagnosis with:
             tables=Path(input.summary).parent,
             title=models.entry(wildcards.model)["title"],
         ),
+        title=lambda wildcards: models.entry(wildcards.model)["title"],
     message:
         "Draw the diagnosis of {wildcards.model}."
 
@@ -219,8 +222,8 @@ rule report_diagnosis:
     message:
         "Write the diagnosis, one HTML file."
     shell:
-        "python {input.script} --shift-summary {input.shift_summary} --sweep {input.sweep} --criteria {input.criteria}"
-        " --models {params.models} --model-figures {input.figures} --titles {params.titles:q}"
-        " --capability {input.capability}"
+        "python {input.script:q} --shift-summary {input.shift_summary:q} --sweep {input.sweep:q}"
+        " --criteria {input.criteria:q} --models {params.models:q} --model-figures {input.figures:q}"
+        " --titles {params.titles:q} --capability {input.capability:q}"
         " --sigma {params.sigma} --cutoff {params.cutoff} {params.run}"
-        " --template {input.template} --output {output} --log {log}"
+        " --template {input.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

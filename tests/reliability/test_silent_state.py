@@ -1,0 +1,122 @@
+"""State that would be silently wrong: what changed and is older, and paths of any letters that reach no file."""
+
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from clone import ROOT, copy_repository, environment
+from mlipshift.base.frames import Frames
+from reruns import documented, edited, first
+
+BENCHMARK = ROOT / "resources/benchmark"
+CLONE, WORK = 'a "clone"\'s Δ', "work 'dir' µ"
+GROUPS = {"train": ["~/set"], "id_a": ["my data/*[[]1*.xyz"], "ood_b": ["./more $data"]}
+MODEL = {
+    "title": "Lennard-Jones",
+    "family": "ase",
+    "calculator": "ase.calculators.lj:LennardJones",
+    "environment": "xtb",
+    "checkpoint": "my data/w v'1.txt",
+    "arguments": {"epsilon": 0.1},
+    "trust": True,
+}
+RUN = {
+    "run": "odd",
+    "data": {"checksums": None, "max_structures_per_group": 3, "files": GROUPS},
+    "models": {"own": MODEL},
+    "shifts": {"labels": ["reference"]},
+}
+TARGETS = ["results/odd/models/external/own/test.h5"]
+ROWS = {
+    "folder": "a file more in a folder, or one more that a pattern matches, in `data.files`",
+    "weights": "the weights of a model of section `models`, its `checkpoint`, newer or older",
+    "arguments": "its `arguments`",
+}
+
+
+class Elsewhere:
+    """Runs of a clone from another folder, both with names that a shell has its own ideas of."""
+
+    def __init__(self, folder):
+        self.clone, self.work = copy_repository(folder / CLONE), folder / WORK
+        places = {"home/set": ["train"], "my data": ["id_test"], "more $data": ["val_larger"]}
+        for place, groups in places.items():
+            (self.work / place).mkdir(parents=True)
+            for group in groups:
+                shutil.copy(BENCHMARK / f"{group}.extxyz", self.work / place / f'it\'s "{group}" [1].xyz')
+        (self.work / "more $data/README.md").write_text("notes")
+        (self.work / MODEL["checkpoint"]).write_text("weights")
+
+    def snakemake(self, *arguments, settings=RUN):
+        (self.work / "my run.yaml").write_text(yaml.safe_dump(settings))
+        command = ["snakemake", *arguments, "-s", str(self.clone / "Snakefile"), "-d", str(self.work), "--cores", "1"]
+        return subprocess.run(
+            [*command, "--configfile", "my run.yaml"],
+            cwd=self.work,
+            env=environment() | {"HOME": str(self.work / "home")},
+            capture_output=True,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    run = Elsewhere(tmp_path_factory.mktemp("elsewhere"))
+    done = run.snakemake(*TARGETS)
+    assert done.returncode == 0, done.stderr
+    assert "data.files.ood_b: left out in more $data: README.md" in done.stderr
+    return run
+
+
+def test_paths_of_any_letters_are_read(elsewhere):
+    frames = Frames.load(elsewhere.work / "results/odd/frames/test.h5")
+    assert sorted(frames.group) == ["id_a"] * 3 + ["ood_b"] * 3
+    assert len(Frames.load(elsewhere.work / "results/odd/frames/train.h5")) == 3
+
+
+def test_every_command_has_its_paths_whole(elsewhere):
+    """All rules, from the printed commands: what names the clone or the data is one word that is a path."""
+    targets = ["all", "diagnose", "variants", "ablations", "tune", "relabel", "stress", "check_sources"]
+    done = elsewhere.snakemake(*targets, "--dryrun", "--printshellcmds", "--forceall")
+    commands = re.findall(r"^.*workflow/scripts/.*$", done.stdout + done.stderr, re.M)
+    ran = {re.search(r"workflow/scripts/(\w+)\.py", line)[1] for line in commands}
+    scripts = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
+    # of these no target here makes the output
+    others = {"check_config", "document_config", "import_dataset", "retrieve_file", "unpack", "train_mace"}
+    assert ran == scripts - others - {"sample_stress"}
+    words = {word for line in commands for word in shlex.split(line)}
+    assert [word for word in words if CLONE[2:7] in word and str(elsewhere.clone) not in word] == []
+    assert [word for word in words if "w v" in word and word[0] != "{" and word != MODEL["checkpoint"]] == []
+
+
+def test_what_changed_runs_again(elsewhere):
+    """Rows of docs/reruns.md that need a run of their own; the others are in tests/workflow/test_pipeline.py."""
+    plan = lambda settings=RUN: first(elsewhere.snakemake(*TARGETS, "--dryrun", settings=settings))
+    weights = elsewhere.work / MODEL["checkpoint"]
+    with edited(weights, lambda content: content + b"!", older=True):
+        assert plan() == documented()[ROWS["weights"]]
+    weights.touch()
+    next((elsewhere.work / "my data").glob("*.xyz")).touch()
+    assert plan() == set()
+    assert plan(RUN | {"models": {"own": MODEL | {"arguments": {"epsilon": 0.2}}}}) == documented()[ROWS["arguments"]]
+    for place in ("home/set/2.xyz", "my data/2 [1].xyz"):
+        shutil.copy2(BENCHMARK / "ood_larger.extxyz", elsewhere.work / place)
+        assert plan() == documented()[ROWS["folder"]]
+        (elsewhere.work / place).unlink()
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["nothing/*.xyz"], "data.files.train: nothing/*.xyz: matches no file"),
+        (["home"], "home: no file of a known format in this folder; correct data.files.train"),
+    ],
+)
+def test_a_path_that_means_nothing_is_one_line(elsewhere, files, words):
+    done = elsewhere.snakemake(*TARGETS, settings=RUN | {"data": RUN["data"] | {"files": {"train": files}}})
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert [words in line for line in done.stderr.splitlines() if line.startswith("error: ")] == [True], done.stderr
