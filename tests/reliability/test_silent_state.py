@@ -15,15 +15,25 @@ from reruns import documented, edited, first
 BENCHMARK = ROOT / "resources/benchmark"
 CLONE, WORK = 'a "clone"\'s Δ', "work 'dir' µ"
 GROUPS = {"train": ["~/set"], "id_a": ["my data/*[[]1*.xyz"], "ood_b": ["./more $data"]}
+WEIGHTS, TABLE = "my data/w v'1.txt", 'my data/a "table".txt'
 MODEL = {
     "title": "Lennard-Jones",
     "family": "ase",
-    "calculator": "ase.calculators.lj:LennardJones",
+    "calculator": "my code/it's.py:Scaled",
     "environment": "xtb",
-    "checkpoint": "my data/w v'1.txt",
-    "arguments": {"epsilon": 0.1},
+    "checkpoint": WEIGHTS,
+    "arguments": {"weights": "{checkpoint}", "table": TABLE, "epsilon": 0.1},
     "trust": True,
 }
+CALCULATOR = """
+from pathlib import Path
+from ase.calculators.lj import LennardJones
+from parts import factor
+
+class Scaled(LennardJones):
+    def __init__(self, weights, table, epsilon):
+        super().__init__(epsilon=epsilon * factor(Path(weights).read_text(), Path(table).read_text()))
+"""
 RUN = {
     "run": "odd",
     "data": {"checksums": None, "max_structures_per_group": 3, "files": GROUPS},
@@ -35,6 +45,8 @@ ROWS = {
     "folder": "a file more in a folder, or one more that a pattern matches, in `data.files`",
     "weights": "the weights of a model of section `models`, its `checkpoint`, newer or older",
     "arguments": "its `arguments`",
+    "file": "a file that its `arguments` name",
+    "code": "its calculator, a Python file of yours, or a file beside that it imports",
 }
 
 
@@ -49,7 +61,11 @@ class Elsewhere:
             for group in groups:
                 shutil.copy(BENCHMARK / f"{group}.extxyz", self.work / place / f'it\'s "{group}" [1].xyz')
         (self.work / "more $data/README.md").write_text("notes")
-        (self.work / MODEL["checkpoint"]).write_text("weights")
+        (self.work / "my code").mkdir()
+        (self.work / "my code/it's.py").write_text(CALCULATOR)
+        (self.work / "my code/parts.py").write_text("def factor(*texts):\n    return sum(map(float, texts))\n")
+        for path in (WEIGHTS, TABLE):
+            (self.work / path).write_text("1")
 
     def snakemake(self, *arguments, settings=RUN):
         (self.work / "my run.yaml").write_text(yaml.safe_dump(settings))
@@ -96,13 +112,15 @@ def test_every_command_has_its_paths_whole(elsewhere):
 def test_what_changed_runs_again(elsewhere):
     """Rows of docs/reruns.md that need a run of their own; the others are in tests/workflow/test_pipeline.py."""
     plan = lambda settings=RUN: first(elsewhere.snakemake(*TARGETS, "--dryrun", settings=settings))
-    weights = elsewhere.work / MODEL["checkpoint"]
-    with edited(weights, lambda content: content + b"!", older=True):
-        assert plan() == documented()[ROWS["weights"]]
-    weights.touch()
-    next((elsewhere.work / "my data").glob("*.xyz")).touch()
+    edits = {WEIGHTS: "weights", TABLE: "file", "my code/it's.py": "code", "my code/parts.py": "code"}
+    for path, row in edits.items():
+        with edited(elsewhere.work / path, lambda content: content + b"\n", older=True):
+            assert plan() == documented()[ROWS[row]], path
+    for path in (*edits, next((elsewhere.work / "my data").glob("*.xyz"))):
+        (elsewhere.work / path).touch()
     assert plan() == set()
-    assert plan(RUN | {"models": {"own": MODEL | {"arguments": {"epsilon": 0.2}}}}) == documented()[ROWS["arguments"]]
+    other = MODEL | {"arguments": MODEL["arguments"] | {"epsilon": 0.2}}
+    assert plan(RUN | {"models": {"own": other}}) == documented()[ROWS["arguments"]]
     for place in ("home/set/2.xyz", "my data/2 [1].xyz"):
         shutil.copy2(BENCHMARK / "ood_larger.extxyz", elsewhere.work / place)
         assert plan() == documented()[ROWS["folder"]]

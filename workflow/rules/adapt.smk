@@ -114,4 +114,5 @@ rule adapt_conformers:
         "{params.python:q} {input.script:q} --device {params.device:q} --model {params.directory:q}"
         " --frames {input.frames:q} --pool {input.pool:q} --prior {input.prior:q} {params.pseudo}"
         " --settings {params.settings:q} --counts {params.counts:q} --copies {params.copies}"
-        " --scheme {wildcards.scheme} --output {output.predictions:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+        " --scheme {wildcards.scheme} --output {output.predictions:q} --timing {output.timing:q}"
+        " --log {log:q} >> {log:q} 2>&1"

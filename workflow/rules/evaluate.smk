@@ -31,10 +31,16 @@ rule evaluate:
             for mode, strategy in ADAPTED
             for seed in SEEDS
         ],
+        label_check=ancient(LABEL_CHECKS),
+        # those before any method are in another table, prior labels as far as shifts are measured by them
         failures=[
-            "<results>/failures/curate.csv",
-            "<results>/failures/prior_pretrain.csv",
-            "<results>/failures/prior_test.csv",
+            *(
+                []
+                if "prior" in config["shifts"]["labels"]
+                else expand(
+                    "<results>/failures/prior_{set}.csv", set=["pretrain", "test"]
+                )
+            ),
             *(
                 f"<results>/failures/adapt_{mode}_{strategy}_{seed}.csv"
                 for mode, strategy in ADAPTED
@@ -75,7 +81,6 @@ rule evaluate_variants:
         frames=rules.curate.output.test,
         reference=rules.curate.output.test_reference,
         prior="<results>/prior/test.h5",
-        prior_timing="<results>/timings/prior/test.json",
         base=expand(
             "<results>/predictions/{strategy}/seed{seed}.h5",
             strategy=dict.fromkeys(
@@ -89,8 +94,10 @@ rule evaluate_variants:
         ),
         base_timings=expand(
             "<results>/timings/predict/{strategy}_{seed}.json",
-            strategy=STRATEGIES,
-            seed=SEEDS[0],
+            strategy=dict.fromkeys(
+                [*STRATEGIES, *(v["strategy"] for v in SCHEMES.values())]
+            ),
+            seed=SEEDS,
         ),
         variants=expand(
             "<results>/variants/{variant}/seed{seed}.h5", variant=VARIANTS, seed=SEEDS
@@ -134,7 +141,7 @@ rule evaluate_variants:
         "Compare the further adaptations, and the curve over the number of geometries."
     shell:
         "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
-        " --prior-timing {input.prior_timing:q} --base-timings {input.base_timings:q}"
+        " --base-timings {input.base_timings:q}"
         " --predictions {input.base:q} {input.variants:q} --conformers {input.conformers:q}"
         " --conformer-timings {input.conformer_timings:q} --strategies {params.strategies:q}"
         " --prior-calls {params.prior_calls:q}"

@@ -221,11 +221,23 @@ def folder_of(name):
     return folder
 
 
+def need_training(what):
+    """One line, if there are no training structures for what needs some."""
+    if not config["data"]["files"].get("train"):
+        refuse(
+            f"data.files.train names no training structures, and {what} needs some; give some, or ask for the diagnosis"
+            " alone of models that were trained elsewhere, which goes as far as it can without: snakemake diagnose"
+        )
+
+
 def strategy_inputs(wildcards):
     """What each strategy learns from; only Δ-learning and those with a prior head see prior labels."""
+    need_training(f"strategy {wildcards.strategy}")
     kind, inputs = KINDS[wildcards.strategy], {}
     if "reference" in kind.heads:
         inputs["reference"] = rules.curate.output.train_reference
+        # nothing is learned of labels with a wrong sign or unit
+        inputs["label_check"] = ancient("<results>/label_check/train.csv")
     if "prior" in kind.heads or kind.difference:
         sets = ["pretrain", *([kind.extra] if kind.extra else [])]
         inputs["prior_frames"] = [SETS[name] for name in sets]
@@ -291,6 +303,31 @@ def model_family(wildcards):
     return modules(f"external/families/{family}", *own_network)
 
 
+def model_files(wildcards):
+    """Input function: what else a model is made from, files that its arguments name and a calculator's own code."""
+    entry, output = model_entry(wildcards.model), predictions_of(wildcards)
+    try:
+        found = [*files_in(entry["arguments"])]
+    except UserError as error:
+        refuse(f"models.{wildcards.model}.arguments: {error}")
+    if entry["calculator"]:
+        place, _ = calculator_of(entry)
+        if is_file(place):
+            present([place], f"models.{wildcards.model}.calculator")
+            found += sources.beside(place, [import_root(place)])
+        else:
+            # the module is one's own if it is not of the environment
+            folders = os.environ["PYTHONPATH"].split(os.pathsep)
+            file = sources.module_file(place, folders)
+            found += sources.beside(file, folders) if file else []
+    return [by_content(path, output) for path in sorted({*found})]
+
+
+def predictions_of(wildcards):
+    """A file that rule predict_model makes."""
+    return f"{RESULTS}/models/external/{wildcards.model}/{wildcards.set}.h5"
+
+
 def model_settings(keys):
     """Param function: some keys of the registry entry, so that editing the others re-runs nothing."""
 
@@ -312,10 +349,10 @@ def model_checkpoint(wildcards):
         return []
     path = expanded(entry["checkpoint"].replace("<results>", RESULTS))
     if Path(path).is_relative_to(RESULTS):
+        need_training(f"the model {wildcards.model}")
         return path
     present([path], f"models.{wildcards.model}.checkpoint")
-    output = f"{RESULTS}/models/external/{wildcards.model}/{wildcards.set}.h5"
-    return by_content(path, output)
+    return by_content(path, predictions_of(wildcards))
 
 
 def model_environment(wildcards):
@@ -327,7 +364,8 @@ def model_environment(wildcards):
 def interpreter(environment):
     """The Python of an environment: the run's own, conda's, or that of .venv-NAME; one line if there is none."""
     deployed = {str(m) for m in workflow.deployment_settings.deployment_method}
-    if "conda" in deployed or environment in ("torch", "xtb", "data", "figures"):
+    own_ones = (None, "torch", "xtb", "data", "figures")
+    if "conda" in deployed or environment in own_ones:
         return "python"
     name = f".venv-{environment}/bin/python"
     for path in (own(name), str(Path(sys.prefix).parent / name)):

@@ -26,7 +26,8 @@ rule augment:
     message:
         "Add rattled copies of the training structures for the prior to label."
     shell:
-        "python {input.script:q} --frames {input.frames:q} --output {output:q} {params.options} --log {log:q} >> {log:q} 2>&1"
+        "python {input.script:q} --frames {input.frames:q} --output {output:q} {params.options}"
+        " --log {log:q} >> {log:q} 2>&1"
 
 
 use rule augment as augment_pool with:

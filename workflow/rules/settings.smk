@@ -4,6 +4,7 @@
 import functools
 import hashlib
 import json
+import os
 import shlex
 import sys
 from dataclasses import fields
@@ -33,6 +34,7 @@ from mlipshift.catalogue.methods import prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
 from mlipshift.catalogue.strategies import needed
 from mlipshift.data.manifest import Manifest, alternatives
+from mlipshift.external.entries import calculator_of, files_in, import_root, is_file
 from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
 from mlipshift.run import configuration, console, locks, processes, sources
 from mlipshift.run.contents import contents
@@ -101,6 +103,15 @@ config["labelling"]["known"] = config["labelling"]["known"] and expanded(
     config["labelling"]["known"]
 )
 
+
+def folder_that_sets(name, key):
+    """Folder of the file that sets a key of a model; the working directory where none does."""
+    for place, settings in reversed(given):
+        if key in ((settings.get("models") or {}).get(name) or {}):
+            return Path(place).parent
+    return "."
+
+
 MANIFEST = {
     "manifest": own("resources/manifest.yaml"),
     "schema": own("workflow/schemas/manifest.schema.yaml"),
@@ -111,6 +122,7 @@ try:
         HOME / "config" / "models.yaml",
         HOME / "workflow" / "schemas" / "models.schema.yaml",
         config["models"],
+        folder_that_sets,
     )
 except UserError as error:
     refuse(error)

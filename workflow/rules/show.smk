@@ -64,6 +64,7 @@ rule make_report:
         timings=reported("timings"),
         figures=drawn(figures_of.reported()),
         info=rules.collect_run_info.output.info,
+        lines=INPUT_LINES,
         template=own("workflow/report/report.html.j2"),
     output:
         "<results>/report.html",
@@ -84,4 +85,4 @@ rule make_report:
         "Write the report, one HTML file."
     shell:
         "python {input.script:q} --tables {params.tables:q} --timings {params.timings:q} --figures {params.figures:q}"
-        " --run-info {input.info:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+        " --run-info {input.info:q} --lines {input.lines:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""What a run shows on the terminal: one line per job, and at the very end one line per failed job.
+"""What a run shows on the terminal: one line per job, its warnings, and at the very end one line per failed job.
 
 Works on the log records of Snakemake by their attributes, without importing Snakemake; what is not known
 here passes unchanged, so that no message is lost.
@@ -12,13 +12,13 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from mlipshift.base.errors import shortened
 from mlipshift.base.files import NO_SPACE
-from mlipshift.base.log import RELAY
+from mlipshift.base.log import RELAY, WARNING
 
 CHATTER = re.compile(
     r"Assuming unrestricted|Building DAG|Using shell|Provided cores|Rules claiming|Select jobs|Execute \d|"
@@ -72,6 +72,7 @@ class Console:
         self.made: Callable[[], list[str]] = list  # reports of a run that finds nothing to do
         self.failures: dict[int | str | None, str] = {}  # by number of the job, or by cause
         self.statuses: dict[str, int] = {}  # by command
+        self.logs: dict[int | None, list[str]] = {}  # by number of the job
         self.stopped = False
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -84,6 +85,7 @@ class Console:
             self.started += 1
             text = " ".join((about.rule_msg or about.rule_name).split())
             print(f"[{self.started}/{max(self.total, self.started)}] {text}", file=self.stream, flush=True)
+            self.logs[getattr(record, "jobid", None)] = list(getattr(record, "log", None) or [])
             return False
         elif event == "JOB_ERROR":
             message, command = getattr(record, "rule_msg", None), (getattr(record, "shellcmd", None) or "").strip()
@@ -91,7 +93,10 @@ class Console:
             self.failures[about.jobid] = failure(about.rule_name, list(about.log or []), message, status)
             return False
         elif event == "JOB_FINISHED":
-            self.failures.pop(getattr(record, "job_id", None), None)  # of a group, that is tried again as a whole
+            job = getattr(record, "job_id", None)
+            self.failures.pop(job, None)  # of a group, that is tried again as a whole
+            for line in warnings(self.logs.pop(job, [])):
+                print(line, file=self.stream, flush=True)
         text = record.getMessage().strip()
         status = STATUS.search(text)
         if status:
@@ -171,6 +176,23 @@ def _end(status, texts):
     if status:
         return f"a job ended with exit status {status} and without a message"
     return "a job ended without a message, perhaps killed for memory or time"
+
+
+def warnings(logs: Sequence[Path | str]) -> list[str]:
+    """The warnings in the logs of a job, each once; what is said of several files is one line, with the first one."""
+    files: dict[str, list[str]] = {}
+    for path in filter(os.path.exists, logs):
+        for line in Path(path).read_text(errors="replace").splitlines():
+            text = line.partition(f" {WARNING}")[2]
+            if text:
+                file, _, said = text.partition(": ") if ": " in text else ("", "", text)
+                files.setdefault(said, []).append(file)
+    lines = []
+    for said, names in files.items():
+        first, *others = dict.fromkeys(names)
+        more = f" and {len(others)} more files" if len(others) > 1 else f" and {others[0]}" if others else ""
+        lines.append(f"{WARNING}{first}{more}: {said}" if first else f"{WARNING}{said}")
+    return lines
 
 
 def prepare_jobs(library: Path | str) -> None:
