@@ -44,7 +44,7 @@ smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/,
 test: venv-test ## run the tests (PYTEST="-k curate" for some of them, WORKERS=4 at once)
 	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
-cluster-test: venv-test ## run the smoke setting and the failures of a cluster on a real Slurm (as root; six minutes)
+cluster-test: venv-test ## run the smoke setting and the failures of a cluster on a real Slurm (as root; seven minutes)
 	@bash tests/cluster/run.sh $(python)
 
 hard-times: venv-test ## kill, starve and feed damaged files to the workflow at length (KILLS=50)
