@@ -165,7 +165,7 @@ def failure(rule: str, logs: list[Path | str], message: str | None = None, statu
 def _end(status, texts):
     """How a job ended that says no error itself: its signal, its last words."""
     lines = [STAMP.sub("", line).strip() for text in texts for line in text.splitlines()]
-    last = shortened(next((line for line in reversed(lines) if line and not OBITUARY.match(line)), ""), 300)
+    last = next((shortened(line, 300) for line in reversed(lines) if line and not OBITUARY.match(line)), "")
     number = (status or 0) - 128
     if number > 0:
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
