@@ -192,6 +192,10 @@ def test_the_lines_count_the_excluded_and_warn_of_another_level():
         " directions",
         "m: warning: it learned PBE, the labels are wB97M-D3(BJ)/def2-SVP; errors contain the difference",
     ]
+    assert summary("m", entry, [""], None)[1] == (
+        "m: it learned PBE; whether the labels are that is not stated (data.level)"
+    )
+    assert summary("m", TAKES, [""], None) == ["m: 1 structures, none excluded"]
     assert summary("m", TAKES, [""], "PBE") == ["m: 1 structures, none excluded"]
     assert len(summary("m", entry | {"level": "ωB97M-D3(BJ) / def2-SVP"}, [""], "wB97M-D3(BJ)/def2-SVP")) == 1
 

@@ -11,6 +11,7 @@ rule train_mace:
         **code("train_mace"),
         frames=rules.curate.output.train,
         reference=rules.curate.output.train_reference,
+        label_check=ancient("<results>/label_check/train.csv"),
     output:
         checkpoint="<results>/models/mace/mace.model",
         timing="<results>/timings/train_mace.json",
@@ -55,12 +56,12 @@ rule check_model:
         runtime=growing("10m"),
     params:
         entry=model_settings(CAPABILITY),
-        level=config["data"]["level"],
+        level=options(level=config["data"]["level"]) if config["data"]["level"] else "",
     message:
         "Find the structures that {wildcards.model} cannot take."
     # the lines are for the terminal; the log has what the script itself prints
     shell:
-        "python {input.script:q} --model {wildcards.model} --entry {params.entry:q} --level {params.level:q}"
+        "python {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.level}"
         " --train {input.train:q} --test {input.test:q} --output {output.excluded:q} --lines {output.lines:q}"
         " --log {log:q} >> {log:q} 2>&1 && cat {output.lines:q} >&2"
 
@@ -123,6 +124,7 @@ rule diagnose_model:
         embedding_train="<results>/models/external/{model}/train_embedding.h5",
         embedding_test="<results>/models/external/{model}/test_embedding.h5",
         shifts=rules.diagnose_shifts.output.shifts,
+        label_check=ancient(LABEL_CHECKS),
     output:
         **{name: f"<results>/diagnosis/{{model}}/{name}.csv" for name in DIAGNOSIS},
         summary="<results>/diagnosis/{model}/diagnosis.json",
@@ -205,12 +207,20 @@ rule report_diagnosis:
         summaries=expand("<results>/diagnosis/{model}/diagnosis.json", model=DIAGNOSED),
         figures=expand("<results>/diagnosis/{model}/figures", model=DIAGNOSED),
         capability=expand(rules.check_model.output.lines, model=DIAGNOSED),
+        read=tables_of.paths(tables_of.INPUT, "<results>"),
+        lines=INPUT_LINES,
+        failures=expand(
+            "<results>/failures/models/{model}_{set}.csv",
+            model=DIAGNOSED,
+            set=PREDICTED,
+        ),
         notes=expand(
             "<results>/models/external/{model}/{set}_notes.txt",
             model=DIAGNOSED,
             set=PREDICTED,
         ),
         template=own("workflow/report/diagnosis.html.j2"),
+        statistics=rules.diagnose_shifts.input.statistics,
     output:
         "<results>/diagnosis.html",
     log:
@@ -228,11 +238,13 @@ rule report_diagnosis:
         sigma=config["statistics"]["sigma"],
         cutoff=config["spectra"]["cutoff_A"],
         run=f"--run {config['run']}" if config["run"] else "",
+        statistics=options(statistics=STATISTICS) if STATISTICS else "",
     message:
         "Write the diagnosis, one HTML file."
     shell:
         "python {input.script:q} --shift-summary {input.shift_summary:q} --sweep {input.sweep:q}"
         " --criteria {input.criteria:q} --models {params.models:q} --model-figures {input.figures:q}"
         " --titles {params.titles:q} --capability {input.capability:q} --notes {input.notes:q}"
-        " --sigma {params.sigma} --cutoff {params.cutoff} {params.run}"
+        " --input {input.read:q} --lines {input.lines:q} --failures {input.failures:q}"
+        " --sigma {params.sigma} --cutoff {params.cutoff} {params.run} {params.statistics}"
         " --template {input.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

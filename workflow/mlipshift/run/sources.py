@@ -2,12 +2,14 @@
 
 import ast
 from collections.abc import Iterable
+from functools import cache
 from itertools import product
 from pathlib import Path
 
 PACKAGE = "mlipshift"
 
 
+@cache  # of one process, in which most files are asked for by many rules
 def imports(path: Path | str) -> set[str]:
     """Dotted names that a Python file imports anywhere, `from a import b` as both a and a.b."""
     names = set()
