@@ -45,7 +45,7 @@ def _refused(frames, method):
         )
     if method in engines.TIGHT_BINDING:
         for k in np.flatnonzero(frames.sizes > MAX_ATOMS):
-            reasons[k] = f"has {frames.sizes[k]} atoms; {method} is for up to {MAX_ATOMS}, another prior takes more"
+            reasons[k] = f"has {frames.sizes[k]} atoms; {method} is for up to {MAX_ATOMS}, Morse for any number"
     finite = np.isfinite(frames.positions).all(axis=1)
     # the number of the structure as a fourth coordinate keeps structures apart
     tree = cKDTree(np.column_stack([frames.positions, owner * 2 * MIN_DISTANCE])[finite])
