@@ -1,7 +1,5 @@
 """One point of an ablation: errors of the models that were trained for it, and what test-time training gains."""
 
-import numpy as np
-
 from mlipshift.evaluate.errors import Errors
 
 POINT = ["point", "fraction", "noise", "prior"]  # what describes a point

@@ -52,9 +52,13 @@ RC: dict[RcKeyType, Any] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
 }
-# colour and marker of what has none in the catalogue
-SERIES = (("#0072B2", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#009E73", "P"), ("#D55E00", "s"), ("#56B4E9", "o"))
-DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
+# colour and marker of groups of structures, none of them the colour of a method
+SERIES = (
+    *(("#B5485D", "^"), ("#2E7D4F", "D"), ("#B07D00", "v"), ("#7B4FA3", "P")),
+    *(("#3F7CAC", "s"), ("#6B4226", "o"), ("#5F6B6D", "X"), ("#C06090", "<")),
+)
+# chemical accuracy; an interval of one molecule; a method beside the others
+DASHED, DOTTED, DASHDOT = (0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5))
 
 
 def house_style() -> AbstractContextManager:
@@ -134,7 +138,12 @@ def colour(key: str) -> str:
 
 def marks(key: str) -> dict[str, Any]:
     """Keywords of a line of a method."""
-    colour, marker, filled = methods.look(key)
+    return drawn_as(methods.look(key))
+
+
+def drawn_as(look: methods.Look) -> dict[str, Any]:
+    """Keywords of a line of a look of the catalogue."""
+    colour, marker, filled = look
     line = not filled or marker == "x"  # drawn by its edge; a filled marker has a white edge against overlap
     return {
         "color": colour,
@@ -149,6 +158,11 @@ def marks(key: str) -> dict[str, Any]:
 def handle(key: str, line: bool = True, name: str = "") -> Line2D:
     """Entry of a legend for a method."""
     return Line2D([], [], ls="-" if line else "none", lw=1.2, label=name or methods.title(key), **marks(key))
+
+
+def alone_handle() -> Line2D:
+    """Entry of a legend for intervals of a single molecule."""
+    return Line2D([], [], color=MUTED, lw=1.1, ls=DOTTED, label="Of one molecule: too narrow")
 
 
 def accuracy_handle() -> Line2D:
