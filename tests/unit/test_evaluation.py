@@ -98,7 +98,7 @@ def test_the_last_step_counts_and_every_step_is_kept(made):
     np.testing.assert_allclose(errors.mean("joint_ttt"), [50, 50, 50, 500])
     rows = comparisons.steps(errors)
     assert row_of(rows, group="ood_all", method="joint_ttt", step=0)["mean_meV_per_A"] == pytest.approx(800 / 3)
-    # of the structures that delta predicts, too
+    # of those that delta predicts
     assert row_of(rows, group="ood_all", method="joint_ttt", step=1)["mean_meV_per_A"] == pytest.approx(200)
 
 
@@ -268,7 +268,8 @@ def test_every_table_has_the_columns_that_are_stated(tmp_path, made):
     shifts = tmp_path / "shifts.csv"
     again = frames.take(np.arange(4))
     again.ids[:] = [f"t{k}" for k in range(4)]
-    rows = [{"id": i} | dict.fromkeys(measures.MEASURED, k % 3) for k, i in enumerate([*frames.ids, *again.ids])]
+    about = [*((i, "train") for i in frames.ids), *((i, "ood_larger") for i in again.ids)]
+    rows = [{"id": i, "group": g} | dict.fromkeys(measures.MEASURED, k % 3) for k, (i, g) in enumerate(about)]
     write_table(shifts, rows)
     both = tuple(Predictions.load(path) for path in files)
     one = Diagnosed.of((frames, again), labels, both, shifts, (np.eye(4), np.eye(4)))
@@ -276,7 +277,7 @@ def test_every_table_has_the_columns_that_are_stated(tmp_path, made):
     for name, (columns, rows) in made_tables.items():
         assert rows, name
         assert all(set(row) == set(columns) for row in rows), name
-    assert one.summary("m")["missing"] == []
+    assert [text.split(" (")[0] for text in one.summary("m")["missing"]] == ["No validation groups"]
 
 
 UNADAPTED = ["steps", "gains", "gain_correlation"]
@@ -316,6 +317,9 @@ def test_nothing_is_drawn_of_an_axis_without_a_value():
     missing, known = np.full(3, np.nan), np.array([1.0, 2.0])
     assert bins.training_density({"force_norm": (known, missing)}) == []
     assert len(bins.training_density({"force_norm": (missing, known)})) == bins.DENSITY_COUNT
+    constant = 1 / 3 + 1e-16 * np.arange(-2, 3)
+    density = bins.training_density({"force_norm": (missing, constant)})
+    assert sum(row["bin_right"] - row["bin_left"] for row in density) == pytest.approx(1), "no range of rounding"
 
 
 def test_gains_are_those_of_adaptations_alone(made):

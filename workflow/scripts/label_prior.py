@@ -9,12 +9,12 @@ from mlipshift.base.log import log, progress
 # threads only get into each other's way on molecules; shards are the parallel unit
 os.environ["OMP_NUM_THREADS"] = "1"
 
+from mlipshift.base.checkpoints import Checkpoints
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.limits import MOLECULES_ONLY
 from mlipshift.base.tables import FAILURES, write_table
 from mlipshift.base.timing import Stopwatch, Timing
 from mlipshift.prior import engines
-from mlipshift.prior.checkpoints import Checkpoints
 from mlipshift.prior.labels import fingerprint, label_frames, stripe
 from mlipshift.run import cli
 
@@ -28,7 +28,7 @@ def main(args):
     stripes = len(range((number - 1) * size, structures, total * size))
     # Snakemake removes what a killed job has declared as its output, and nothing else
     kept = args.output.with_name(args.output.name + ".stripes")
-    checkpoints = Checkpoints(kept, fingerprint(args.method, args.engine, args.accuracy), level)
+    checkpoints = Checkpoints(kept, fingerprint(args.method, args.engine, args.accuracy))
     failures, summed, labelled, asked, resumed = [], 0.0, 0, 0, 0
     blocks = Frames.blocks(args.frames, size, number - 1, total)
     with Labels.joiner(args.output, level) as append:
@@ -39,9 +39,12 @@ def main(args):
                 labels, reasons = label_frames(frames, singlepoint, args.method, level)
                 reasons = {str(frames.ids[i]): reason for i, reason in reasons.items()}
                 seconds = watch.seconds
-                checkpoints.save(k, frames, labels, reasons, seconds)
+                arrays = {"energy": labels.energy, "forces": labels.forces, "ok": labels.ok}
+                checkpoints.save(k, frames, arrays, {"reasons": reasons, "seconds": seconds})
             else:
-                labels, reasons, seconds = known
+                arrays, notes = known
+                labels = Labels(frames.ids, frames.offsets, **arrays, level=level)
+                reasons, seconds = notes["reasons"], notes["seconds"]
                 resumed += len(frames)
             append(labels)
             failures += [{"id": name, "stage": "prior", "reason": reason} for name, reason in reasons.items()]

@@ -22,19 +22,32 @@ LAST_RATE = 0.01  # of the first learning rate
 
 
 def structures(frames, labels):
-    """ASE Atoms of the structures that have labels, under the keys that are given to mace_run_train below."""
+    """ASE Atoms of the structures that have forces, labels under the keys that are given to mace_run_train below."""
     for k in np.flatnonzero(labels.ok):
         structure = Structure.of(frames, k)
         atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
-        atoms.info["REF_energy"] = float(labels.energy[k])
+        if np.isfinite(labels.energy[k]):
+            atoms.info["REF_energy"] = float(labels.energy[k])
         atoms.arrays["REF_forces"] = labels.forces_of(k)
         yield atoms
+
+
+def atomic_energies(data):
+    """Least-squares energies of the elements, of the structures that have an energy, as mace_run_train takes them."""
+    elements = np.unique(np.concatenate([atoms.numbers for atoms in data]))
+    known = [atoms for atoms in data if "REF_energy" in atoms.info]
+    counts = np.array([(atoms.numbers[:, None] == elements).sum(0) for atoms in known]).reshape(-1, len(elements))
+    values = np.linalg.lstsq(counts, np.array([atoms.info["REF_energy"] for atoms in known]), rcond=None)[0]
+    return str({int(z): float(value) for z, value in zip(elements, values)})
 
 
 def main(args):
     settings = args.settings
     frames = Frames.load(args.frames)
     data = list(structures(frames, Labels.load(args.reference, frames)))
+    if not data:
+        raise UserError("no training structure has reference forces, and training needs them; give some (data.keys)")
+    energies = sum("REF_energy" in atoms.info for atoms in data)
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -47,7 +60,8 @@ def main(args):
             "valid_fraction": settings["valid_fraction"],
             "energy_key": "REF_energy",
             "forces_key": "REF_forces",
-            "E0s": "average",
+            # which mace-torch takes from the energies of all structures
+            "E0s": "average" if energies == len(data) else atomic_energies(data),
             "model": "MACE",
             "hidden_irreps": settings["hidden_irreps"],
             "num_interactions": settings["layers"],

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlipshift.base.frames import Labels
+from mlipshift.base.rounding import distinct, places
 from mlipshift.evaluate.comparisons import MITIGATIONS
 from mlipshift.evaluate.errors import POOLED, Errors
 from mlipshift.evaluate.statistics import MEAN
@@ -73,8 +74,10 @@ def bins(errors: Errors, axes: Axes) -> list[dict]:
             if not valid.any():
                 continue
             edges = bin_edges(values[valid], count)
-            for left, right in zip(edges[:-1], edges[1:]):
-                inside = valid & (values >= left) & (values < right)
+            place = np.full(len(values), -1)
+            place[valid] = places(values[valid], edges)
+            for k, (left, right) in enumerate(zip(edges, edges[1:])):
+                inside = place == k
                 for method in errors.final:
                     found = errors.summarise(errors.mean(method), inside)
                     if found:
@@ -96,6 +99,8 @@ def training_density(axes: Axes) -> list[dict]:
         known = known[np.isfinite(known)]
         if not len(known):
             continue
+        if len(same := distinct(known)) == 1:
+            known = np.full(len(known), same[0])  # its range is no range of rounding
         height, edges = np.histogram(known, bins=DENSITY_COUNT, density=True)
         rows += [dict(zip(TRAINING_DENSITY, (axis, *row))) for row in zip(edges[:-1], edges[1:], height)]
     return rows

@@ -178,8 +178,8 @@ class Potential:
     def features(self, frames: Frames, batch: int = 64) -> np.ndarray:
         """Scalar features of the shared representation, mean over the atoms of every structure [S, F]."""
         out, network = [], self.network
-        for start in range(0, len(frames), batch):
-            part = [frames[k][:2] for k in range(start, min(start + batch, len(frames)))]
+        for rows_of in batches.portions(frames.sizes, batch):
+            part = [frames[k][:2] for k in range(rows_of.start, rows_of.stop)]
             rows = [graphs.build(*structure, self.cutoff) for structure in part]
             found = network.features(batches.collate([rows], network.dtype, network.device))[0]
             out += [f.mean(dim=0).double().cpu().numpy() for f in found.split([len(numbers) for numbers, _ in part])]
