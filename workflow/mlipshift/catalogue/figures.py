@@ -100,7 +100,7 @@ _FIGURES = (
         ("gains", "gain_correlation", "summary"),
         "Every point is a structure, seeds averaged. (a) Force MAE of the Joint model minus that after TTT, against the"
         " force MAE of the prior that TTT learns from; rank correlation of the gain {correlations} (95 % bootstrap"
-        " intervals over molecules[[alone:, here over the structures of one molecule alone, and too narrow]]). (b)"
+        " interval over molecules[[alone:, here over the structures of one molecule alone, and too narrow]]). (b)"
         " Force MAE after TTT; below the line TTT is better than its prior, as for {better} % of the structures."
         "[[delta: (c) Force MAE of Δ-learning, which is better than the prior for {delta} % of the structures and"
         " better than TTT for {than_ttt} %.]] {sample}.[[beyond: Open at the edge: {beyond} errors beyond the axes.]]"

@@ -31,7 +31,8 @@ NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "can
 class Answers:
     """What a model says of structures, by their number in the frames; reasons: {number: why there is no answer}.
 
-    seconds: spent on the answers, by whichever job, `measured` as base.timing says; resumed: answers of a job that was killed.
+    seconds: spent on the answers, by whichever job, `measured` as base.timing says; resumed: answers of a job that was
+    killed.
     """
 
     answers: dict[int, Answer] = field(default_factory=dict)

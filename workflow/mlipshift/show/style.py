@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import RcKeyType
 
 from mlipshift.catalogue import methods
+from mlipshift.catalogue.groups import GROUPS, ordered
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 
 WIDTH = 7.0
@@ -52,10 +53,10 @@ RC: dict[RcKeyType, Any] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
 }
-# colour and marker of groups of structures, none of them the colour of a method
+# of groups of structures, none of them the colour of a method
 SERIES = (
-    *(("#B5485D", "^"), ("#2E7D4F", "D"), ("#B07D00", "v"), ("#7B4FA3", "P")),
-    *(("#3F7CAC", "s"), ("#6B4226", "o"), ("#5F6B6D", "X"), ("#C06090", "<")),
+    *(("#B5485D", "o"), ("#2E7D4F", "^"), ("#B07D00", "s"), ("#7B4FA3", "D")),
+    *(("#3F7CAC", "v"), ("#6B4226", "P"), ("#5F6B6D", "X"), ("#C06090", "<")),
 )
 # chemical accuracy; an interval of one molecule; a method beside the others
 DASHED, DOTTED, DASHDOT = (0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5))
@@ -153,6 +154,23 @@ def drawn_as(look: methods.Look) -> dict[str, Any]:
         "markeredgewidth": 1.1 if line else 0.5,
         "markersize": 4.3 if line else 5.6,
     }
+
+
+def group_looks(keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """{group: keywords of a marker} in the order of GROUPS; a validation group is that of its shift, open."""
+    found = ordered(keys, GROUPS)
+    shift = lambda g: g.removeprefix("val_").removeprefix("ood_")
+    places = {name: k for k, name in enumerate(dict.fromkeys(map(shift, found)))}
+    looks = {}
+    for g in found:
+        (colour, marker), opened = SERIES[places[shift(g)] % len(SERIES)], g.startswith("val_")
+        looks[g] = {
+            "marker": marker,
+            "facecolor": "white" if opened else colour,
+            "edgecolor": colour if opened else "white",
+            "linewidth": 0.9 if opened else 0.3,
+        }
+    return looks
 
 
 def handle(key: str, line: bool = True, name: str = "") -> Line2D:

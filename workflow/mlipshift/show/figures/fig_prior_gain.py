@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 
 from mlipshift.base.text import listed
 from mlipshift.catalogue import methods
-from mlipshift.catalogue.groups import GROUPS, POOLED, group, ordered
+from mlipshift.catalogue.groups import POOLED, group
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
-from mlipshift.show.style import INK, MUTED, SERIES
+from mlipshift.show.style import INK, MUTED
 
 ERRORS = ("prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A", "delta_meV_per_A")
 NEEDS = {
@@ -24,6 +24,7 @@ NEEDS = {
     "summary": samples.SUMMARY,
 }
 METHOD = "joint_ttt"
+Looks = Mapping[str, dict[str, Any]]  # of style.group_looks
 STRAIGHT = 100  # meV/Å, up to which the axis of large gains is linear
 
 
@@ -36,7 +37,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     errors = {METHOD: after} | ({"delta": delta} if delta.notna().any() else {})
     margins = {"left": 0.75, "right": 0.12, "top": 0.75, "bottom": 1.0, "wspace": 0.68}
     figure, panels = style.canvas(3.55, 1, 1 + len(errors), **margins)
-    looks = dict(zip(ordered(table.group, GROUPS), SERIES * 9))
+    looks = style.group_looks(table.group)
     across, up = parts.fence(prior), parts.fence(np.concatenate([*errors.values()]))
     _gains(panels[0, 0], before - after)
     _points(panels[0, 0], table.group, looks, prior.clip(*across), before - after, _beyond(prior, across))
@@ -84,28 +85,23 @@ def _beyond(values: pd.Series, limits: tuple[float, float]) -> pd.Series:
     return (values < limits[0]) | (values > limits[1])
 
 
-def _points(
-    panel: Axes,
-    owner: pd.Series,
-    looks: Mapping[str, tuple[str, str]],
-    x: pd.Series,
-    y: pd.Series,
-    beyond: pd.Series,
-) -> None:
+def _points(panel: Axes, owner: pd.Series, looks: Looks, x: pd.Series, y: pd.Series, beyond: pd.Series) -> None:
     """Structures by their group; open at the edge where they lie beyond it."""
-    for name, (colour, marker) in looks.items():
-        for far, face in ((False, colour), (True, "white")):
-            own = (owner == name) & (beyond == far)
-            marks: dict[str, Any] = {"mfc": face, "mec": colour if far else "white", "mew": 0.8 if far else 0.3}
-            panel.plot(x[own], y[own], ls="none", marker=marker, ms=3.2, alpha=0.8, clip_on=not far, **marks)
+    for name, look in looks.items():
+        own = owner == name
+        panel.scatter(x[own & ~beyond], y[own & ~beyond], s=8, alpha=0.8, zorder=2, **look)
+        far: dict[str, Any] = {"marker": look["marker"], "facecolor": "white", "edgecolor": look["facecolor"]}
+        panel.scatter(x[own & beyond], y[own & beyond], s=8, linewidth=0.8, zorder=3, clip_on=False, **far)
 
 
-def _handles(looks: Mapping[str, tuple[str, str]], beyond: int) -> list[Line2D]:
-    marks: dict[str, Any] = {"ls": "none", "ms": 4.5, "mew": 0.3}
-    handles = [Line2D([], [], color=c, mec="white", marker=m, label=group(g), **marks) for g, (c, m) in looks.items()]
+def _handles(looks: Looks, beyond: int) -> list[Line2D]:
+    marks: dict[str, Any] = {"ls": "none", "ms": 4.5}
+    handles = [
+        Line2D([], [], marker=m["marker"], mfc=m["facecolor"], mec="white", mew=0.3, label=group(g), **marks)
+        for g, m in looks.items()
+    ]
     if beyond:
-        marks |= {"mfc": "white", "mec": MUTED, "mew": 0.8}
-        handles.append(Line2D([], [], marker="o", label="Beyond the axis", **marks))
+        handles.append(Line2D([], [], marker="o", mfc="white", mec=MUTED, mew=0.8, label="Beyond the axis", **marks))
     return handles
 
 
