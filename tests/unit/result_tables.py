@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlipshift.base.tables import write_table
+from mlipshift.base.timing import CPU
 from mlipshift.catalogue.groups import AXES
 from mlipshift.catalogue.tables import TABLES
 from mlipshift.show.drawing import find_tables
@@ -87,13 +88,13 @@ def of_errors(run):
             for a, b in PAIRS
         ],
         "shift_axes": [
-            {"axis": x, "group": g, "method": k, "n_structures": run.n, "n_seeds": run.seeds} | interval(run.mean(g, k))
+            {"axis": x, "group": g, "method": k, **run.sizes, "n_seeds": run.seeds} | interval(run.mean(g, k))
             for x in AXES
             for g in ("id_test", f"ood_{x}")
             for k in run.means
         ],
         "frontier": [
-            {"method": k, **interval(run.means[k]), "prior_calls_per_structure": CALLS.get(k, 0), "n_structures": run.n}
+            {"method": k, **interval(run.means[k]), "prior_calls_per_structure": CALLS.get(k, 0), **run.sizes}
             for k in run.means
         ],
         "failures": [
@@ -136,8 +137,9 @@ def of_bins(run):
     pairs = lambda axis: list(zip(EDGES[axis][:-1], EDGES[axis][1:]))
     return {
         "bins": [
-            {"axis": axis, "subset": subset, "bin_left": a, "bin_right": b, "method": k}
-            | {"n_structures": (12 if subset == "all" else 1) + j, **interval(20 + run.means[k] * j)}
+            {"axis": axis, "subset": subset, "bin_left": a, "bin_right": b, "bin_mean": 0.4 * a + 0.6 * b, "method": k}
+            | {"n_structures": (12 if subset == "all" else 1) + j, "n_molecules": run.molecules}
+            | interval(20 + run.means[k] * j)
             for axis in EDGES
             for subset in ("all", "top10_joint_ttt")
             for j, (a, b) in enumerate(pairs(axis))
@@ -151,8 +153,8 @@ def of_bins(run):
         "error_bins": [
             {"method": k, "bin_left_meV_per_A": a, "bin_right_meV_per_A": b}
             | {"n_structures": c + (k[-3:] == "ttt") * s}
-            for k in ("joint", "joint_ttt", "freeze", "freeze_ttt")
-            for a, b, c, s in BINS
+            for k in ("joint", "joint_ttt", "freeze", "freeze_ttt", "delta")
+            for a, b, c, s in (*BINS, (800, 900, 0, 0))
         ],
     }
 
@@ -163,7 +165,7 @@ def of_training(run):
     found = {"method": "joint_ttt", "group": "ood_all", "of": "gain", **run.sizes}
     return {
         "steps": [
-            {"group": g, "method": k, "step": s, "n_structures": run.n}
+            {"group": g, "method": k, "step": s, **run.sizes}
             | interval(run.mean(g, k) + 20 * np.exp(-s / 5))
             | {"prior_loss_meV_per_A": 50.0}
             for g in GROUPS
@@ -173,6 +175,7 @@ def of_training(run):
         "gains": [
             {"id": f"{g}/{k}", "group": g, "molecule": f"m{k}", "method": "joint_ttt", "baseline": "joint"}
             | {"prior_error_meV_per_A": e, "before_meV_per_A": 2 * e, "after_meV_per_A": e * f}
+            | {"delta_meV_per_A": 0.8 * e * f}
             for g in ("id_test", "ood_larger", "ood_force_norm")
             for k, (e, f) in enumerate(zip(rng.uniform(40, 400, 20), rng.uniform(0.3, 1.5, 20)))
         ],
@@ -183,14 +186,21 @@ def of_training(run):
     }
 
 
+def choice(prior_seconds, predictions, budget):
+    """Δ-learning where it is allowed, else distillation where enough predictions follow, else nothing."""
+    found = {"choice": "delta", "error_meV_per_A": 55.0, "seconds_per_prediction": prior_seconds + 0.001}
+    if budget is None or prior_seconds < budget:
+        return found
+    cheap = {"choice": "joint_distil (4)", "error_meV_per_A": 60.0, "seconds_per_prediction": 0.002}
+    return cheap if predictions > 1 else dict.fromkeys(cheap)
+
+
 def of_other_rules(run):
     """Shift, published values, radii, times."""
     shift = {"axis": "connectivity", "criterion": "window_fraction", "n_structures": run.n, "mean": 0.2}
     known = {"training_mean": 0.5, "training_standard_deviation": 0.1}
     refined = {"n_structures": run.n, "trained_cutoff_A": 5.0, "mean_radius_A": 4.321}
     shares = ("fraction_below_trained", "fraction_edges_removed", "fraction_refined_with_fallback")
-    choice = {"prior_seconds": 0.01, "predictions_per_adaptation": 1000, "choice": "joint_distil (4)"}
-    choice |= {"error_meV_per_A": 60.0, "seconds_per_prediction": 0.002, "frontier": "delta > joint_distil (4)"}
     return {
         "published": [
             {"quantity": "Error ratio", "model": "MACE-OFF", "data": "SPICE", "published": 3.4, "unit": "ratio"}
@@ -203,11 +213,18 @@ def of_other_rules(run):
         ],
         "refinement": [{"strategy": "joint", "group": "ood_all", **refined, **dict(zip(shares, (0.61, 0.29, 0.043)))}],
         "seconds": [
-            {"method": k, "seconds_per_structure": 0.01 * (1 + j), "n_structures": run.n}
+            {"method": k, "seconds_per_structure": 0.01 * (1 + j), "measured": CPU, "n_structures": run.n}
             for j, k in enumerate(run.means)
         ],
         "durations": [{"rule": "train", "jobs": 3, "seconds_total": 5400.0, "max_rss_MB": 812.0}],
-        "decision": [choice | {"budget_seconds_per_prediction": b} for b in (0.1, None)],
+        "decision": [
+            {"prior_seconds": s, "predictions_per_adaptation": n, "budget_seconds_per_prediction": b}
+            | choice(s, n, b)
+            | {"frontier": "delta > joint_distil (4)"}
+            for s in (0.01, 0.1, 60)
+            for n in (1, 100, 1000)
+            for b in (0.1, None)
+        ],
     }
 
 

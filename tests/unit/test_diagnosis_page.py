@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from drawn import faults
 from mlipshift.base.tables import read_table, write_table
 from mlipshift.catalogue.captions import filled
 from mlipshift.catalogue.criteria import CRITERIA
@@ -25,8 +26,9 @@ def molecules_of(count, size):
 
 
 def draw(name, paths, about):
-    """(figure, caption), None where there is nothing to draw."""
+    """(figure, caption), None where there is nothing to draw; no text leaves a figure."""
     drawn = drawing.draw(name, paths, DIAGNOSIS[name].title, about)
+    assert drawn is None or faults(drawn[0]) == [], name
     return drawn and (drawn[0], filled(DIAGNOSIS[name].caption, drawn[1]))
 
 

@@ -10,6 +10,9 @@ import pytest
 from ase.io import read, write
 
 from clone import ROOT, SMOKE, copy_repository, snakemake
+from drawn import faults
+from mlipshift.catalogue.figures import reported
+from mlipshift.show import drawing
 from mlipshift.catalogue.schema import read_schema
 from reruns import documented, edited, first, planned
 
@@ -52,6 +55,12 @@ def test_outputs(smoke_run):
         summary["group"]
     )
     assert summary["mean_meV_per_A"].notna().all()
+
+
+def test_no_text_of_a_figure_leaves_it_or_lies_on_another(smoke_run):
+    paths = drawing.find_tables([smoke_run / "results/tables", smoke_run / "results/timings"])
+    for name, figure in reported().items():
+        assert faults(drawing.draw(name, paths, figure.title)[0]) == [], name
 
 
 def test_named_targets(smoke_run):

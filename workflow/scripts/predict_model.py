@@ -1,6 +1,5 @@
 """Predict structures with a model of the registry, and represent them; goes on where a killed job stopped."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mlipshift.base.frames import Frames
 from mlipshift.base.log import log
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import FAILURES, read_table, write_table
+from mlipshift.base.timing import Timing
 from mlipshift.external import families
 from mlipshift.external.embedding import Embedding
 from mlipshift.external.prediction import fingerprint, predict
@@ -44,7 +44,7 @@ def main(args):
     write_table(args.failures, [{"id": i, "stage": args.model, "reason": r} for i, r in reasons], FAILURES)
     with replacing(args.notes) as part:
         part.write_text("".join(f"{args.model}: {note}\n" for note in notes), encoding="utf-8")
-    args.timing.write_text(json.dumps({"seconds": found.seconds, "structures": len(found.answers)}))
+    Timing(found.seconds, len(found.answers), found.measured).write(args.timing)
     shutil.rmtree(kept, ignore_errors=True)
     log.info("%d structures, %d of them predicted by a job that was killed", len(found.answers), found.resumed)
 

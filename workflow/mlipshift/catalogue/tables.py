@@ -150,14 +150,22 @@ REPORT = {
         " differences to what one could do instead; negative is better.",
         "cost",
     ),
+    "answers": Shown(
+        "Which methods are the choice for other geometries of a molecule: the most accurate one that takes no longer"
+        " than allowed, for the costs of a prior call, the numbers of predictions that follow one adaptation and the"
+        " allowed times of the settings. Brackets: geometries adapted on. Times of models are those of this run: CPU"
+        " time of one core, wall time where networks ran on a GPU.",
+        "cost",
+    ),
     "decision": Shown(
-        "Which method to choose for other geometries of a molecule: the most accurate one that takes no longer than"
-        " allowed, by the cost of a prior call and by the number of predictions that follow one adaptation. Times of"
-        " models are those of this run, on one core.",
+        "Which of them is the choice where, by the predictions that follow one adaptation; equal neighbours are put"
+        " together, and timings/decision.csv has every combination.",
         "cost",
     ),
     "methods": Shown(
-        "All methods on the held-out shift groups: force MAE per structure, averaged over seeds, and cost on one core."
+        "All methods on the held-out shift groups: force MAE per structure, averaged over seeds, on the structures that"
+        " all of them predict, and cost: CPU time of one core, adaptation and prior calls included (on a GPU, wall"
+        " time of the networks)."
     ),
     "groups": Shown("Mean force MAE (meV/Å) by group; intervals when pointed at."),
     "all": Shown(

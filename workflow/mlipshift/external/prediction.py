@@ -18,6 +18,7 @@ from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.files import disk_is_full
 from mlipshift.base.frames import Frames
 from mlipshift.base.log import log, progress
+from mlipshift.base.timing import CPU, Stopwatch
 from mlipshift.external.structure import Structure
 
 Answer = tuple[float, np.ndarray, np.ndarray | None]
@@ -30,12 +31,14 @@ NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "can
 class Answers:
     """What a model says of structures, by their number in the frames; reasons: {number: why there is no answer}.
 
-    seconds: spent on the answers, by whichever job; resumed: answers of a job that was killed.
+    seconds: spent on the answers, by whichever job, `measured` as base.timing says; resumed: answers of a job that was
+    killed.
     """
 
     answers: dict[int, Answer] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
     seconds: float = 0.0
+    measured: str = CPU
     resumed: int = 0
 
 
@@ -116,6 +119,7 @@ class _Kept:
         self.out, self.frames, self.kept = out, frames, kept
         self.part, self.waiting = _taken(out, frames, kept), []
         self.start = self.last = time.perf_counter()
+        self.watch = Stopwatch()
 
     def add(self, k, answer):
         self.out.answers[k] = answer
@@ -125,12 +129,12 @@ class _Kept:
             self.flush()
 
     def flush(self):
-        seconds = time.perf_counter() - self.last
+        seconds = self.watch.seconds
         if self.waiting:
             _keep(self.out, self.waiting, self.frames, self.kept, self.part, seconds)
             self.part, self.waiting = self.part + 1, []
-        self.out.seconds += seconds
-        self.last = time.perf_counter()
+        self.out.seconds, self.out.measured = self.out.seconds + seconds, self.watch.measured
+        self.last, self.watch = time.perf_counter(), Stopwatch()
 
 
 def _keep(out, numbers, frames, kept, part, seconds):

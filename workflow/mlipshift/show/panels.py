@@ -1,6 +1,7 @@
 """Parts of a panel: scales, error bars, chemical accuracy, notes, the training density behind it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.style import DASHED, MUTED, PALE
+from mlipshift.show.style import DASHED, DOTTED, MUTED, PALE, WIDTH
 
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
 ERROR = (MEAN, LOW, HIGH)
+FENCE = 3  # beyond the middle 95 % of values, up to which an axis of single structures reaches
 SPAN = 1000  # largest factor between the ends of a logarithmic axis: errors that vanish by symmetry have no say
 
 
@@ -54,9 +56,58 @@ def signed_numbers() -> FuncFormatter:
     return FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−"))
 
 
+def fence(values: np.ndarray | pd.Series) -> tuple[float, float]:
+    """Least and largest of positive values [S] within a factor of FENCE of their middle 95 %.
+
+    What lies beyond, errors that vanish by symmetry for one, would leave no room for all the others.
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values) & (values > 0)]
+    if not len(values):
+        return 1.0, 1.0
+    low, high = np.quantile(values, [0.025, 0.975])
+    inside = values[(values >= low / FENCE) & (values <= high * FENCE)]
+    return inside.min(), inside.max()
+
+
+def ends(axes: Axes, which: str, low: float, high: float) -> None:
+    """Limits of the axis `which` ("x", "y") around positive values; it is logarithmic beyond a factor of four."""
+    axis = getattr(axes, f"{which}axis")
+    if high > 4 * low:
+        getattr(axes, f"set_{which}scale")("log")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        getattr(axes, f"set_{which}lim")(low / 1.15, high * 1.15)
+    else:
+        axis.set_major_locator(MaxNLocator(4))
+        margin = 0.05 * (high - low) or 0.1 * high
+        getattr(axes, f"set_{which}lim")(low - margin, high + margin)
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(plain_numbers())
+
+
 def interval(row: Mapping[str, float]) -> np.ndarray:
     """Lengths [2, 1] of the error bar of one row; none where the table has no interval."""
     return np.nan_to_num(np.array([[row[MEAN] - row[LOW]], [row[HIGH] - row[MEAN]]], dtype=float)).clip(0)
+
+
+def point(
+    panel: Axes, x: float, y: float, ends: tuple[float, float], alone: bool, along: str = "y", **marks: Any
+) -> None:
+    """A value with the interval `ends` along an axis, none if it is not finite.
+
+    alone: of one molecule, whose interval is dotted: over its structures, it is too narrow. marks: of style.marks.
+    """
+    value = y if along == "y" else x
+    lengths = np.nan_to_num(np.array([[value - ends[0]], [ends[1] - value]], dtype=float)).clip(0)
+    bars: dict[str, Any] = {f"{along}err": lengths, "elinewidth": 1.1, "ls": "none"}
+    drawn = panel.errorbar(x, y, **bars | marks)
+    if alone:
+        drawn[2][0].set_linestyle(DOTTED)
+
+
+def mean(panel: Axes, x: float, row: Mapping[str, Any], **marks: Any) -> None:
+    """`point` of the mean of a row of a table with its interval, along y."""
+    point(panel, x, row[MEAN], (row[LOW], row[HIGH]), row["n_molecules"] == 1, **marks)
 
 
 def extent(table: pd.DataFrame) -> np.ndarray:
@@ -65,7 +116,10 @@ def extent(table: pd.DataFrame) -> np.ndarray:
 
 
 def note(panel: Axes, text: str) -> None:
-    """Muted text above the right end of a panel."""
+    """Muted text above the right end of a panel, below its title where there is no room beside it."""
+    title, wide = panel.get_title(loc="left"), panel.get_position().width * WIDTH
+    if 0.078 * len(title) + 0.06 * len(text) + 0.1 > wide:  # inches
+        panel.set_title(title, pad=14)
     panel.text(1, 1.02, text, ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
 
 

@@ -1,6 +1,6 @@
 """Training and test structures in the representation of a diagnosed model, by group and by error."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,33 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from mlipshift.base.text import count
-from mlipshift.catalogue.groups import GROUPS, group, ordered
+from mlipshift.catalogue.groups import group
 from mlipshift.evaluate.statistics import TIE
 from mlipshift.show import panels as parts
 from mlipshift.show import style
 
 ERROR = "force_mae_meV_per_A"
 NEEDS = {"embedding": ("id", "group", "component_1", "component_2"), "errors": ("id", ERROR)}
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
-MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
 GREY = "#C4C4C4"  # training structures
 MOST = 5000  # points of a map per set; beyond it every n-th structure is drawn
-
-
-def looks(groups: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """{group: keywords of a marker} in the order of GROUPS; a validation group is that of its shift, open."""
-    shifts = list(dict.fromkeys(g.removeprefix("val_").removeprefix("ood_") for g in ordered(groups, GROUPS)))
-    style = {}
-    for g in ordered(groups, GROUPS):
-        k = shifts.index(g.removeprefix("val_").removeprefix("ood_"))
-        colour, opened = PALETTE[k % len(PALETTE)], g.startswith("val_")
-        style[g] = {
-            "marker": MARKERS[k % len(MARKERS)],
-            "facecolor": "white" if opened else colour,
-            "edgecolor": colour if opened else "white",
-            "linewidth": 0.9 if opened else 0.3,
-        }
-    return style
 
 
 def draw(
@@ -52,7 +34,7 @@ def draw(
     train, test = (joined[joined.group == "train"], joined[joined.group != "train"])
     labelled = test.dropna(subset=[ERROR])
     two = len(labelled) > 0
-    groups = looks(test.group)
+    groups = style.group_looks(test.group)
     size = 15 * min(1, max(0.3, 400 / max(len(train), len(test), 1)))
     rows = -(-(len(groups) + 1) // 5)  # of the legend
     margins = {"left": 0.62, "right": 0.95 if two else 3.2, "top": 0.72, "bottom": 0.65 + 0.16 * rows, "wspace": 0.2}

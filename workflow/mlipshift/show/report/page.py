@@ -15,8 +15,8 @@ from mlipshift.catalogue.figures import SECTIONS, reported
 from mlipshift.catalogue.methods import look, title
 from mlipshift.catalogue.tables import REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report import left_out, optional_tables, tables
-from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, number, sample
+from mlipshift.show.report import decision, left_out, optional_tables, tables
+from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
 
@@ -34,7 +34,8 @@ MAKERS = {
     "published": optional_tables.published_table,
     "refinement": optional_tables.refinement_table,
     "conformers": optional_tables.conformers_table,
-    "decision": optional_tables.decision_table,
+    "answers": decision.answers_table,
+    "decision": decision.decision_table,
     "variants": optional_tables.variants_table,
 }
 
@@ -47,7 +48,7 @@ def tiles(results: Results) -> list[dict[str, str]]:
             "name": title(k),
             "key": k,
             "value": number(row[MEAN]),
-            "interval": bracket(row[LOW], row[HIGH]),
+            "interval": interval(row),
             "colour": look(k)[0],
         }
         for k, row in rows
@@ -134,6 +135,7 @@ def render(
     return page(template).render(
         info=info,
         interval=INTERVAL,
+        alone=ALONE if results.of_one_molecule else "",
         accuracy=CHEMICAL_ACCURACY,
         tiles=tiles(results),
         pooled=results.error("supervised"),

@@ -19,12 +19,13 @@ from mlipshift.show.report.format import (
     LOW,
     MEAN,
     VERBS,
-    bracket,
     change,
     difference,
     duration,
     error_of,
+    interval,
     number,
+    portion,
     share,
     verdict,
 )
@@ -44,11 +45,12 @@ def _choice(r):
     table = table[~table.method.isin([key for key, method in METHODS.items() if method.control])]
     if len(table) == 0:
         return None
-    seconds = r.tables["seconds"].set_index("method").seconds_per_structure
+    seconds = r.tables["seconds"].set_index("method")
+    timed, how = seconds.seconds_per_structure, seconds.measured
 
     def named(row):
         key = row["method"]
-        cost = f", {duration(seconds[key])} per structure on one core" if key in seconds.index else ""
+        cost = f", {duration(timed[key])} of {how[key]} per structure" if key in timed.index else ""
         return f"{title(key)} ({error_of(row)}{cost})"
 
     # a tie goes to the plainer method
@@ -100,11 +102,12 @@ def _ttt(r):
         row = r.pair(key, before)
         if row is None:
             continue
+        n = row["n_structures"]
         texts.append(
             f"TTT {VERBS[verdict(row)]} the force MAE of the {title(before)} model on the held-out shift"
-            f" groups: {change(row)}. It improves {share(row['fraction_improved'])} of the structures and"
-            f" worsens {share(row['fraction_worsened'])}; {share(row['below_25_before'])} are below 25 meV/Å"
-            f" before and {share(row['below_25_after'])} after."
+            f" groups: {change(row)}. It improves {portion(row['fraction_improved'], n)} and worsens"
+            f" {share(row['fraction_worsened'], n)}; {share(row['below_25_before'], n)} are below 25 meV/Å"
+            f" before and {share(row['below_25_after'], n)} after."
         )
     return ("Test-time training (TTT)", " ".join(texts)) if texts else None
 
@@ -165,7 +168,7 @@ def _alternatives(r):
     for key in ("supervised", "prior", "delta"):
         row = r.pair("joint_ttt", key)
         if row is not None:
-            found = f"{number(row['difference_meV_per_A'], True)} meV/Å {bracket(row[LOW], row[HIGH], True)}"
+            found = f"{number(row['difference_meV_per_A'], True)} meV/Å {interval(row, True)}"
             text += f" Joint + TTT {COMPARES[verdict(row)]} {title(key)} (paired difference {found})."
     return "What a user could do instead", text
 
