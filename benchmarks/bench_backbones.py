@@ -6,20 +6,15 @@ backbones: .venv-mace/bin/python benchmarks/bench_backbones.py mace
 
 import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import torch
-from ase.io import iread
+from cases import alone, calibrate, structures_of, training_step
 from common import line
 
 from mlipshift.catalogue.adaptation import Settings
-from mlipshift.learn import batches, device, networks, training
+from mlipshift.learn import device, networks
 from mlipshift.mitigate.adaptation import adapt
-from mlipshift.mitigate.units import Unit
-from mlipshift.shift import graphs
 
-BENCHMARK = Path(__file__).parents[1] / "resources" / "benchmark" / "train.extxyz"
 COUNT, STEPS = 16, 4
 BACKBONES = {
     "GemNet-dT, 2.3 M": {"backbone": "gemnet"},
@@ -40,17 +35,9 @@ def seconds(function, rounds=2):
 
 def costs(model, structures, forces, sizes=(COUNT,)):
     """{what: milliseconds per structure}; TTT of as many structures at once as `sizes` says."""
-    cutoff = model.architecture.cutoff
-    rows = [graphs.build(*s, cutoff) for s in structures]
-    data = training.Dataset(rows, forces, np.zeros(len(rows)))
-    model.calibrate(batches.collate([rows]))
-
-    def train():
-        batch, target, _ = data.batch(np.arange(COUNT), torch.float32)
-        training.force_loss(model(batch, ("reference",))["reference"][1], target, batch).backward()
-        model.zero_grad()
-
-    units = [Unit([s], [f], [s]) for s, f in zip(structures, forces)]
+    calibrate(model, structures)
+    train = training_step(model, structures, forces)
+    units = alone(structures, forces)
 
     def steps_of(steps, size):
         adapt(model, units, Settings(steps=steps, batch=size))
@@ -64,10 +51,7 @@ def costs(model, structures, forces, sizes=(COUNT,)):
 
 def main(wanted):
     device.configure()
-    every = list(iread(BENCHMARK))
-    chosen = [every[k] for k in np.linspace(0, len(every) - 1, COUNT).astype(int)]
-    structures = [(a.numbers, a.positions) for a in chosen]
-    forces = [a.arrays["REF_forces"] for a in chosen]
+    structures, forces = structures_of(COUNT)
     torch.manual_seed(0)
     ours = costs(networks.build({}), structures, forces)
     for name, architecture in BACKBONES.items():

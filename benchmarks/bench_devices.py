@@ -16,21 +16,17 @@ torch. Forces of both devices are compared after 20 adaptation steps in both pre
 
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-from ase.io import iread
+from cases import alone, calibrate, structures_of, training_step
 from common import line
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlipshift.catalogue.adaptation import Settings
-from mlipshift.learn import device, networks, training
+from mlipshift.learn import device, networks
 from mlipshift.mitigate.adaptation import adapt
-from mlipshift.mitigate.units import Unit
-from mlipshift.shift import graphs
 
-BENCHMARK = Path(__file__).parents[1] / "resources" / "benchmark" / "train.extxyz"
 NETWORKS = {"compact": {}, "GemNet-dT": {"backbone": "gemnet"}}
 # default batches, and those that fill a card
 SIZES = {"training": (16, 256), "prediction": (64, 1024), "TTT step": (64, 512)}
@@ -54,39 +50,16 @@ def wait(on):
         torch.cuda.synchronize()
 
 
-def data(many):
-    """(structures, forces) of `many` training structures, evenly chosen, repeated where there are too few."""
-    every = list(iread(BENCHMARK))
-    chosen = [every[k] for k in np.resize(np.linspace(0, len(every) - 1, min(many, len(every))).astype(int), many)]
-    return [(a.numbers, a.positions) for a in chosen], [a.arrays["REF_forces"] for a in chosen]
-
-
 def network(architecture, on, structures, forces):
     torch.manual_seed(0)
     model = networks.build(architecture)
-    some = training.Dataset(
-        [graphs.build(*s, model.architecture.cutoff) for s in structures[:64]], forces[:64], np.zeros(64)
-    )
-    model.calibrate(some.batch(np.arange(64), torch.float32)[0])
+    calibrate(model, structures[:64])
     return model.to(on)
-
-
-def step_of(model, structures, forces):
-    """A training step on all structures, whose graphs are there already."""
-    rows = [graphs.build(*s, model.architecture.cutoff) for s in structures]
-    known = training.Dataset(rows, forces, np.zeros(len(rows)))
-
-    def step():
-        batch, target, _ = known.batch(np.arange(len(rows)), torch.float32, model.device)
-        training.force_loss(model(batch, ("reference",))["reference"][1], target, batch).backward()
-        model.zero_grad()
-
-    return step
 
 
 def adapting(model, structures, forces, size, steps=10):
     """(function that adapts every structure by itself, structure-steps that it does)."""
-    units = [Unit([s], [f], [s]) for s, f in zip(structures, forces)]
+    units = alone(structures, forces)
     return lambda: adapt(model, units, Settings(steps=steps, batch=size)), steps * len(units)
 
 
@@ -96,7 +69,7 @@ def measured(architecture, on, known):
     model, found = network(architecture, on, structures, forces), {}
     large = on == "cuda"  # batches that fill a card take the processor minutes
     for size in SIZES["training"][: 1 + large]:
-        found["training", size] = rate(step_of(model, structures[:size], forces[:size]), size, on)
+        found["training", size] = rate(training_step(model, structures[:size], forces[:size]), size, on)
     for size in SIZES["prediction"][: 1 + large]:
         some = structures[:size]
         found["prediction", size] = rate(lambda s=some, n=size: networks.predict(model, s, batch=n), size, on)
@@ -113,7 +86,7 @@ def difference(architecture, known, dtype):
     out = []
     for on in ("cpu", "cuda"):
         model = network(architecture, on, *known).to(dtype)
-        units = [Unit([s], [f], [s]) for s, f in zip(structures, forces)]
+        units = alone(structures, forces)
         _, results, _ = adapt(model, units, Settings(steps=20, batch=16))
         out.append(np.concatenate([row[0][1][-1] for row in results]))
     return np.abs(out[0] - out[1]).max()
@@ -121,7 +94,7 @@ def difference(architecture, known, dtype):
 
 def operations(model, structures, forces):
     """Floating-point operations of a training step per structure."""
-    step = step_of(model, structures, forces)
+    step = training_step(model, structures, forces)
     with FlopCounterMode(display=False) as counter:
         step()
     return counter.get_total_flops() / len(structures)
@@ -140,7 +113,7 @@ def main():
     if there:
         device.configure(device="cuda")
         print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
-    known = data(max(map(max, SIZES.values())))
+    known = structures_of(max(map(max, SIZES.values())))
     for name, architecture in NETWORKS.items():
         ours = measured(architecture, "cpu", known)
         base = {task: ours[task, 1 if task == "TTT step" else sizes[0]] for task, sizes in SIZES.items()}
