@@ -231,7 +231,8 @@ rule collect_run_info:
         runtime=growing("10m"),
     params:
         benchmarks=BENCHMARKS,
-        config=as_json(config),
+        # a function, since braces in it, `{checkpoint}` of a model, are no wildcards
+        config=lambda wildcards: as_json(config),
         seeds=SEEDS,
     message:
         "Record versions, seeds, hardware and durations of this run."
