@@ -357,7 +357,6 @@ def _merged(*layers):
 @pytest.mark.parametrize(
     ("own", "parts"),
     [
-        ({"data": {"files": {"ood_x": ["a"]}}}, ["my.yaml: 'data.files' lacks 'train'", "give a list"]),
         ({"data": {"files": {"train": ["a"], "test": ["b"]}}}, ["unknown key 'data.files.test'", "id_test"]),
         ({"data": {"files": {"train": ["a"], "OOD_X": ["b"]}}}, ["unknown key", "ood_NAME"]),
         ({"data": {"files": {"train": ["a"], "ood_x": "b"}}}, ["'data.files.ood_x' is \"b\"", "give a list"]),

@@ -96,7 +96,38 @@ def of_errors(run):
             {"method": k, **interval(run.means[k]), "prior_calls_per_structure": CALLS.get(k, 0), "n_structures": run.n}
             for k in run.means
         ],
-        "failures": [{"id": "ood_larger/x/00", "stage": "prior", "reason": "not <converged>"}],
+        "failures": [
+            {
+                "id": "ood_larger/x/00",
+                "group": "ood_larger",
+                "stage": "prior",
+                "reason": "<SCF> in 250 cycles",
+            },
+            {"id": "ood_larger/x/01", "group": "ood_larger", "stage": "curate", "reason": "has no atom"},
+        ],
+        "method_failures": [
+            {"id": "ood_larger/x/00", "group": "ood_larger", "stage": "adapt:structure", "reason": "no prior label"},
+        ],
+        "left_out": [
+            {"group": "ood_larger", "stage": "curate", "reason": "has no atom", "n_structures": 1, "n_of": 13},
+            {
+                "group": "ood_larger",
+                "stage": "prior",
+                "reason": "<SCF> in … cycles",
+                "n_structures": 1,
+                "n_of": 12,
+            },
+        ],
+        "census": [
+            {"group": g, "n_read": 12 + (g == "ood_larger"), "n_used": 12, "n_left_out": int(g == "ood_larger")}
+            | {"n_energy": 11, "n_forces": 12, "n_zero_forces": 0, "n_net_force": 0}
+            for g in ("train", "id_test", "ood_larger")
+        ],
+        "duplicate_counts": [{"group": "id_test", "also_in": "train", "n_structures": 2, "n_of": 12}],
+        "label_check": [
+            {"group": "train", "n_structures": 12, "n_atoms": 80, "correlation": 0.97, "slope": 1.1, "norm_ratio": 1.15}
+            | {"n_energies": 0, "energy_correlation": None, "energy_slope": None, "verdict": "plausible"},
+        ],
     }
 
 

@@ -12,7 +12,7 @@ from mlipshift.base.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-FAILURES = ["id", "stage", "reason"]  # columns of every table of failed structures
+FAILURES = ["id", "group", "stage", "reason"]  # columns of every table of structures that are left out
 
 
 def _cell(value):

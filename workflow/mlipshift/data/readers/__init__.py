@@ -35,7 +35,7 @@ import numpy as np
 
 from mlipshift.base.errors import UserError
 from mlipshift.catalogue.components import READERS
-from mlipshift.data.plausibility import SAMPLE, check_units
+from mlipshift.data.plausibility import SAMPLE, SAMPLE_ATOMS, check_units
 from mlipshift.data.readers.beginning import Beginning
 from mlipshift.data.readers.common import Notes, Request
 from mlipshift.data.readers.molecules import File, Molecules
@@ -124,11 +124,16 @@ def units_of(path: Path | str, settings: dict) -> tuple[dict[str, str], bool]:
 
 
 def checked(path: Path | str, records: Iterator[Record], settings: dict) -> Iterator[Record]:
-    """The records of a file, of which the first SAMPLE have been looked at for their units.
+    """The records of a file, of which the first SAMPLE, fewer if they are large, have been looked at for their units.
 
     Raises UserError as plausibility.check_units.
     """
-    first = list(islice(records, SAMPLE))
+    first, atoms = [], 0
+    for record in islice(records, SAMPLE):
+        first.append(record)
+        atoms += len(record.numbers)
+        if atoms >= SAMPLE_ATOMS:
+            break
     units, configured = units_of(path, settings)
     check_units(path, first, units, configured)
     while first:

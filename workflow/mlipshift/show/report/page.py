@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,7 @@ from mlipshift.catalogue.figures import SECTIONS, reported
 from mlipshift.catalogue.methods import look, title
 from mlipshift.catalogue.tables import REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report import optional_tables, tables
+from mlipshift.show.report import left_out, optional_tables, tables
 from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, number, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
@@ -111,11 +111,13 @@ def render(
     given: Mapping[str, pd.DataFrame],
     drawn: Mapping[str, Mapping[str, object]],
     info: Mapping[str, object],
+    told: Sequence[str] = (),
 ) -> str:
     """HTML of the report.
 
     template: path of the Jinja template; given: {name: DataFrame} of the tables that the report needs, and of its
-    optional ones if there; drawn: from `figures`; info: the dictionary of run_info.json.
+    optional ones if there; drawn: from `figures`; info: the dictionary of run_info.json; told: lines of
+    left_out.lines.
     """
     results = Results(given)
     made = {key: {"id": key, "heading": REPORT[key].heading, "content": make(results)} for key, make in MAKERS.items()}
@@ -140,5 +142,7 @@ def render(
         sections=sections,
         figures=drawn,
         tables=made,
+        told=told,
+        read=left_out.tables(given, given["method_failures"].to_dict("records")),
         config=flat(info.get("config", {})),
     )

@@ -100,10 +100,11 @@ def known_table(results: Results) -> dict[str, list]:
 
 
 def failures_table(results: Results) -> dict[str, list]:
-    """Failed structures with stage and reason."""
-    rows = results.tables["failures"].to_dict("records")
+    """Structures that were left out, or without a result, with group, stage and reason."""
+    rows = [row for name in ("failures", "method_failures") for row in results.tables[name].to_dict("records")]
+    columns = ("id", "group", "stage", "reason")
     return cells.table(
-        ["Structure", "Stage", "Reason"], ([cell(str(row[c])) for c in ("id", "stage", "reason")] for row in rows)
+        ["Structure", "Group", "Stage", "Reason"], ([cell(str(row[c])) for c in columns] for row in rows)
     )
 
 
