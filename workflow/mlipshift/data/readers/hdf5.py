@@ -51,6 +51,8 @@ def arrays_of(
         raise UserError(f"{where}: has no atomic_numbers and {names[0]}; fetch the file again")
     numbers = np.ravel(group["atomic_numbers"][()]).astype(int)
     positions, energy, forces = (group.get(name) for name in names)
+    if positions is None:
+        raise UserError(f"{where}: {names[0]} cannot be opened; fetch the file again")
     count = len(positions)
     for name, data, kind in zip(names, (positions, energy, forces), ("length", "energy", "forces")):
         said = spelled(data.attrs.get("units", ""), kind, f"{where}, {name}") if data is not None else None

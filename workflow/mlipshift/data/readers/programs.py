@@ -107,7 +107,7 @@ def _gromacs(lines):
 
 def _poscar(lines):
     """Whether a second header comes after the positions: a scale alone, and three vectors."""
-    counts = next(line.split() for line in lines[5:7] if line.split()[0].isdecimal())
+    counts = [line.split() for line in lines[5:7] if line.split()[0].isdecimal()][0]
     rest = [line.split() for line in lines[6 + sum(map(int, counts)) :]]
     vector = lambda words: len(words) == 3 and all(map(_is_number, words))
     return any(
