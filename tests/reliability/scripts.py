@@ -1,5 +1,6 @@
 """Runs a script of the workflow as a rule does, in a forked process, which saves the imports."""
 
+import logging
 import os
 import runpy
 import sys
@@ -20,6 +21,7 @@ def run_script(name, folder, *arguments):
             for descriptor in (1, 2):
                 os.dup2(target, descriptor)
             sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+            logging.getLogger().handlers.clear()  # those of the tests, beside which the script would add none
             sys.argv = [f"{name}.py", *map(str, arguments)]
             runpy.run_path(str(ROOT / "workflow" / "scripts" / f"{name}.py"), run_name="__main__")
             status = 0

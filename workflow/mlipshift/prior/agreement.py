@@ -103,12 +103,14 @@ class Group:
 class Agreement:
     """Reference labels of every group against those of the prior.
 
-    groups: their names, in the order of the table; method: that of the prior; units: {"energy", "forces"} of files.
+    groups: their names, in the order of the table; method: that of the prior; units: {"energy", "forces"} of files,
+    None where the settings do not say one.
     """
 
-    def __init__(self, groups: list[str], method: str, units: Mapping[str, str]) -> None:
+    def __init__(self, groups: list[str], method: str, units: Mapping[str, str | None]) -> None:
         self.groups = {name: Group() for name in groups}
-        self.method, self.units = method, units
+        usual = {"energy": "eV", "forces": "eV/Angstrom"}
+        self.method, self.units = method, {kind: units.get(kind) or unit for kind, unit in usual.items()}
 
     def add(
         self, group: str, molecule: object, prior: tuple[float, np.ndarray], reference: tuple[float, np.ndarray]

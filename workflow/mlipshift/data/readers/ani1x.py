@@ -30,7 +30,7 @@ def read(path: Path | str, request: Request) -> Iterator[Record]:
     before = skipped["no label"]
     with hdf5.opened(path) as handle:
         for name, group in hdf5.groups(handle):
-            numbers, count, arrays = hdf5.arrays_of(path, group, NAMES)
+            numbers, count, arrays = hdf5.arrays_of(path, group, NAMES, UNITS)
             if any(a is None for a in arrays):
                 skipped["no label"] += count
                 continue

@@ -44,6 +44,7 @@ def _format(path):
 
 def _structures(path, request):
     kind, index = _format(path), 0
+    programs.check_single(path, kind)
     sums = programs.state(path, kind)
     stated = {name: unit for name, unit in request.settings.get("units", {}).items() if name != "length"}
     own = settled(path, {"units": stated}, {}, ANGSTROM)
@@ -59,7 +60,5 @@ def _structures(path, request):
                 f"{place.where}: ASE cannot read it as {kind} ({shortened(error)}); mend it, or convert it to extended "
                 "XYZ"
             ) from error
-        if index == 0:
-            programs.check_single(path, kind, len(atoms))
         yield record_of(atoms, place, labels_of(atoms, request.keys, own, {}), request, sums=sums)
         index += 1

@@ -83,7 +83,7 @@ def record_of(
         smiles=texts["smiles"],
         subset=texts["subset"],
         problem=state.problem,
-        config_type=str(atoms.info.get("config_type", "")),
+        config_type=str(values.get("config_type", "")),
     )
 
 

@@ -43,7 +43,7 @@ def _frames(path, request):
     keys = request.keys
     labels = Labels(keys["energy"], keys["forces"], units(path, request.settings)[0])
     with told(path), stream(path) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig") as handle:
-        line, index = 0, 0
+        line, index, last = 0, 0, None
         while first := handle.readline():
             line += 1
             place = Place(path, f"{path}, frame {index} (line {line})", index)
@@ -53,6 +53,9 @@ def _frames(path, request):
                     raise UserError(f"{place.where}: expected the number of atoms, found ''; mend the file")
                 break
             if not first.split()[0].isdecimal() or len(first.split()) > 1:
+                if last is not None and not len(last.numbers):
+                    # where its own number of atoms is wrong, what follows says nothing
+                    raise UserError(f"{last.where}: {last.problem}; mend the frame and its number of atoms")
                 raise UserError(
                     f"{place.where}: expected the number of atoms, found {first[:40].rstrip()!r}; mend the file"
                 )
@@ -61,7 +64,8 @@ def _frames(path, request):
             if len(lines) < count + 1:
                 found = max(len(lines) - 1, 0)
                 raise UserError(f"{place.where}: the file ends after {found} of {count} atoms; fetch it again")
-            yield _frame(first, lines, place, labels, request)
+            last = _frame(first, lines, place, labels, request)
+            yield last
             line += count + 1
             index += 1
 

@@ -162,7 +162,7 @@ def _roles(path, members, keys):
 def _units(archive, path, settings):
     members = _members(archive)
     carried = {
-        kind: spelled(_content(archive, path, name), kind, f"{path}, {name}")
+        kind: spelled(np.ravel(_content(archive, path, name))[0], kind, f"{path}, {name}")
         for kind, name in CARRIED.items()
         if name in members
     }
@@ -192,10 +192,10 @@ def _others(archive, path, members, count, keys):
         inner = CELLS.get(name, ())
         if dtype.hasobject or not (name in (*CELLS, *SHORT, "N", *TEXTS, *keys.values()) or may_say(name)):
             continue
-        if shape in (inner, (1, *inner)) and count != 1:
-            values[name] = _content(archive, path, name).reshape(inner)[()]
-        elif shape in ((count, *inner), (count, *(inner or (1,)))):
+        if shape in ((count, *inner), (count, *(inner or (1,)))):
             columns[name] = _array(archive, path, name)
+        elif shape in (inner, (1, *inner)):
+            values[name] = _content(archive, path, name).reshape(inner)[()]
         elif name in CELLS:
             raise UserError(f"{path}: {name} has shape {shape}, {inner} expected; mend the file")
     return values, columns

@@ -12,6 +12,11 @@ from mlipshift.data.readers.common import stream
 SIGNED = r"([+-]?\d+(?:\.\d*)?)"
 # format of ASE: what stands before charge and multiplicity, or in one line both
 CHARGES = {
+    # the first line of two whole numbers; what comes behind the geometry may have others
+    "gaussian-in": (
+        r"\A(?:.*\n)*?\s*([+-]?\d+)[ \t,]+\d+[ \t]*\n",
+        r"\A(?:.*\n)*?\s*[+-]?\d+[ \t,]+(\d+)[ \t]*\n",
+    ),
     "gaussian-out": (rf"^\s*Charge\s*=\s*{SIGNED}\s+Multiplicity", rf"^\s*Charge\s*=.*Multiplicity\s*=\s*{SIGNED}"),
     "orca-output": (rf"^\s*Total Charge\s+Charge\s+\.+\s*{SIGNED}", rf"^\s*Multiplicity\s+Mult\s+\.+\s*{SIGNED}"),
     "nwchem-out": (rf"^\s*Charge\s*:\s*{SIGNED}", rf"^\s*Spin multiplicity\s*:\s*{SIGNED}"),
@@ -64,18 +69,20 @@ def state(path: Path | str, kind: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def check_single(path: Path | str, kind: str, count: int) -> None:
-    """Raise UserError if a file of a format of which ASE reads one structure, of `count` atoms, holds more."""
-    if not ioformats[kind].single or kind not in {*ONCE, *BEYOND}:
+def check_single(path: Path | str, kind: str) -> None:
+    """Raise UserError if a file of a format of which ASE reads one structure holds more; kind: the format, of ASE."""
+    if not ioformats[kind].single or kind not in {*ONCE, *ENDS}:
         return
     if kind in ONCE:
-        found = len(re.findall(ONCE[kind], _text(path), re.M | re.I))
+        more = len(re.findall(ONCE[kind], _text(path), re.M | re.I)) > 1
     else:
-        found = 1 + BEYOND[kind](_text(path).splitlines(), count)
-    if found > 1:
-        more = f"{found} of them" if kind in ONCE else "more"
+        try:
+            more = ENDS[kind](_text(path).splitlines())
+        except (ValueError, IndexError):  # damaged, which ASE says
+            more = False
+    if more:
         raise UserError(
-            f"{path}: ASE reads one structure of a file of format {kind}, and there are {more} in it; give each a file "
+            f"{path}: ASE reads one structure of a file of format {kind}, and there are more in it; give each a file "
             "of its own, or convert it to extended XYZ"
         )
 
@@ -85,28 +92,30 @@ def _text(path):
         return handle.read().decode(errors="replace")
 
 
-def _lines_beyond(lines, length):
+def _beyond(lines, length):
     return any(line.strip() for line in lines[length:])
 
 
-def _beyond_gen(lines, count):
-    return _lines_beyond(lines, 2 + count + (0 if lines[0].split()[1:2] in (["C"], ["c"]) else 4))
+def _gen(lines):
+    count, kind = lines[0].split()[:2]
+    return _beyond(lines, 2 + int(count) + (0 if kind.upper() == "C" else 4))
 
 
-def _beyond_gromacs(lines, count):
-    return _lines_beyond(lines, 3 + count)
+def _gromacs(lines):
+    return _beyond(lines, 3 + int(lines[1]))
 
 
-def _beyond_poscar(lines, count):
+def _poscar(lines):
     """Whether a second header comes after the positions: a scale alone, and three vectors."""
-    rest = [line.split() for line in lines[5 + count :]]
+    counts = [line.split() for line in lines[5:7] if line.split()[0].isdecimal()][0]
+    rest = [line.split() for line in lines[6 + sum(map(int, counts)) :]]
     vector = lambda words: len(words) == 3 and all(map(_is_number, words))
     return any(
         len(rest[k]) == 1
         and _is_number(rest[k][0])
         and all(map(vector, rest[k + 1 : k + 4]))
         and not vector(rest[k + 4])
-        for k in range(1, len(rest) - 4)
+        for k in range(len(rest) - 4)
     )
 
 
@@ -118,8 +127,5 @@ def _is_number(word):
     return True
 
 
-BEYOND: dict[str, Callable[[list[str], int], bool]] = {
-    "gen": _beyond_gen,
-    "gromacs": _beyond_gromacs,
-    "vasp": _beyond_poscar,
-}
+# formats of which ASE reads one structure: whether there is more behind it
+ENDS: dict[str, Callable[[list[str]], bool]] = {"gen": _gen, "gromacs": _gromacs, "vasp": _poscar}

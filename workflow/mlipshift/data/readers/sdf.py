@@ -71,7 +71,7 @@ def _record(lines, place, request):
         symbols, positions, charges, radicals = _v3000(lines)
     else:
         symbols, positions, charges, radicals = _v2000(lines)
-    end = next(k for k, line in enumerate(lines) if re.match(r"M\s+END", line))
+    end = _first(r"M\s+END", lines)
     items = _items(lines[end + 1 :])
     atoms = Atoms([ISOTOPES.get(symbol, symbol) for symbol in symbols], positions)
     sums = {"charge": {"the molfile": sum(charges)}}
@@ -123,10 +123,18 @@ def _v3000(lines):
             positions.append([float(word) for word in words[2:5]])
             charges.append(int(options.get("CHG", 0)))
             radicals.append(UNPAIRED[int(options.get("RAD", 0))])
-    count = next(int(line.split()[3]) for line in lines if re.match(r"M\s+V30\s+COUNTS", line))
+    count = int(lines[_first(r"M\s+V30\s+COUNTS", lines)].split()[3])
     if len(symbols) != count:
         raise ValueError(f"it has {len(symbols)} of {count} atoms")
     return symbols, positions, charges, radicals
+
+
+def _first(pattern, lines):
+    """Number of the first line that begins with a pattern."""
+    found = [k for k, line in enumerate(lines) if re.match(pattern, line)]
+    if not found:
+        raise ValueError(f"it has no line {pattern.replace(chr(92) + 's+', '  ')}")
+    return found[0]
 
 
 def _items(lines):

@@ -148,14 +148,11 @@ def _said(kind, values, keys, sums):
 
 def _agreed(found, kind):
     """(value that all say, None if there is none; problem)."""
-    first = next(iter(found.values()), None)
-    for value in found.values():
-        same = _number(value) == _number(first) or (np.isnan(_number(value)) and np.isnan(_number(first)))
-        if not same:
-            said = " and ".join(
-                f"{value:g} by {key}" if _is_number(value) else f"{value} by {key}" for key, value in found.items()
-            )
-            return None, f"its {kind} is {said}; mend the file, or say in {SETTINGS[kind]} which one holds"
+    odd = [value for value in found.values() if not float(_number(value)).is_integer()]
+    first = next(iter(odd or found.values()), None)
+    if not odd and len({_number(value) for value in found.values()}) > 1:
+        said = " and ".join(f"{_number(value):g} by {key}" for key, value in found.items())
+        return None, f"its {kind} is {said}; mend the file, or say in {SETTINGS[kind]} which one holds"
     return (np.ravel(first)[0] if np.size(first) == 1 and first is not None else first), ""
 
 
@@ -176,10 +173,6 @@ def _fits(electrons, unpaired):
 
 def _number(value):
     return scalar(np.ravel(value)[0]) if np.size(value) == 1 else np.nan
-
-
-def _is_number(value):
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _is_one(value):
