@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def _duplicates(table):
     return cells.table(["Group", "Also in", "Structures", "Of"], rows)
 
 
-def _place(row) -> Cell:
+def _place(row: Mapping[str, Any]) -> Cell:
     return cell("the group itself") if row["group"] == row["also_in"] else group_cell(row["also_in"])
 
 
