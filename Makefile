@@ -41,7 +41,7 @@ cluster-test: venv-test ## run the smoke setting and the failures of a cluster o
 	@bash tests/cluster/run.sh "$(VENV)/bin/python"
 
 hard-times: venv-test ## kill, starve and feed damaged files to the workflow at length (KILLS=50)
-	@$(RUN) python -m pytest tests/reliability --kills $(KILLS)
+	@$(RUN) python -m pytest tests/reliability tests/unit/test_round_trips.py --kills $(KILLS) --examples 300
 
 benchmark: venv-reference ## measure the speed against the published way and the limit
 	@$(RUN) python benchmarks/run_all.py

@@ -1,13 +1,15 @@
-"""Everything a backbone does on a second device of torch, for machines without a GPU.
+"""Everything a backbone does on a second device of torch: a GPU, or an emulated one on machines without.
 
-The device, `other`, computes as the processor does and refuses to mix its tensors with the processor's, as CUDA does.
-`python second_device.py KIND` trains, saves, loads, predicts and adapts a small model there and on the processor, and
-prints the largest difference of each as JSON; a process of its own, since torch takes one such device per process.
+The emulated device, `other`, computes as the processor does and refuses to mix its tensors with the processor's, as
+CUDA does. `python second_device.py KIND [cuda]` trains, saves, loads, predicts and adapts a small model there and on
+the processor, and prints the largest difference of each as JSON; a process of its own, since torch takes one emulated
+device per process, and no GPU beside it.
 """
 
 import json
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -22,8 +24,10 @@ from mlipshift.learn import networks, training
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import adaptation
 
-_setup_privateuseone_for_python_backend("other")
-OTHER = torch.device("other", 0)
+REAL = sys.argv[2:] == ["cuda"]
+if not REAL:
+    _setup_privateuseone_for_python_backend("other")
+OTHER = torch.device("cuda" if REAL else "other", 0)
 aten = torch.ops.aten
 COPIES = {aten.copy_.default, aten._to_copy.default}
 # CUDA too takes positions that lie on the processor
@@ -84,20 +88,20 @@ class Present(TorchDispatchMode):
         return operation(*args, **kwargs)
 
 
-@torch.library.impl("aten::empty.memory_format", "privateuseone")
-def _empty(size, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None):
-    return Other(torch.empty(size, dtype=dtype))
+if not REAL:
 
+    @torch.library.impl("aten::empty.memory_format", "privateuseone")
+    def _empty(size, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None):
+        return Other(torch.empty(size, dtype=dtype))
 
-@torch.library.impl("aten::empty_strided", "privateuseone")
-def _empty_strided(size, stride, dtype=None, layout=None, device=None, pin_memory=None):
-    return Other(torch.empty_strided(size, stride, dtype=dtype))
+    @torch.library.impl("aten::empty_strided", "privateuseone")
+    def _empty_strided(size, stride, dtype=None, layout=None, device=None, pin_memory=None):
+        return Other(torch.empty_strided(size, stride, dtype=dtype))
 
-
-@torch.library.impl("aten::_copy_from", "privateuseone")
-def _copy_from(source, target, non_blocking=False):
-    held(target).copy_(held(source))
-    return target
+    @torch.library.impl("aten::_copy_from", "privateuseone")
+    def _copy_from(source, target, non_blocking=False):
+        held(target).copy_(held(source))
+        return target
 
 
 def refuses_to_mix():
@@ -149,7 +153,7 @@ def main(kind):
     differences = {}
     for part in (trained, adapted):
         expected = part(kind, "cpu")
-        with Present():
+        with nullcontext() if REAL else Present():
             assert refuses_to_mix()
             found = part(kind, OTHER)
         assert np.isfinite(expected).all() and np.abs(expected).max() > 1e-3

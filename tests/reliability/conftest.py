@@ -5,7 +5,10 @@ KINDS = {
     "test_disk_full": "full disks",
     "test_downloads": "damaged downloads",
     "test_malformed": "malformed inputs",
+    "test_silent_scale": "frames of 10,000 atoms",
+    "test_silent_measures": "measures that rounding, size or missing training data would falsify",
     "test_silent_labels": "labels that are wrong or missing, structures that are left out",
+    "test_silent_models": "models that would be wrong without a word",
 }
 
 

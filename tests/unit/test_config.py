@@ -130,7 +130,6 @@ def test_generated_files_are_up_to_date(tmp_path):
         ("ttt.learning_rate", "1e-5", ["reads this one as text", "write 1.0e-05"]),
         ("ttt.optimiser", "adamw", ["'ttt.optimiser' is \"adamw\"", "one of adam, sgd"]),
         ("data.units.energy", "ev", ["'data.units.energy' is \"ev\"", "one of eV, Hartree, kcal/mol"]),
-        ("data.files.train", [], ["'data.files.train' is empty"]),
         ("data.files.train", "a.xyz", ["'data.files.train' is \"a.xyz\"", "give a list"]),
         ("refine.radii_A", [3.0, 0.0], ["'refine.radii_A[1]' is 0.0", "above 0"]),
         ("model.cutoff_A", -5.0, ["'model.cutoff_A' is -5.0", "(Å)", "above 0"]),

@@ -60,6 +60,23 @@ def test_failures_come_at_the_end_once_each(tmp_path):
     assert out.getvalue() == f"error: this file is bad; mend it (rule curate, log {log})\n"
 
 
+def test_warnings_of_a_job_come_when_it_has_ended_those_of_several_files_in_one_line(tmp_path):
+    log = tmp_path / "curate.log"
+    said = [f"{name}.npz: no charge in it" for name in "abcc"] + ["a.npz: read in eV", "without a file"]
+    log.write_text("".join(f"2026-01-01 10:00:00,000 warning: {text}\n" for text in said) + "10:01 a warning\n")
+    out = io.StringIO()
+    console = Console(out)
+    console.filter(record("x", event=Event.JOB_INFO, jobid=1, rule_msg="Curate.", rule_name="curate", log=[str(log)]))
+    assert out.getvalue() == "[1/1] Curate.\n"
+    for _ in range(2):
+        console.filter(record("x", event=Event.JOB_FINISHED, job_id=1))
+    assert out.getvalue().splitlines()[1:] == [
+        "warning: a.npz and 2 more files: no charge in it",
+        "warning: a.npz: read in eV",
+        "warning: without a file",
+    ]
+
+
 def test_a_silent_death_names_rule_and_log(tmp_path):
     assert "rule train, log gone.log" in failure("train", ["gone.log"])
     assert "rule train)" in failure("train", [])

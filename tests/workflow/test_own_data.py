@@ -61,7 +61,8 @@ def test_the_example_of_the_documentation_runs(labelled):
     folder = labelled / "results/mine/diagnosis/emt"
     summary = json.loads((folder / "diagnosis.json").read_text())
     assert (summary["n_train"], summary["n_test"], summary["n_errors"]) == (12, 18, 18)
-    assert summary["missing"] == [
+    assert summary["missing"][0].startswith("No validation groups (val_NAME) with 10 errors or more")
+    assert summary["missing"][1:] == [
         "The model gives no representation: there is no embedding map and no distance in it.",
         "There are no prior labels: the force norm axis has no measure of the prior.",
     ]
@@ -98,6 +99,26 @@ def test_a_run_without_any_label_says_what_is_missing(labelled, tmp_path):
         both = [table(d, "tables/shifts.csv")[name] for d in (directory, labelled)]
         assert np.allclose(*both, equal_nan=True), name
     assert table(directory, "diagnosis/emt/groups.csv").mean_meV_per_A.isna().all()
+
+
+def test_statistics_of_another_run_stand_for_training_structures(labelled):
+    """The same shares outside and the same ranks, without a training structure; what needs one says so in one line."""
+    given = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")) | {"run": "elsewhere"}
+    del given["data"]["files"]["train"]
+    given["data"]["training_statistics"] = "results/mine/shifts/training.h5"
+    (labelled / "elsewhere.yaml").write_text(yaml.safe_dump(given))
+    snakemake(labelled, "diagnose", "--configfile", "elsewhere.yaml")
+    folder = labelled / "results/elsewhere"
+    for name in ("tables/shift_summary.csv", "tables/shift_sweep.csv", "diagnosis/emt/ranks.csv"):
+        assert (folder / name).read_bytes() == (labelled / "results/mine" / name).read_bytes(), name
+    page = (folder / "diagnosis.html").read_text(encoding="utf-8")
+    assert "known by their statistics alone: 12 structures of mine" in page and "No training structures given" in page
+
+    done = snakemake(labelled, "report", "-n", "--configfile", "elsewhere.yaml", check=False)
+    assert done.returncode and "data.files.train names no training structures, and strategy" in done.stderr
+    twice = ["--config", "data={'files': {'train': ['my_train.extxyz']}}"]
+    done = snakemake(labelled, "diagnose", "-n", "--configfile", "elsewhere.yaml", *twice, check=False)
+    assert done.returncode and "beside the training structures of data.files.train; give one of them" in done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -27,18 +27,21 @@ rule curate:
         mem_mb=growing(2000),
         runtime=growing("20m"),
     params:
-        settings=as_json(config["data"]),
+        settings=lambda wildcards: as_json(
+            {k: v for k, v in config["data"].items() if k != "training_statistics"}
+            | {"files": data_files()}
+        ),
     message:
         "Check and convert the input structures; test labels go into a store of their own."
-    # the lines are for the terminal; the log has what the script itself prints
+    # a list of very many files is longer than a command line may be; the lines are for the terminal
     shell:
-        "python {input.script} --settings {params.settings:q}"
-        " --train {output.train} --train-reference {output.train_reference}"
-        " --test {output.test} --test-reference {output.test_reference}"
-        " --validation-reference {output.validation_reference} --unlabelled {output.unlabelled}"
-        " --failures {output.failures} --census {output.census} --duplicates {output.duplicates}"
-        " --duplicate-counts {output.duplicate_counts} --lines {output.lines} --log {log}"
-        " && cat {output.lines} >&2"
+        "python {input.script:q} --settings /dev/stdin"
+        " --train {output.train:q} --train-reference {output.train_reference:q}"
+        " --test {output.test:q} --test-reference {output.test_reference:q}"
+        " --validation-reference {output.validation_reference:q} --unlabelled {output.unlabelled:q}"
+        " --failures {output.failures:q} --census {output.census:q} --duplicates {output.duplicates:q}"
+        " --duplicate-counts {output.duplicate_counts:q} --lines {output.lines:q} --log {log:q}"
+        " <<< {params.settings:q} >> {log:q} 2>&1 && cat {output.lines:q} >&2"
 
 
 # tight binding decides on signs and units, whatever the prior of the run is
@@ -99,13 +102,13 @@ rule check_labels:
             units=as_json(config["data"]["units"]),
             action=config["data"]["label_check"],
         ),
-        prior=lambda wildcards, input: f"--prior {input.prior}" if input.prior else "",
+        prior=lambda wildcards, input: options(prior=input.prior) if input.prior else "",
     message:
         "Check sign and unit of the reference labels of the {wildcards.set} structures."
     shell:
-        "python {input.script} --frames {input.frames} --reference {input.reference} {params.prior} {params.options}"
-        " --output {output.table} --lines {output.lines} --log {log}"
-        " && cat {output.lines} >&2"
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q}"
+        " {params.prior} {params.options} --output {output.table:q} --lines {output.lines:q} --log {log:q}"
+        " >> {log:q} 2>&1 && cat {output.lines:q} >&2"
 
 
 rule collect_failures:
@@ -136,6 +139,7 @@ rule collect_failures:
     message:
         "Put together what was left out, and what the check of the labels found."
     shell:
-        "python {input.script} --failures {input.failures} --frames {input.frames} --census {input.census}"
-        " --label-checks {input.label_checks} --output {output.failures} --left-out {output.left_out}"
-        " --label-check {output.label_check} --log {log}"
+        "exec >> {log:q} 2>&1;"
+        " python {input.script:q} --failures {input.failures:q} --frames {input.frames:q} --census {input.census:q}"
+        " --label-checks {input.label_checks:q} --output {output.failures:q} --left-out {output.left_out:q}"
+        " --label-check {output.label_check:q} --log {log:q}"

@@ -30,6 +30,8 @@ def main(args):
     ]
     failures = with_groups(failures, dict(zip(frames.ids, frames.group)))
     write_table(args.output / "method_failures.csv", failures, FAILURES)
+    for line in errors.missing():
+        log.info("%s", line)
     for row in sorted(tables["frontier"][1], key=lambda r: r["mean_meV_per_A"]):
         log.info("%-24s %8.1f meV/Å on all held-out structures", row["method"], row["mean_meV_per_A"])
 

@@ -1,10 +1,8 @@
 """Train a small MACE on the reference labels with mace-torch's own command, for a real checkpoint without a network."""
 
-import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
+from mlipshift.base.timing import Stopwatch
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
 
@@ -49,7 +48,7 @@ def main(args):
     if not data:
         raise UserError("no training structure has reference forces, and training needs them; give some (data.keys)")
     energies = sum("REF_energy" in atoms.info for atoms in data)
-    start = time.perf_counter()
+    watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         write(folder / "train.xyz", data, format="extxyz")
@@ -92,7 +91,7 @@ def main(args):
             raise UserError(f"mace_run_train ended with {process.returncode}: {last}; the log has all it said")
         with replacing(args.output) as part:
             part.write_bytes(made.read_bytes())
-    args.timing.write_text(json.dumps({"seconds": time.perf_counter() - start, "structures": len(data)}))
+    watch.timing(len(data)).write(args.timing)
 
 
 if __name__ == "__main__":

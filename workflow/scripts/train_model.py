@@ -1,8 +1,6 @@
 """Train the two-head potential by one strategy and one seed."""
 
 import hashlib
-import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import numpy as np
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
+from mlipshift.base.timing import Stopwatch
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.learn import device, training
 from mlipshift.learn.potential import MOLECULES_ONLY, Potential
@@ -39,11 +38,11 @@ def main(args):
         if args.base is None:
             raise UserError(f"strategy {args.strategy} needs --base, the model of {kind.base}")
         base = Potential.load(args.base, args.device).network.train()
-    start = time.perf_counter()
+    watch = Stopwatch()
     network, history = training.train(
         args.strategy, args.architecture, args.settings, args.seed, reference, prior, base, args.device
     )
-    seconds = time.perf_counter() - start
+    timing = watch.timing(len(frames))
     inputs = [p for p in (args.frames, args.reference, *(args.prior or [])) if p]
     card = {
         "strategy": args.strategy,
@@ -58,7 +57,7 @@ def main(args):
         "licence": "MIT",
     }
     Potential(network, card).save(args.output)
-    args.timing.write_text(json.dumps({"seconds": seconds, "structures": len(frames)}))
+    timing.write(args.timing)
 
 
 if __name__ == "__main__":

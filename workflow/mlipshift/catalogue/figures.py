@@ -163,17 +163,20 @@ _DIAGNOSIS = (
         ("bins", "axes"),
         "Force MAE of the model “{model}” on {n_errors} test structures, binned along one criterion per axis of the"
         f" shift. Points: mean over the structures of a bin; bars: {INTERVAL_OF}; open: fewer than {{enough}}"
-        " {resampled}. {sizes}. Grey: density of the {n_train} training structures. Ratio: mean error of the structures"
-        f" outside over that of those inside the training distribution by this criterion. {ACCURACY}[[same: Not drawn,"
-        " since all these structures are the same there: {same}.]]",
+        " {resampled}. {sizes}.[[n_train: Grey: density of the {n_train} training structures. Ratio: mean error of the"
+        f" structures outside over that of those inside the training distribution by this criterion.]] {ACCURACY}"
+        "[[same: Not drawn, since all these structures are the same there: {same}.]]",
     ),
     Figure(
         "fig_rank_correlations",
         "Which measure predicts the error",
         "diagnosis",
         ("ranks",),
-        "Spearman rank correlation between the force MAE of the model “{model}” and every measure of shift (distance"
-        " from the training mean where both sides are a shift), best first. n = {n_structures} test structures of"
+        "Spearman rank correlation between the force MAE of the model “{model}” and every measure of shift, best first;"
+        " AUROC: how well it finds the tenth of the structures with the largest errors (dashed: a guess)."
+        "[[n_validation: Whether large or small values, or those far from the training mean, are a sign of error was"
+        " chosen on {n_validation} validation structures, which are not among the others.]][[unknown: No validation"
+        " group says which sign to expect: measures are taken as they are.]] n = {n_structures} test structures of"
         f" {{molecules}}; bars: {INTERVAL_OF}.[[constant: Not shown: {{constant}} that are the same for all"
         " structures.]]",
     ),
@@ -182,8 +185,8 @@ _DIAGNOSIS = (
         "Structures as the model represents them",
         "diagnosis",
         ("embedding", "errors"),
-        "Training (grey) and test structures in the representation of the model “{model}”, one vector per structure,"
-        " reduced by principal component analysis of both together. n = {n_train} training and {n_test} test"
+        "Structures in the representation of the model “{model}”, one vector per structure, reduced by principal"
+        " component analysis of all together. n = [[n_train:{n_train} training (grey) and ]]{n_test} test"
         " structures.[[n_errors: (b) coloured by the force MAE of {n_errors} of them, which has no part in the map.]]"
         "[[most: At most {most} points of a set are drawn.]]",
     ),
@@ -192,9 +195,9 @@ _DIAGNOSIS = (
         "Measures of shift, training set and groups",
         "diagnosis",
         ("shifts",),
-        "Distribution of every measure of shift in the training set and in each group of test structures: median"
-        " (point), middle half (bar), 5 % to 95 % (line). Band: training mean ± {sigma} standard deviations. Colours:"
-        " axes of the shift. Structures: {sizes}.[[same: Not drawn, since they are the same for all structures:"
+        "Distribution of every measure of shift in each group of structures: median (point), middle half (bar), 5 % to"
+        " 95 % (line).[[sigma: Band: training mean ± {sigma} standard deviations.]] Colours: axes of the shift."
+        " Structures: {sizes}.[[same: Not drawn, since they are the same for all structures:"
         " {same}.]]",
     ),
 )

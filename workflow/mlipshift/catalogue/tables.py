@@ -186,14 +186,17 @@ INPUT_REPORT = {
 # headings of the page of a diagnosis
 DIAGNOSIS_REPORT = {
     "outside": "Share of structures outside the training distribution, further than {sigma} training standard"
-    " deviations from the training mean.",
+    " deviations from the training mean, beside that of the training structures themselves.",
     "sweep": "How that share depends on the limit: structures further than {sigmas} training standard deviations from"
     " the training mean.",
     "side_by_side": "Force MAE in meV/Å, mean over the structures of a group (their number in brackets), which differ"
     " where a model excludes some.",
     "axes": "Force MAE of the test structures inside and outside the training distribution, judged by each measure."
     " Square brackets: {interval}. Chemical accuracy is {accuracy} meV/Å.",
-    "ranks": "Spearman rank correlation of the force MAE with each measure, the best predictor of the error first.",
+    "ranks": "How well each measure predicts the force MAE, used as it would be, the best one first: Spearman rank"
+    " correlation, and area under the curve (AUROC) for finding the worst tenth of the errors, where 0.5 is a guess and"
+    " 1 finds all. Whether larger or smaller values of a measure, or those far from the training mean, are a sign of"
+    " error is what the validation groups say, which are then not among the structures here.",
     "groups": "Datasets: fraction of the Laplacian's eigenvalues in [0.9, 1.1] (mean ± standard deviation), share of"
     " structures outside the training distribution by it, and force MAE.",
 }

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import covalent_radii
+from ase.geometry import complete_cell, wrap_positions
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.geometry import edges, scaled_distances, symbol
+from mlipshift.base.geometry import edges, nearest, symbol
 from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, check_spin
 from mlipshift.base.log import log
 from mlipshift.data.census import Census, left_out_of
-from mlipshift.data.readers import checked, iterate
+from mlipshift.data.readers import Reading, checked, iterate
 from mlipshift.data.records import Record, isolated_atom, label_of, record_failure, row_of, shown
 
 ISOLATED = "isolated atom, whose energy no method here takes"
@@ -98,12 +99,16 @@ def convert(
 
 
 def _check_overlap(numbers, positions):
-    scaled = scaled_distances(numbers, positions)
-    distance = scaled * (covalent_radii[numbers][:, None] + covalent_radii[numbers])
-    close = np.argwhere((scaled < MIN_SCALED_DISTANCE) | (distance < MIN_DISTANCE))
+    """Raise ValueError for the first atom that lies on another one, and the first of those."""
+    apart, scaled = nearest(numbers, positions)
+    close = np.flatnonzero((scaled < MIN_SCALED_DISTANCE) | (apart < MIN_DISTANCE))
     if len(close):
-        i, j = close[0]
-        _overlap(numbers, i, j, distance[i, j])
+        i = close[0]
+        distance = np.linalg.norm(positions - positions[i], axis=1)
+        distance[i] = np.inf
+        scaled = distance / (covalent_radii[numbers] + covalent_radii[numbers[i]])
+        j = np.flatnonzero((scaled < MIN_SCALED_DISTANCE) | (distance < MIN_DISTANCE))[0]
+        _overlap(numbers, i, j, distance[j])
 
 
 def _overlap(numbers, i, j, distance):
@@ -124,6 +129,8 @@ def _check_periodic(record, wanted):
         raise ValueError("has an atom without an element")
     if np.linalg.matrix_rank(record.cell[pbc], tol=0.1) < pbc.sum():
         raise ValueError("is periodic along cell vectors that are shorter than 0.1 Å or in one plane")
+    # within the cell first: then no atom has more images around it than find room there
+    _check_overlap(numbers, wrap_positions(record.positions, complete_cell(record.cell), pbc))
     radii = covalent_radii[numbers]
     reach = max(2 * MIN_SCALED_DISTANCE * radii.max(), MIN_DISTANCE)
     i, j, _, distance = edges(record.positions, record.cell, pbc, reach)
@@ -151,21 +158,23 @@ def curate(
     if settings["checksums"]:
         verify_checksums(chain.from_iterable(files.values()), settings["checksums"])
     census = Census() if census is None else census
-    seen = Ids()
+    seen, reading = Ids(), Reading(files)
     for group, paths in files.items():
         count = census.of(group)
-        for record in _records(group, paths, settings):
+        for record in _records(group, paths, settings, reading):
             count.read += 1
             found = _usable(record, group, settings, failures, census, seen)
             if found:
                 count.note(record, found[1])
                 yield found
         log.info("%s: %d structures", group, count.used)
-    if not census.of("train").used:
+    if files.get("train") and not census.of("train").used:
         raise UserError(f"data.files.train: no usable structure; {left_out_of('train', census.of('train'))}")
+    if not any(census.of(group).used for group in files):
+        raise UserError("data.files: no usable structure in any group; give files, or see the failure table")
 
 
-def _records(group, paths, settings):
+def _records(group, paths, settings, reading):
     """The records of a group, as far as its limits allow."""
     left = settings.get("max_structures_of", {}).get(group, settings["max_structures_per_group"])
     for path in paths:
@@ -173,7 +182,7 @@ def _records(group, paths, settings):
             break
         read, limits = 0, (left, settings.get("max_structures_per_file"))
         limit = min((n for n in limits if n is not None), default=None)
-        for record in checked(path, islice(iterate(path, group, settings), limit), settings):
+        for record in checked(path, islice(iterate(path, group, settings, reading=reading), limit), settings):
             read += 1
             yield record
         left = None if left is None else left - read

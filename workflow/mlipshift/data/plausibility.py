@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.geometry import centred, rotation, scaled_distances
+from mlipshift.base.geometry import centred, nearest, rotation
 from mlipshift.base.units import ENERGY, EV, FORCES, LENGTH
 from mlipshift.data.records import Record, isolated_atom, misfit, scalar
 
@@ -16,6 +16,7 @@ TOLERANCE = 0.15  # relative, for naming the unit that an energy is in
 MIN_PAIRS = 8  # pairs of geometries below which force units are not judged
 MAX_STEP = 0.2  # Å, root mean square per coordinate; beyond it the trapezoidal rule says nothing, not even the sign
 SAMPLE = 400  # structures of a file that its units are judged by
+SAMPLE_ATOMS = 2**18  # atoms after which fewer of them will do, as they are in memory
 
 
 def check_units(path: Path | str, records: Iterable[Record], units: dict[str, str], configured: bool) -> None:
@@ -69,9 +70,8 @@ def neighbour_ratio(records: Iterable[Record]) -> float:
     """
     ratios = [np.empty(0)]
     for record in records:
-        scaled = scaled_distances(record.numbers, record.positions)
-        bonding = ~np.isin(record.numbers, NOBLE)
-        ratios.append(scaled.min(axis=1, initial=np.inf)[bonding])
+        _, scaled = nearest(record.numbers, record.positions)
+        ratios.append(scaled[~np.isin(record.numbers, NOBLE)])
     ratios = np.concatenate(ratios)
     ratios = ratios[np.isfinite(ratios)]
     return float(np.median(ratios)) if len(ratios) else np.nan

@@ -15,12 +15,13 @@ from mlipshift.base.text import listed
 def known_elements(entry: Mapping[str, Any], training: np.ndarray) -> np.ndarray | None:
     """Atomic numbers [n] that a registry entry knows, None for any.
 
-    training: atomic numbers of the training structures. Raises UserError for a symbol that is none.
+    training: atomic numbers of the training structures; of none, nothing is known. Raises UserError for a symbol that
+    is none.
     """
     if entry["elements"] is None:
         return None
     if entry["elements"] == "training":
-        return np.unique(training)
+        return np.unique(training) if len(training) else None
     unknown = [s for item in entry["elements"] for s in item.split("-") if s not in atomic_numbers]
     if unknown:
         raise UserError(f"elements of the model: there is no element {unknown[0]!r}; correct the entry")
@@ -63,6 +64,8 @@ def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: st
         line += "none excluded"
     if entry["periodic"] == "needed":
         line += f"; molecules and slabs get {entry['box_padding_A']:g} Å of vacuum along open directions"
+    if entry["environment"] is None:
+        line += "; runs in the environment of the workflow, as none is named"
     if entry["level"] is None:
         return [line]
     if not level:

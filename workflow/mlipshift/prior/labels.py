@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 from scipy.spatial import cKDTree
 
-from mlipshift.base import limits, units
+from mlipshift.base import geometry, limits, units
 from mlipshift.base.errors import shortened
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, spin_fits
@@ -26,7 +26,7 @@ STRIPES = 12  # per shard, where there are enough structures, so that shards tak
 
 def fingerprint(method: str, library: str, accuracy: float) -> bytes:
     """What labels depend on beside their structures: level, accuracy, and the modules that decide them."""
-    modules = (engines.module_of(method, library), limits, units)
+    modules = (engines.module_of(method, library), geometry, limits, units)
     parts = [Path(cast(str, module.__file__)).read_bytes() for module in modules]
     parts += [Path(__file__).read_bytes(), f"{engines.level(method, library)} {accuracy}".encode()]
     return b"".join(hashlib.sha256(part).digest() for part in parts)

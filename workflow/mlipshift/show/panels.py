@@ -12,6 +12,7 @@ from mlipshift.show.style import DASHED, MUTED, PALE
 
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
 ERROR = (MEAN, LOW, HIGH)
+SPAN = 1000  # largest factor between the ends of a logarithmic axis: errors that vanish by symmetry have no say
 
 
 def accuracy(axes: Axes, horizontal: bool = True) -> None:
@@ -21,10 +22,15 @@ def accuracy(axes: Axes, horizontal: bool = True) -> None:
 
 
 def scale(axes: Axes, which: str, values: np.ndarray | pd.Series, label: str) -> str:
-    """Label of the axis `which` ("x", "y") of an error; it starts at zero, or is logarithmic beyond a factor of six."""
+    """Label of the axis `which` ("x", "y") of an error; it starts at zero, or is logarithmic beyond a factor of six.
+
+    A logarithmic axis ends at SPAN, and its label says that there is something below.
+    """
     values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values) & (values > 0)]
-    low, high = min(values.min(), CHEMICAL_ACCURACY), max(values.max(), CHEMICAL_ACCURACY)
+    values = values[np.isfinite(values)]
+    high = max(values.max(initial=0), CHEMICAL_ACCURACY)
+    low = min(values[values > high / SPAN].min(initial=high), CHEMICAL_ACCURACY)
+    below = values.min(initial=high) < low
     axis = getattr(axes, f"{which}axis")
     limits = getattr(axes, f"set_{which}lim")
     if high > 6 * low:
@@ -33,7 +39,7 @@ def scale(axes: Axes, which: str, values: np.ndarray | pd.Series, label: str) ->
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(plain_numbers())
         limits(low / 1.15, high * 1.15)
-        return f"{label}, log scale"
+        return f"{label}, log scale" + ("; smaller ones below" if below else "")
     limits(0, high * 1.08)
     return label
 
@@ -81,7 +87,7 @@ def behind(panel: Axes, density: pd.DataFrame, label: str | None) -> Axes:
     panel.patch.set_visible(False)
     width = density.bin_right - density.bin_left
     axes.bar(density.bin_left, density.density, width=width, align="edge", color=PALE, lw=0)
-    highest = density.density.max()
+    highest = density.density.max() or 1.0  # no training structure
     axes.set_ylim(0, highest * 2.2)
     if label is None:
         axes.set_yticks([])

@@ -55,3 +55,8 @@ def samples(summary: pd.DataFrame, groups: list[str], methods: list[str]) -> str
 def resampling(resampled: str) -> dict[str, str]:
     """Facts of a caption of a diagnosis; resampled: "molecules", or "structures" of one molecule alone."""
     return {"resampled": resampled} | ({} if resampled == "molecules" else {"alone": "yes"})
+
+
+def interval_label(resampled: str) -> str:
+    """Name of an interval in a legend; resampled as in `resampling`."""
+    return "95 % interval" if resampled == "molecules" else "95 % interval of one molecule, too narrow"

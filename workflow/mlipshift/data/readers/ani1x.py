@@ -51,6 +51,8 @@ def read(path: Path | str, request: Request) -> Iterator[Record]:
                         positions=rows[0][k],
                         energy=energies[k] * EV,
                         forces=rows[2][k] * FORCES["Hartree/Angstrom"],
+                        charge=0,
+                        multiplicity=1,
                         names=NAMES[1:],
                     )
     if skipped["no label"] > before:

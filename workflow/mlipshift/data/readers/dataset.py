@@ -7,7 +7,8 @@ import numpy as np
 
 from mlipshift.base.frames import DATASET_FORMAT, Dataset
 from mlipshift.data.readers.beginning import Beginning
-from mlipshift.data.readers.common import ANGSTROM, Request, selected
+from mlipshift.data.readers.common import Request, selected
+from mlipshift.data.readers.units import ANGSTROM
 from mlipshift.data.records import Record
 
 UNITS = ANGSTROM

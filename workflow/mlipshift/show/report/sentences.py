@@ -12,6 +12,7 @@ from mlipshift.base.text import listed, several
 from mlipshift.catalogue.groups import POOLED, shift
 from mlipshift.catalogue.methods import METHODS, scheme_title, title
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
+from mlipshift.show.report import shifts
 from mlipshift.show.report.format import (
     COMPARES,
     HIGH,
@@ -32,7 +33,7 @@ from mlipshift.show.report.results import Results
 
 def sentences(results: Results) -> list[dict[str, str]]:
     """The summary: list of {title, text}."""
-    parts = (_choice, _shift, _ttt, _per_group, _placebo, _alternatives, _transfer, _refinement)
+    parts = (_choice, _shift, _where, _ttt, _per_group, _placebo, _alternatives, _transfer, _refinement)
     found = [part(results) for part in parts]
     return [{"title": title, "text": text} for title, text in filter(None, found)]
 
@@ -80,6 +81,16 @@ def _shift(r):
         each = listed(f"{shift(a).lower()} {number(row[MEAN])}" for a, row in parts.items())
         text += f" By group: {each} meV/Å; the largest is that of {shift(worst).lower()}."
     return "The shift", text
+
+
+def _where(r):
+    """How the held-out groups lie to the training structures."""
+    table = r.optional("shift_summary")
+    if table is None:
+        return None
+    held_out = table[(table.group == "train") | table.group.str.startswith("ood_")]
+    found = [f"{part['title']}: {part['text']}" for part in shifts.sentences(held_out)]
+    return ("Where the held-out groups lie", " ".join(found)) if found else None
 
 
 def _ttt(r):

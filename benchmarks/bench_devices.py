@@ -1,0 +1,175 @@
+"""Structures per second of training, prediction and test-time training on the processor and, where there is one, a GPU.
+
+For the compact network and GemNet-dT, with random weights, on structures of the embedded benchmark:
+
+training        steps of force loss, in batches of 16 (the default) and 256 structures
+prediction      in batches of 64 (the default) and 1024 structures
+TTT step        of many structures side by side, and of one at a time, as published
+
+"Other" is one core of the processor at its default batch, and one structure at a time for TTT on the processor; the
+last column is the ratio. A GPU is measured in single precision without TF32, as everywhere here. What the card itself
+does is a matrix product of 8192 x 8192 in the same precision, and the operations of a training step are counted by
+torch. Forces of both devices are compared after 20 adaptation steps in both precisions.
+
+    python benchmarks/bench_devices.py
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase.io import iread
+from common import line
+from torch.utils.flop_counter import FlopCounterMode
+
+from mlipshift.catalogue.adaptation import Settings
+from mlipshift.learn import device, networks, training
+from mlipshift.mitigate.adaptation import adapt
+from mlipshift.mitigate.units import Unit
+from mlipshift.shift import graphs
+
+BENCHMARK = Path(__file__).parents[1] / "resources" / "benchmark" / "train.extxyz"
+NETWORKS = {"compact": {}, "GemNet-dT": {"backbone": "gemnet"}}
+# default batches, and those that fill a card
+SIZES = {"training": (16, 256), "prediction": (64, 1024), "TTT step": (64, 512)}
+LEAST = 1.0  # seconds that a measurement lasts
+
+
+def rate(function, count, on):
+    """Structures per second of a function that does `count` of them, after a call to warm up."""
+    function()
+    wait(on)
+    start, calls = time.perf_counter(), 0
+    while time.perf_counter() - start < LEAST:
+        function()
+        wait(on)
+        calls += 1
+    return calls * count / (time.perf_counter() - start)
+
+
+def wait(on):
+    if on == "cuda":
+        torch.cuda.synchronize()
+
+
+def data(many):
+    """(structures, forces) of `many` training structures, evenly chosen, repeated where there are too few."""
+    every = list(iread(BENCHMARK))
+    chosen = [every[k] for k in np.resize(np.linspace(0, len(every) - 1, min(many, len(every))).astype(int), many)]
+    return [(a.numbers, a.positions) for a in chosen], [a.arrays["REF_forces"] for a in chosen]
+
+
+def network(architecture, on, structures, forces):
+    torch.manual_seed(0)
+    model = networks.build(architecture)
+    some = training.Dataset(
+        [graphs.build(*s, model.architecture.cutoff) for s in structures[:64]], forces[:64], np.zeros(64)
+    )
+    model.calibrate(some.batch(np.arange(64), torch.float32)[0])
+    return model.to(on)
+
+
+def step_of(model, structures, forces):
+    """A training step on all structures, whose graphs are there already."""
+    rows = [graphs.build(*s, model.architecture.cutoff) for s in structures]
+    known = training.Dataset(rows, forces, np.zeros(len(rows)))
+
+    def step():
+        batch, target, _ = known.batch(np.arange(len(rows)), torch.float32, model.device)
+        training.force_loss(model(batch, ("reference",))["reference"][1], target, batch).backward()
+        model.zero_grad()
+
+    return step
+
+
+def adapting(model, structures, forces, size, steps=10):
+    """(function that adapts every structure by itself, structure-steps that it does)."""
+    units = [Unit([s], [f], [s]) for s, f in zip(structures, forces)]
+    return lambda: adapt(model, units, Settings(steps=steps, batch=size)), steps * len(units)
+
+
+def measured(architecture, on, known):
+    """{(task, batch): structures per second}, and of TTT structure-steps."""
+    structures, forces = known
+    model, found = network(architecture, on, structures, forces), {}
+    large = on == "cuda"  # batches that fill a card take the processor minutes
+    for size in SIZES["training"][: 1 + large]:
+        found["training", size] = rate(step_of(model, structures[:size], forces[:size]), size, on)
+    for size in SIZES["prediction"][: 1 + large]:
+        some = structures[:size]
+        found["prediction", size] = rate(lambda s=some, n=size: networks.predict(model, s, batch=n), size, on)
+    for size in (1, *SIZES["TTT step"][: 1 + large]):
+        many = max(2, size) if model.stacks else 2  # what does not stack goes one by one at any size
+        function, count = adapting(model, structures[:many], forces[:many], size)
+        found["TTT step", size] = rate(function, count, on)
+    return found
+
+
+def difference(architecture, known, dtype):
+    """Largest difference of forces (eV/Å) of the two devices after 20 steps of adaptation."""
+    structures, forces = (part[:16] for part in known)
+    out = []
+    for on in ("cpu", "cuda"):
+        model = network(architecture, on, *known).to(dtype)
+        units = [Unit([s], [f], [s]) for s, f in zip(structures, forces)]
+        _, results, _ = adapt(model, units, Settings(steps=20, batch=16))
+        out.append(np.concatenate([row[0][1][-1] for row in results]))
+    return np.abs(out[0] - out[1]).max()
+
+
+def operations(model, structures, forces):
+    """Floating-point operations of a training step per structure."""
+    step = step_of(model, structures, forces)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops() / len(structures)
+
+
+def card():
+    """Floating-point operations per second of a large matrix product in single precision."""
+    n = 8192
+    a = torch.randn(n, n, device="cuda")
+    return 2 * n**3 * rate(lambda: a @ a, 1, "cuda")
+
+
+def main():
+    device.configure()
+    there = torch.cuda.is_available()
+    if there:
+        device.configure(device="cuda")
+        print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
+    known = data(max(map(max, SIZES.values())))
+    for name, architecture in NETWORKS.items():
+        ours = measured(architecture, "cpu", known)
+        base = {task: ours[task, 1 if task == "TTT step" else sizes[0]] for task, sizes in SIZES.items()}
+        for (task, size), found in ours.items():
+            show(f"{name}, {task}, cpu", size, found, base[task])
+        if not there:
+            continue
+        theirs = measured(architecture, "cuda", known)
+        for (task, size), found in theirs.items():
+            show(f"{name}, {task}, cuda", size, found, ours[task, min(size, SIZES[task][0])])
+        model = network(architecture, "cpu", *known)
+        flops, limit = operations(model, *(part[:64] for part in known)), card()
+        large = SIZES["training"][1]
+        share = flops * theirs["training", large] / limit
+        print(
+            f"{name}: {flops / 1e6:.0f} MFLOP per structure and training step; {share:.1%} of the card's"
+            f" {limit / 1e12:.0f} TFLOP/s"
+        )
+        for dtype in (torch.float32, torch.float64):
+            print(
+                f"{name}: forces after 20 steps differ by {difference(architecture, known, dtype):.1e} eV/Å in {dtype}"
+            )
+    if not there:
+        print("no GPU here: the processor alone", file=sys.stderr)
+
+
+def show(name, size, ours, other):
+    line(name, f"{ours:.0f} /s in {size}", f"{other:.0f} /s", ours / other)
+
+
+if __name__ == "__main__":
+    main()
