@@ -32,7 +32,7 @@ def of_models(errors: Sequence[Path], failures: Iterable[Path]) -> list[dict]:
     groups: dict[str, str] = {}
     for path in errors[:1] if rows else ():
         table = read_table(path)
-        groups = dict(zip(table["id"].astype(str), table["group"]))
+        groups = dict(zip(table["id"], table["group"]))
     return with_groups(rows, groups)
 
 
