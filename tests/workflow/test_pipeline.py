@@ -221,12 +221,13 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
             name = re.match(r"(?:rule|use rule \w+ as) (\w+)|(\w+) = ", block)
             if name:
                 blocks[name[1] or name[2]] = block
-    names = ["curate.output.test_reference", "<results>/reference/test.h5"]
+    names = ["curate.output.test_reference", "<results>/reference/test.h5", "<results>/reference/{set}.h5"]
     users = {name for name, block in blocks.items() if any(text in block for text in names)}
     # variables that hold it
     users |= {n for n, b in blocks.items() for user in users if user.isupper() and re.search(rf"\b{user}\b", b)}
     assert {n for n in users if not n.isupper()} == {
         "curate",
+        "check_labels",
         "evaluate",
         "evaluate_variants",
         "evaluate_ablations",
@@ -236,4 +237,6 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
     compares = [f"{n}.output" for n in users if not n.isupper() and n != "curate"]
     predicts = ["train_model", "label_prior", "predict_model", "train_mace", "adapt_variant", "label_pseudo", "ablate"]
     predicts += PREDICT
+    # what is found out about them, and about those of the training structures, is in files apart
+    compares += ["LABEL_CHECKS", "label_check/test", "label_check/{set}"]
     assert not [name for name in predicts for text in compares if text in blocks[name]]

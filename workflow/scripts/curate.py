@@ -17,7 +17,8 @@ from mlipshift.run import cli
 def kept(args: object, tables: dict) -> Iterator[None]:
     """Context in which a UserError leaves the tables that have rows beside the log, and says where.
 
-    Snakemake removes what a failed job has declared as its output, and nothing else. tables: {name: (columns, rows)}.
+    Snakemake removes what a failed job has declared as its output, and nothing else. tables: {name: (columns, rows,
+    of which there is a number)}.
     """
     beside = {name: args.log.with_name(f"{args.log.stem}_{name}.csv") for name in tables} if args.log else {}
     for path in beside.values():
@@ -54,18 +55,16 @@ def stores_of(args: object, stack: ExitStack) -> dict:
 
 
 def main(args):
-    failures, repeated, counts = [], [], census.Census()
+    failures, repeated, counts = [], duplicates.Duplicates(), census.Census()
     tables = {"failures": (FAILURES, failures), "duplicates": (duplicates.DUPLICATES, repeated)}
-    finder = duplicates.Duplicates()
     with kept(args, tables), ExitStack() as stack:
         append = stores_of(args, stack)
         for row, label in curate(args.settings, failures, counts):
             kind = row["group"] if row["group"] in ("train", "unlabelled") else "test"
             append(kind, row, label)
-            if found := finder.add(row, *(label or ())[:1]):
-                repeated.append(found)
+            repeated.add(row, *(label or ())[:1])
         groups = counts.rows()
-        pairs = finder.counts({row["group"]: row["n_used"] for row in groups})
+        pairs = repeated.counts({row["group"]: row["n_used"] for row in groups})
         said = duplicates.lines_of(pairs)
         if repeated and args.settings.get("duplicates") == "refuse":
             raise UserError(f"{'; '.join(said)}; take them out, or set data.duplicates to report")

@@ -3,13 +3,15 @@ of the atoms and rounding.
 
 Two structures are the same if they have the same elements, charge and multiplicity and if their sorted distances agree
 within TOLERANCE: those between atoms closer than REACH, by pair of elements, and, for molecules, those from the centre.
-Geometries of two or three atoms agree by chance, so that their energies, where known, have to agree as well. Mirror
-images are the same: no energy and no force tells them apart, and neither does a model that is equivariant. Time per
-structure and memory do not grow with the number of structures; what is needed of them is in a temporary file.
+Geometries of FEW_ATOMS agree by chance, so that their energies have to agree as well, and where these are not known
+positions that are rounded less. Mirror images are the same: no energy and no force tells them apart, and neither does
+a model that is equivariant. Memory does not grow with the number of structures, and time per structure hardly; what is
+needed of them is in a temporary file.
 """
 
 import hashlib
 import sqlite3
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,14 +20,15 @@ from mlipshift.base.geometry import centred, edges, pairs
 
 # Å, root mean square and largest; positions rounded to 0.001 Å change distances by 0.0004 and by 0.0017 at most
 TOLERANCE = 8e-4, 2e-3
-FEW_ATOMS, SAME_ENERGY = 3, 1e-5  # eV
+FEW_ATOMS, SAME_ENERGY = 4, 1e-5  # eV
 REACH = 6.0  # Å
 DESCRIPTORS, PLACED = 24, 8  # numbers that a structure is looked up by; those that give it a place in grids
 NEAR = 3e-3  # Å, by which these numbers of two equal structures differ at most
-# each number is cut apart by one of so many shifted grids of this width at most: one is left that keeps two together
-GRIDS = PLACED + 1
-WIDTH = GRIDS * NEAR
 PIECE = 1 << 14  # distances of a structure whose signs are in memory at a time
+NEARER = 2e-4  # Å, instead of NEAR for few atoms without an energy
+# each number is cut apart by one of so many shifted grids at most, as wide as that times what equal ones differ by:
+# one is left that keeps two together
+GRIDS = np.arange(PLACED + 1)[:, None]
 CENTRAL = 1 << 14  # kind of a distance from the centre, beyond all pairs of elements
 DUPLICATES = ["id", "group", "same_as", "same_as_group", "largest_difference_A", "energy_difference_eV"]
 COUNTS = ["group", "also_in", "n_structures", "n_of"]
@@ -64,8 +67,7 @@ def descriptors(kinds: np.ndarray, length: np.ndarray) -> np.ndarray:
     kinds, length = kinds[near], length[near]
     if not len(kinds):
         return np.zeros(DESCRIPTORS)
-    starts = np.flatnonzero(np.diff(kinds, prepend=-1))
-    rank = np.arange(len(kinds)) - np.repeat(starts, np.diff(starts, append=len(kinds)))
+    rank = np.arange(len(kinds)) - np.searchsorted(kinds, kinds)
     smooth, phase, total = (1 - length / REACH) ** 2, 1 + 0.37 * kinds + 1.7 * rank, np.zeros(DESCRIPTORS)
     for start in range(0, len(phase), PIECE):
         piece = slice(start, start + PIECE)
@@ -92,7 +94,7 @@ def difference(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, n
 
 
 class Duplicates:
-    """Finds, among the structures that are added one by one, those that were there before."""
+    """Finds, among the structures that are added one by one, those that were there before; iterates over their rows."""
 
     def __init__(self) -> None:
         # an empty name is a private database on disk that SQLite deletes itself
@@ -102,47 +104,50 @@ class Duplicates:
         self.table.execute(
             "CREATE TABLE cells (cell INTEGER, number INTEGER, PRIMARY KEY (cell, number)) WITHOUT ROWID"
         )
-        self.table.execute(
-            "CREATE TABLE members (number INTEGER, grp, id, PRIMARY KEY (number, grp, id)) WITHOUT ROWID"
-        )
+        self.table.execute("CREATE TABLE members (number INTEGER, grp, id, apart, energy, UNIQUE (number, grp, id))")
+        # one transaction, which never ends: nothing is to be kept
+        self.table.execute("BEGIN")
+        self.size = 0
 
-    def add(self, row: dict[str, Any], energy: float = np.nan) -> dict | None:
-        """Row of DUPLICATES if an equal structure was added before, the first of which it names.
+    def __len__(self):
+        return self.size
+
+    def __iter__(self):
+        """Rows of DUPLICATES, in the order in which they were found; they are on disk."""
+        query = (
+            "SELECT m.id, m.grp, f.id, f.grp, m.apart, m.energy FROM members m JOIN first f ON m.number = f.number"
+            " WHERE m.apart IS NOT NULL ORDER BY m.rowid"
+        )
+        return (dict(zip(DUPLICATES, found)) for found in self.table.execute(query))
+
+    def add(self, row: dict[str, Any], energy: float = np.nan) -> bool:
+        """Whether an equal structure was added before; the row then says of which it is a copy.
 
         row: as for Frames.build; energy: eV, NaN where not known.
         """
-        numbers = np.asarray(row["numbers"], dtype=np.uint8)
-        positions = np.asarray(row["positions"], dtype=float)
-        cell, pbc = np.asarray(row.get("cell", np.zeros((3, 3))), dtype=float), np.asarray(row.get("pbc", np.zeros(3)))
-        found = distances(numbers, positions, cell, pbc)
-        numbers_of = descriptors(*found)
-        elements = np.sort(numbers).tobytes()
-        what = hashlib.blake2b(elements + f" {row['charge']} {row['multiplicity']} {pbc.astype(int)}".encode()).digest()
-        places = [_cell(what, numbers_of, grid) for grid in range(GRIDS)]
-        for number, name, group, known, stored in self._candidates(places, numbers_of):
-            apart = difference(found, distances(*_unpacked(stored, numbers)))
-            other = np.nan if known is None else energy - known
-            if (np.array(apart) <= TOLERANCE).all() and not (len(numbers) <= FEW_ATOMS and abs(other) > SAME_ENERGY):
-                members = [(number, group, name), (number, row["group"], row["id"])]
-                self.table.executemany("INSERT OR IGNORE INTO members VALUES (?, ?, ?)", members)
-                return dict(zip(DUPLICATES, (row["id"], row["group"], name, group, apart[1], other)))
-        energy = None if np.isnan(energy) else float(energy)
-        packed = numbers.tobytes() + np.concatenate([cell.ravel(), pbc.astype(float), positions.ravel()]).tobytes()
-        values = (row["id"], row["group"], energy, numbers_of.tobytes(), packed)
-        cursor = self.table.execute(
-            "INSERT INTO first (id, grp, energy, numbers, structure) VALUES (?, ?, ?, ?, ?)", values
-        )
-        self.table.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?)", [(p, cursor.lastrowid) for p in places])
-        return None
+        new = _Structure.of(row, energy)
+        for number, name, group, known, stored in self._candidates(new):
+            apart = difference(new.distances, distances(*new.alike(stored)))
+            other = None if known is None or np.isnan(energy) else float(energy) - known
+            if (np.array(apart) <= TOLERANCE).all() and not (new.few and abs(other or 0) > SAME_ENERGY):
+                members = [(number, group, name, None, None), (number, row["group"], row["id"], apart[1], other)]
+                self.table.executemany("INSERT OR IGNORE INTO members VALUES (?, ?, ?, ?, ?)", members)
+                self.size += 1
+                return True
+        values = (row["id"], row["group"], new.energy, new.numbers_of.tobytes(), new.packed)
+        query = "INSERT INTO first (id, grp, energy, numbers, structure) VALUES (?, ?, ?, ?, ?)"
+        number = self.table.execute(query, values).lastrowid
+        self.table.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?)", [(place, number) for place in new.places])
+        return False
 
-    def _candidates(self, places, numbers_of):
+    def _candidates(self, new):
         """(number, id, group, energy, structure) of those that were added before and may be the same."""
-        marks = ", ".join("?" * len(places))
+        marks = ", ".join("?" * len(new.places))
         query = f"SELECT number, numbers FROM first WHERE number IN (SELECT number FROM cells WHERE cell IN ({marks}))"
-        near = self.table.execute(f"{query} ORDER BY number", places).fetchall()
+        near = self.table.execute(f"{query} ORDER BY number", new.places).fetchall()
         if near:
             stored = np.frombuffer(b"".join(values for _, values in near)).reshape(len(near), -1)
-            for k in np.flatnonzero(np.abs(stored - numbers_of).max(axis=1) <= NEAR):
+            for k in np.flatnonzero(np.abs(stored - new.numbers_of).max(axis=1) <= new.near):
                 query = "SELECT number, id, grp, energy, structure FROM first WHERE number = ?"
                 yield self.table.execute(query, (near[k][0],)).fetchone()
 
@@ -177,19 +182,47 @@ def lines_of(counts: list[dict]) -> list[str]:
     ]
 
 
-def _cell(what, numbers_of, grid):
-    """Number of the cell of a grid that a structure lies in."""
-    place = np.floor((numbers_of[:PLACED] + grid * NEAR) / WIDTH).astype(np.int64)
-    digest = hashlib.blake2b(what + place.tobytes() + bytes([grid]), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+@dataclass(frozen=True)
+class _Structure:
+    """What is needed of a structure to find it again.
+
+    places: numbers that at least one is shared of by an equal one; near: by how much their numbers_of may differ.
+    """
+
+    few: bool
+    energy: float | None
+    distances: tuple[np.ndarray, np.ndarray]
+    numbers_of: np.ndarray
+    near: float
+    places: list[int]
+    packed: bytes
+
+    @classmethod
+    def of(cls, row, energy):
+        numbers = np.asarray(row["numbers"], dtype=np.uint8)
+        positions = np.asarray(row["positions"], dtype=float)
+        cell = np.asarray(row.get("cell", np.zeros((3, 3))), dtype=float)
+        pbc = np.asarray(row.get("pbc", np.zeros(3)), dtype=float)
+        found = distances(numbers, positions, cell, pbc)
+        few, known = len(numbers) <= FEW_ATOMS, bool(np.isfinite(energy))
+        numbers_of = descriptors(*found)
+        near = NEARER if few and not known else NEAR
+        what = b"%d %d %d " % (row["charge"], row["multiplicity"], few and known) + np.sort(numbers).tobytes()
+        # geometries of few atoms are too close to each other for more than a few thousand of them
+        value, width = (np.array([energy]), SAME_ENERGY) if few and known else (numbers_of[:PLACED], near)
+        grids = GRIDS[: len(value) + 1]
+        cells = np.floor((value + grids * width) / (len(grids) * width)).astype(np.int64)
+        places = [_hashed(b"%d " % k + pbc.tobytes() + what + cells[k].tobytes()) for k in range(len(grids))]
+        packed = numbers.tobytes() + np.concatenate([cell.ravel(), pbc, positions.ravel()]).tobytes()
+        return cls(few, float(energy) if known else None, found, numbers_of, near, places, packed)
+
+    def alike(self, packed):
+        """Arguments of `distances` of another structure with as many atoms, from its `packed`."""
+        count = (len(self.packed) - 12 * 8) // (1 + 3 * 8)
+        values = np.frombuffer(packed, dtype=float, offset=count)
+        numbers = np.frombuffer(packed, dtype=np.uint8, count=count)
+        return numbers, values[12:].reshape(-1, 3), values[:9].reshape(3, 3), values[9:12]
 
 
-def _unpacked(stored, numbers):
-    """Arguments of `distances` of what a table holds of a structure with as many atoms as `numbers`."""
-    values = np.frombuffer(stored, dtype=float, offset=len(numbers))
-    return (
-        np.frombuffer(stored, dtype=np.uint8, count=len(numbers)),
-        values[12:].reshape(-1, 3),
-        values[:9].reshape(3, 3),
-        values[9:12],
-    )
+def _hashed(text):
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ def of_models(errors: Sequence[Path], failures: Iterable[Path]) -> list[dict]:
     groups: dict[str, str] = {}
     for path in errors[:1] if rows else ():
         table = read_table(path)
-        groups = dict(zip(table["id"].astype(str), table["group"]))
+        groups = dict(zip(table["id"], table["group"]))
     return with_groups(rows, groups)
 
 
@@ -89,7 +90,7 @@ def _duplicates(table):
     return cells.table(["Group", "Also in", "Structures", "Of"], rows)
 
 
-def _place(row: dict) -> Cell:
+def _place(row: Mapping[str, Any]) -> Cell:
     return cell("the group itself") if row["group"] == row["also_in"] else group_cell(row["also_in"])
 
 
