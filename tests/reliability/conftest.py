@@ -1,6 +1,7 @@
 """At the end, what was survived."""
 
 KINDS = {
+    "test_silent_state": "stale files, odd paths and homes",
     "test_kills": "kills, two runs at once and orphaned jobs",
     "test_disk_full": "full disks",
     "test_downloads": "damaged downloads",

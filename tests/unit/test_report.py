@@ -98,7 +98,7 @@ def test_report_holds_every_figure_caption_and_table(page, run):
     ):
         assert part in text
     assert 'title="joint_ttt: ' in page and "Joint + TTT" in text
-    assert "not &lt;converged&gt;" in page and "&lt;b&gt;&amp;" in page
+    assert "&lt;SCF&gt; in 250 cycles" in page and "&lt;b&gt;&amp;" in page
 
 
 def test_report_states_the_numbers_of_the_tables(page):

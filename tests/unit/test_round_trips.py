@@ -250,7 +250,6 @@ FORMATS = {
     "a.extxyz": (extxyz, ALL, "both"),
     "charges.extxyz": (atomic_charges, STATE | {"labels"}, "both"),
     "a.traj": (traj, ALL, "both"),
-    "charges.traj": (atomic_charges, STATE | {"labels"}, "both"),
     "a.db": (database, STATE | {"labels"}, "both"),
     "a.json": (database, STATE | {"labels"}, "both"),
     "parameters.traj": (calculator, STATE | {"labels"}, "both"),

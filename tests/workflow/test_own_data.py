@@ -1,6 +1,7 @@
 """Structures of one's own go through the diagnosis: any format, with and without labels, and as a module."""
 
 import json
+import re
 import textwrap
 
 import numpy as np
@@ -15,6 +16,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from clone import ROOT, copy_repository, snakemake
+from mlipshift.external.registry import Registry
+from mlipshift.run import configuration
 
 EXAMPLE = ROOT / "config" / "own_data.yaml"
 TRAIN, TEST, NEW = ("CH4", "C2H6", "H2O", "CH3OH"), ("CH4", "CH3OH"), ("NH3", "HCN", "C2H4", "CH3NO2")
@@ -249,3 +252,18 @@ def test_the_workflow_is_a_module_of_another_one(labelled, tmp_path):
         assert one == other, name
     again = snakemake(directory, "-n")
     assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_what_the_example_has_in_comments_is_valid_and_its_small_mitigation_is_the_one_of_the_tutorial():
+    """That one is run by the test of the tutorial."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    setting = re.compile(r"( *)# ((?: *)[a-z_]+:(?: .*)?)$")
+    whole = yaml.safe_load("\n".join(setting.sub(r"\1\2", line) for line in lines))
+    assert {"emt", "mine", "my_mace"} <= set(whole["models"]) and whole["models"]["my_mace"]["trust"]
+    configuration.load(whole, ROOT / "workflow/schemas/config.schema.yaml")
+    registry = Registry(ROOT / "config/models.yaml", ROOT / "workflow/schemas/models.schema.yaml", whole["models"])
+    assert registry.loadable("my_mace")["family"] == "mace" and registry.loadable("mine")["charge"]
+    page = (ROOT / "docs/own_data.md").read_text(encoding="utf-8")
+    small = yaml.safe_load(re.search(r"cat > mitigate.yaml <<'END'\n(.*?)^END$", page, re.S | re.M)[1])
+    sections = ("prior", "training", "refine", "ttt", "conformers", "statistics")
+    assert {key: whole[key] for key in sections} == {key: small[key] for key in sections}

@@ -160,6 +160,8 @@ ELSEWHERE = {
     "a file more in a folder, or one more that a pattern matches, in `data.files`",
     "the weights of a model of section `models`, its `checkpoint`, newer or older",
     "its `arguments`",
+    "a file that its `arguments` name",
+    "its calculator, a Python file of yours, or a file beside that it imports",
 }
 
 

@@ -72,12 +72,11 @@ rule ablate:
     message:
         "Ablation {wildcards.point}, seed {wildcards.seed}: pre-train, fine-tune, adapt."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " {params.python:q} {input.script:q} --device {params.device:q}"
+        "{params.python:q} {input.script:q} --device {params.device:q}"
         " --train {input.train:q} --reference {input.reference:q} --frames {input.frames:q}"
         " --pretrain {input.pretrain:q} --prior {input.prior:q} --test-prior {input.test_prior:q}"
         " --point {params.point:q} --architecture {params.architecture:q} --training {params.training:q}"
-        " --ttt {params.ttt:q} --seed {wildcards.seed} --output {output:q} --log {log:q}"
+        " --ttt {params.ttt:q} --seed {wildcards.seed} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule evaluate_ablations:
@@ -116,7 +115,7 @@ rule evaluate_ablations:
     message:
         "Compare the points of the ablations."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --frames {input.frames:q} --reference {input.reference:q}"
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q}"
         " --predictions {input.predictions:q} --points {params.points:q}"
-        " --resamples {params.resamples:q} --seed {params.seed:q} --output {output.table:q} --bins {output.bins:q} --log {log:q}"
+        " --resamples {params.resamples:q} --seed {params.seed:q} --output {output.table:q} --bins {output.bins:q}"
+        " --log {log:q} >> {log:q} 2>&1"

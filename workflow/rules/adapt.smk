@@ -32,12 +32,11 @@ rule adapt_model:
     message:
         "Test-time training, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " {params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
         " --frames {input.frames:q} --prior {input.prior:q} {params.copies}"
         " --mode {params.mode:q} --settings {params.settings:q} {params.method}"
         " --seed {wildcards.seed} --output {output.predictions:q} --failures {output.failures:q}"
-        " --timing {output.timing:q} --log {log:q}"
+        " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule label_pseudo:
@@ -65,10 +64,9 @@ rule label_pseudo:
     message:
         "Pseudo-labels of the geometries to adapt on, Δ-learning, seed {wildcards.seed}."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " {params.python:q} {input.script:q} --device {params.device:q} --model {params.directory:q}"
+        "{params.python:q} {input.script:q} --device {params.device:q} --model {params.directory:q}"
         " --frames {input.frames:q} --prior {input.prior:q}"
-        " --output {output:q} --log {log:q}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule adapt_conformers:
@@ -113,8 +111,8 @@ rule adapt_conformers:
     message:
         "Adapt {wildcards.scheme} to {params.counts} geometries of every molecule, seed {wildcards.seed}."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " {params.python:q} {input.script:q} --device {params.device:q} --model {params.directory:q}"
+        "{params.python:q} {input.script:q} --device {params.device:q} --model {params.directory:q}"
         " --frames {input.frames:q} --pool {input.pool:q} --prior {input.prior:q} {params.pseudo}"
         " --settings {params.settings:q} --counts {params.counts:q} --copies {params.copies}"
-        " --scheme {wildcards.scheme} --output {output.predictions:q} --timing {output.timing:q} --log {log:q}"
+        " --scheme {wildcards.scheme} --output {output.predictions:q} --timing {output.timing:q}"
+        " --log {log:q} >> {log:q} 2>&1"

@@ -139,7 +139,6 @@ rule collect_failures:
     message:
         "Put together what was left out, and what the check of the labels found."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --failures {input.failures:q} --frames {input.frames:q} --census {input.census:q}"
+        "python {input.script:q} --failures {input.failures:q} --frames {input.frames:q} --census {input.census:q}"
         " --label-checks {input.label_checks:q} --output {output.failures:q} --left-out {output.left_out:q}"
-        " --label-check {output.label_check:q} --log {log:q}"
+        " --label-check {output.label_check:q} --log {log:q} >> {log:q} 2>&1"

@@ -37,10 +37,9 @@ rule retrieve_file:
     message:
         "Download {wildcards.path} of {wildcards.name} {wildcards.version}."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --manifest {input.manifest:q} --schema {input.schema:q}"
+        "python {input.script:q} --manifest {input.manifest:q} --schema {input.schema:q}"
         " --name {wildcards.name} --version {wildcards.version} --file {wildcards.path:q}"
-        ' --settings "$MLIPSHIFT_RETRIEVE" --output {output:q} --log {log:q}'
+        ' --settings "$MLIPSHIFT_RETRIEVE" --output {output:q} --log {log:q} >> {log:q} 2>&1'
 
 
 rule unpack:
@@ -65,9 +64,8 @@ rule unpack:
     message:
         "Unpack {wildcards.archive} of {wildcards.name} {wildcards.version}."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --archive {input.archive:q} {params.member} {params.limit}"
-        " --output {output:q} --log {log:q}"
+        "python {input.script:q} --archive {input.archive:q} {params.member} {params.limit}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 use rule unpack as unpack_member with:
@@ -102,9 +100,8 @@ rule ask_sources:
     message:
         "Ask every address of the manifest whether it answers."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --manifest {input.manifest:q} --schema {input.schema:q}"
-        ' --settings "$MLIPSHIFT_RETRIEVE" --output {output:q} --log {log:q}'
+        "python {input.script:q} --manifest {input.manifest:q} --schema {input.schema:q}"
+        ' --settings "$MLIPSHIFT_RETRIEVE" --output {output:q} --log {log:q} >> {log:q} 2>&1'
 
 
 rule import_dataset:
@@ -139,7 +136,6 @@ rule import_dataset:
     message:
         "Filter the files of import.{wildcards.name} and count what every step leaves."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --name {wildcards.name} --recipe /dev/stdin"
+        "python {input.script:q} --name {wildcards.name} --recipe /dev/stdin"
         " --settings {params.settings:q} --output {output.dataset:q} --counts {output.counts:q}"
-        " --failures {output.failures:q} --log {log:q} <<< {params.recipe:q}"
+        " --failures {output.failures:q} --log {log:q} >> {log:q} 2>&1 <<< {params.recipe:q}"

@@ -67,13 +67,12 @@ rule evaluate:
     message:
         "Compare all methods with the reference labels, paired and with bootstrap intervals."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
         " --radii {input.radii:q} --train {input.train:q} --train-reference {input.train_reference:q}"
         " --shifts {input.shifts:q}"
         " --predictions {input.base:q} {input.refined:q} {input.adapted:q} --failures {input.failures:q}"
         " --prior-calls {params.prior_calls:q} --resamples {params.resamples:q} --seed {params.seed:q}"
-        " --output {params.directory:q} --log {log:q}"
+        " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule evaluate_variants:
@@ -141,8 +140,7 @@ rule evaluate_variants:
     message:
         "Compare the further adaptations, and the curve over the number of geometries."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
         " --base-timings {input.base_timings:q}"
         " --predictions {input.base:q} {input.variants:q} --conformers {input.conformers:q}"
         " --conformer-timings {input.conformer_timings:q} --strategies {params.strategies:q}"
@@ -150,7 +148,7 @@ rule evaluate_variants:
         " --copies {params.copies:q} --decision {params.decision:q}"
         " --resamples {params.resamples:q} --seed {params.seed:q} --variants-table {output.variants:q}"
         " --paired-table {output.paired:q} --conformers-table {output.conformers:q}"
-        " --decision-table {output.decision:q} --log {log:q}"
+        " --decision-table {output.decision:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule compare_published:
@@ -172,8 +170,8 @@ rule compare_published:
     message:
         "Put the published values beside those of this run."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --published {input.published:q} --summary {input.summary:q} --output {output:q} --log {log:q}"
+        "python {input.script:q} --published {input.published:q} --summary {input.summary:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"
 
 
 rule summarise_timings:
@@ -210,10 +208,9 @@ rule summarise_timings:
     message:
         "Add up the measured seconds per structure of every method."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --frontier {input.frontier:q} --prior {input.prior:q}"
+        "python {input.script:q} --frontier {input.frontier:q} --prior {input.prior:q}"
         " --timings {input.base:q} {input.refined:q} {input.adapted:q}"
-        " --output {output:q} --log {log:q}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule collect_run_info:
@@ -239,7 +236,6 @@ rule collect_run_info:
     message:
         "Record versions, seeds, hardware and durations of this run."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --benchmarks {params.benchmarks:q} --config-json /dev/stdin"
-        " --seeds {params.seeds:q} --output {output.info:q} --durations {output.durations:q} --log {log:q}"
+        "python {input.script:q} --benchmarks {params.benchmarks:q} --config-json /dev/stdin"
+        " --seeds {params.seeds:q} --output {output.info:q} --durations {output.durations:q} --log {log:q} >> {log:q} 2>&1"
         " <<< {params.config:q}"

@@ -305,7 +305,7 @@ def model_family(wildcards):
 
 def model_files(wildcards):
     """Input function: what else a model is made from, files that its arguments name and a calculator's own code."""
-    entry = model_entry(wildcards.model)
+    entry, output = model_entry(wildcards.model), predictions_of(wildcards)
     try:
         found = [*files_in(entry["arguments"])]
     except UserError as error:
@@ -317,10 +317,15 @@ def model_files(wildcards):
             found += sources.beside(place, [import_root(place)])
         else:
             # the module is one's own if it is not of the environment
-            folders = os.environ["PYTHONPATH"].split(os.pathsep)
+            folders = console.module_folders()
             file = sources.module_file(place, folders)
             found += sources.beside(file, folders) if file else []
-    return sorted({*found})
+    return [by_content(path, output) for path in sorted({*found})]
+
+
+def predictions_of(wildcards):
+    """A file that rule predict_model makes."""
+    return f"{RESULTS}/models/external/{wildcards.model}/{wildcards.set}.h5"
 
 
 def model_settings(keys):
@@ -347,8 +352,7 @@ def model_checkpoint(wildcards):
         need_training(f"the model {wildcards.model}")
         return path
     present([path], f"models.{wildcards.model}.checkpoint")
-    output = f"{RESULTS}/models/external/{wildcards.model}/{wildcards.set}.h5"
-    return by_content(path, output)
+    return by_content(path, predictions_of(wildcards))
 
 
 def model_environment(wildcards):

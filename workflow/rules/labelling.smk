@@ -25,9 +25,8 @@ rule sample_geometries:
     message:
         "Sample benchmark geometries with GFN2-xTB dynamics and normal modes."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --molecules {input.molecules:q} --output {output:q}"
-        " --seed {params.seed:q} --threads {threads} --log {log:q}"
+        "python {input.script:q} --molecules {input.molecules:q} --output {output:q}"
+        " --seed {params.seed:q} --threads {threads} --log {log:q} >> {log:q} 2>&1"
 
 
 rule label_reference:
@@ -55,10 +54,9 @@ rule label_reference:
     message:
         "Label shard {wildcards.shard} of the benchmark with PySCF."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
+        "python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
         " --failures {output.failures:q} --shard {wildcards.shard} --shards {params.shards:q}"
-        " --settings {params.settings:q} {params.known} --log {log:q}"
+        " --settings {params.settings:q} {params.known} --log {log:q} >> {log:q} 2>&1"
 
 
 rule check_reference:
@@ -82,9 +80,8 @@ rule check_reference:
     message:
         "Check {params.structures} reference labels by finite differences, a finer grid and tighter convergence."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --shards {input.shards:q} --structures {params.structures:q}"
-        " --seed {params.seed:q} --settings {params.settings:q} --output {output:q} --log {log:q}"
+        "python {input.script:q} --shards {input.shards:q} --structures {params.structures:q}"
+        " --seed {params.seed:q} --settings {params.settings:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule assemble_benchmark:
@@ -114,10 +111,9 @@ rule assemble_benchmark:
     message:
         "Write the labelled benchmark, one file per group, with data sheet and checksums."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --molecules {input.molecules:q} --shards {input.shards:q}"
+        "python {input.script:q} --molecules {input.molecules:q} --shards {input.shards:q}"
         " --shard-failures {input.failures:q} --quality {input.quality:q} --settings {params.settings:q}"
-        " --output {params.directory:q} --log {log:q}"
+        " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
 
 # The stress set, `snakemake stress`: labels the shards that resources/stress/shards lacks. Its data sheet says more.
@@ -155,9 +151,9 @@ rule sample_stress:
     message:
         "Sample the geometries of the stress set; copy them to resources/stress to label them."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --molecules {input.molecules:q}"
-        " --cages {input.cages:q} --benchmark {input.benchmark:q} --output {output:q} --seed {params.seed:q} --threads {threads} --log {log:q}"
+        "python {input.script:q} --molecules {input.molecules:q}"
+        " --cages {input.cages:q} --benchmark {input.benchmark:q} --output {output:q} --seed {params.seed:q} --threads {threads}"
+        " --log {log:q} >> {log:q} 2>&1"
 
 
 rule label_stress:
@@ -188,7 +184,6 @@ rule label_stress:
     message:
         "Label shard {wildcards.shard} of the stress set with PySCF."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
+        "python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
         " --failures {output.failures:q} --shard {params.number:q} --shards {params.shards:q}"
-        " --settings {input.level:q} --largest-force {params.largest:q} --log {log:q}"
+        " --settings {input.level:q} --largest-force {params.largest:q} --log {log:q} >> {log:q} 2>&1"

@@ -194,6 +194,7 @@ use rule plot_shift as plot_diagnosis with:
             tables=Path(input.summary).parent,
             title=models.entry(wildcards.model)["title"],
         ),
+        title=lambda wildcards: models.entry(wildcards.model)["title"],
     message:
         "Draw the diagnosis of {wildcards.model}."
 

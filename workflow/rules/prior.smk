@@ -26,8 +26,8 @@ rule augment:
     message:
         "Add rattled copies of the training structures for the prior to label."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --frames {input.frames:q} --output {output:q} {params.options} --log {log:q}"
+        "python {input.script:q} --frames {input.frames:q} --output {output:q} {params.options}"
+        " --log {log:q} >> {log:q} 2>&1"
 
 
 use rule augment as augment_pool with:
@@ -118,11 +118,10 @@ rule label_prior:
     message:
         "Label shard {params.shard} of the {wildcards.set} structures with {params.method}."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --frames {input.frames:q} --method {params.method:q}"
+        "python {input.script:q} --frames {input.frames:q} --method {params.method:q}"
         " --engine {params.engine:q} --accuracy {params.accuracy:q}"
         " --shard {params.shard:q} --output {output.labels:q}"
-        " --failures {output.failures:q} --timing {output.timing:q} --log {log:q}"
+        " --failures {output.failures:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule gather_prior:
@@ -152,8 +151,7 @@ rule gather_prior:
     message:
         "Put the prior labels of all {wildcards.set} shards into the order of the frames."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --frames {input.frames:q} --method {params.method:q} --engine {params.engine:q}"
+        "python {input.script:q} --frames {input.frames:q} --method {params.method:q} --engine {params.engine:q}"
         " --shards {input.shards:q}"
         " --shard-failures {input.failures:q} --shard-timings {input.timings:q}"
-        " --output {output.labels:q} --failures {output.failures:q} --timing {output.timing:q} --log {log:q}"
+        " --output {output.labels:q} --failures {output.failures:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"

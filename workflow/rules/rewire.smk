@@ -33,9 +33,8 @@ rule refine_radius:
     message:
         "Refine the radius of every test graph for {wildcards.strategy}, seed {wildcards.seed}."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " {params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
         " --train {input.train:q} --frames {input.frames:q}"
         " --radii {params.radii:q} --envelope {params.envelope:q} --variant {params.variant:q} --sigma {params.sigma:q}"
         " --output {output.predictions:q} --output-fallback {output.fallback:q}"
-        " --choices {output.choices:q} --timing {output.timing:q} --log {log:q}"
+        " --choices {output.choices:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"

@@ -72,8 +72,7 @@ rule diagnose_shifts:
     message:
         "Measure every structure's distance from the training set on the three shift axes."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --train {input.train:q} --test {input.test:q}"
+        "python {input.script:q} --train {input.train:q} --test {input.test:q}"
         " {params.labels} {params.training} --cutoff {params.cutoff:q} --variant {params.variant:q}"
         " --sample {params.sample:q} --seed {params.seed:q} --sigma {params.sigma:q}"
-        " --output {output.shifts:q} --summary {output.summary:q} --sweep {output.sweep:q} --log {log:q}"
+        " --output {output.shifts:q} --summary {output.summary:q} --sweep {output.sweep:q} --log {log:q} >> {log:q} 2>&1"

@@ -29,9 +29,8 @@ rule plot_figure:
     message:
         "Draw {wildcards.figure} from its tables."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --name {wildcards.figure} --title {params.title:q} --tables {input.tables:q}"
-        " --svg {output.svg:q} --png {output.png:q} --facts {output.facts:q} --log {log:q}"
+        "python {input.script:q} --name {wildcards.figure} --title {params.title:q} --tables {input.tables:q}"
+        " --svg {output.svg:q} --png {output.png:q} --facts {output.facts:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule write_caption:
@@ -54,8 +53,8 @@ rule write_caption:
     message:
         "Write the caption of {wildcards.figure}."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --caption {params.caption:q} --facts {input.facts:q} --output {output:q} --log {log:q}"
+        "python {input.script:q} --caption {params.caption:q} --facts {input.facts:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"
 
 
 rule make_report:
@@ -85,6 +84,5 @@ rule make_report:
     message:
         "Write the report, one HTML file."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " python {input.script:q} --tables {params.tables:q} --timings {params.timings:q} --figures {params.figures:q}"
-        " --run-info {input.info:q} --lines {input.lines:q} --output {output:q} --log {log:q}"
+        "python {input.script:q} --tables {params.tables:q} --timings {params.timings:q} --figures {params.figures:q}"
+        " --run-info {input.info:q} --lines {input.lines:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

@@ -34,11 +34,10 @@ rule train_model:
     message:
         "Train strategy {wildcards.strategy} with seed {wildcards.seed}."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " {params.python:q} {input.script:q} --strategy {wildcards.strategy} --seed {wildcards.seed}"
+        "{params.python:q} {input.script:q} --strategy {wildcards.strategy} --seed {wildcards.seed}"
         " --device {params.device:q} --architecture {params.architecture:q} --settings {params.settings:q}"
         " --frames {input.frames:q} {params.options}"
-        " --output {params.directory:q} --timing {output.timing:q} --log {log:q}"
+        " --output {params.directory:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule predict:
@@ -70,7 +69,6 @@ rule predict:
     message:
         "Predict the test structures with {wildcards.strategy}, seed {wildcards.seed}, unadapted."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " {params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
         " --frames {input.frames:q} {params.prior}"
-        " --output {output.predictions:q} --timing {output.timing:q} --log {log:q}"
+        " --output {output.predictions:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"

@@ -39,9 +39,8 @@ rule tune_adaptation:
     message:
         "Scan test-time training of {wildcards.strategy}, seed {wildcards.seed}, on the validation groups."
     shell:
-        "exec >> {log:q} 2>&1;"
-        " {params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
         " --frames {input.frames:q}"
         " --reference {input.reference:q} --prior {input.prior:q} --pool {input.pool:q}"
         " --pool-prior {input.pool_prior:q} --copies {params.copies:q} --settings {params.settings:q}"
-        " --levels {params.levels:q} --learning-rates {params.rates:q} --output {output:q} --log {log:q}"
+        " --levels {params.levels:q} --learning-rates {params.rates:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

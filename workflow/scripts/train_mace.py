@@ -16,6 +16,7 @@ from mlipshift.base.log import log
 from mlipshift.base.timing import Stopwatch
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
+from mlipshift.run.processes import end_with_parent
 
 NAME = "mace"
 LAST_RATE = 0.01  # of the first learning rate
@@ -83,7 +84,8 @@ def main(args):
         }
         command = [sys.executable, "-m", "mace.cli.run_train", "--ema"]
         command += [f"--{name}={value}" for name, value in options.items()]
-        process = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        process = subprocess.run(command, cwd=folder, preexec_fn=end_with_parent, **told)
         log.info("%s", process.stdout)
         made = folder / f"{NAME}.model"
         if process.returncode or not made.exists():

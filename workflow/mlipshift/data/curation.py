@@ -160,6 +160,8 @@ def curate(
     census = Census() if census is None else census
     seen, reading = Ids(), Reading(files)
     for group, paths in files.items():
+        if not paths:
+            continue  # the group is left out on purpose
         count = census.of(group)
         for record in _records(group, paths, settings, reading):
             count.read += 1

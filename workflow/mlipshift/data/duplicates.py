@@ -25,6 +25,7 @@ NEAR = 3e-3  # Å, by which these numbers of two equal structures differ at most
 # each number is cut apart by one of so many shifted grids of this width at most: one is left that keeps two together
 GRIDS = PLACED + 1
 WIDTH = GRIDS * NEAR
+PIECE = 1 << 14  # distances of a structure whose signs are in memory at a time
 CENTRAL = 1 << 14  # kind of a distance from the centre, beyond all pairs of elements
 DUPLICATES = ["id", "group", "same_as", "same_as_group", "largest_difference_A", "energy_difference_eV"]
 COUNTS = ["group", "also_in", "n_structures", "n_of"]
@@ -65,9 +66,12 @@ def descriptors(kinds: np.ndarray, length: np.ndarray) -> np.ndarray:
         return np.zeros(DESCRIPTORS)
     starts = np.flatnonzero(np.diff(kinds, prepend=-1))
     rank = np.arange(len(kinds)) - np.repeat(starts, np.diff(starts, append=len(kinds)))
-    sign = np.sign(np.cos(np.arange(1, DESCRIPTORS + 1)[:, None] * (1 + 0.37 * kinds + 1.7 * rank)))
-    smooth = (1 - length / REACH) ** 2
-    return sign @ smooth * (REACH / 2) / np.sqrt(smooth.sum())
+    smooth, phase, total = (1 - length / REACH) ** 2, 1 + 0.37 * kinds + 1.7 * rank, np.zeros(DESCRIPTORS)
+    for start in range(0, len(phase), PIECE):
+        piece = slice(start, start + PIECE)
+        sign = np.sign(np.cos(np.arange(1, DESCRIPTORS + 1)[:, None] * phase[piece]))
+        total += sign @ smooth[piece]
+    return total * (REACH / 2) / np.sqrt(smooth.sum())
 
 
 def difference(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:

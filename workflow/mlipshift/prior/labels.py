@@ -18,6 +18,8 @@ from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, spin_fits
 from mlipshift.prior import engines
 
 MAX_FORCE = 1e3  # eV/Å
+# of GFN-xTB, whose memory grows with the square of their number and time with the cube: half an hour and 4 GB
+MAX_ATOMS = 2000
 MAX_NET_FORCE = 1e-3  # eV/Å
 
 STRIPE = 32, 256  # structures that are labelled between two checkpoints: a checkpoint costs as much as five of them
@@ -41,6 +43,9 @@ def _refused(frames, method):
         reasons[k] = (
             f"charge {frames.charge[k]} and multiplicity {frames.multiplicity[k]} do not fit {electrons[k]} electrons"
         )
+    if method in engines.TIGHT_BINDING:
+        for k in np.flatnonzero(frames.sizes > MAX_ATOMS):
+            reasons[k] = f"has {frames.sizes[k]} atoms; {method} is for up to {MAX_ATOMS}, Morse for any number"
     finite = np.isfinite(frames.positions).all(axis=1)
     # the number of the structure as a fourth coordinate keeps structures apart
     tree = cKDTree(np.column_stack([frames.positions, owner * 2 * MIN_DISTANCE])[finite])

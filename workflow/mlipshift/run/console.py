@@ -165,7 +165,7 @@ def failure(rule: str, logs: list[Path | str], message: str | None = None, statu
 def _end(status, texts):
     """How a job ended that says no error itself: its signal, its last words."""
     lines = [STAMP.sub("", line).strip() for text in texts for line in text.splitlines()]
-    last = shortened(next((line for line in reversed(lines) if line and not OBITUARY.match(line)), ""), 300)
+    last = next((shortened(line, 300) for line in reversed(lines) if line and not OBITUARY.match(line)), "")
     number = (status or 0) - 128
     if number > 0:
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
@@ -234,3 +234,8 @@ def install(logger: logging.Logger) -> Console:
     logging.raiseExceptions = False  # Snakemake's own log on a full disk
     atexit.register(console.summary)
     return console
+
+
+def module_folders() -> list[str]:
+    """Folders in which the jobs look for modules beside those of their environment, see `prepare_jobs`."""
+    return os.environ["PYTHONPATH"].split(os.pathsep)

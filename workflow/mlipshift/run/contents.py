@@ -33,8 +33,10 @@ def contents(paths: Iterable[Path | str], cache: Path = CACHE) -> dict[str, str]
         facts, place = os.stat(path), os.path.abspath(path)
         # a new file in the place of an old one has another inode or another time of change
         state = [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
-        *before, found[path] = known.get(place, [""])
-        if before != state:
+        entry = known.get(place)
+        if isinstance(entry, list) and entry[:-1] == state:
+            found[path] = entry[-1]
+        else:
             found[path] = _read(path, facts.st_size)
             if time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) > RECENT:
                 new[place] = [*state, found[path]]
@@ -52,9 +54,10 @@ def _read(path, size):
 
 def _known(cache):
     try:
-        return json.loads(cache.read_text(encoding="utf-8"))
+        known = json.loads(cache.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _remember(cache, new):

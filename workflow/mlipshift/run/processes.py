@@ -18,6 +18,7 @@ RUN = "MLIPSHIFT_RUN"  # host, process and start of the run that a local job bel
 PERIOD = 0.5  # s
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 JOB = "workflow/scripts/"  # in the command line of every local job, and of no call of a cluster
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
 
 
@@ -73,8 +74,8 @@ def end_with_the_run() -> None:
 
 def end_with_parent() -> None:
     """End this process when the one that started it does: for the workers of a job (Linux; elsewhere nothing)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if LIBC:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def end_descendants(number: signal.Signals, like: str = "") -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from mlipshift.base.errors import UserError
 from mlipshift.base.units import ENERGY, FORCES, LENGTH
 
@@ -35,6 +37,7 @@ def spelled(text: object, kind: str, where: str) -> str | None:
 
     kind: energy, length or forces. Raises UserError for a unit that is not known.
     """
+    text = text.item() if isinstance(text, np.generic | np.ndarray) and np.size(text) == 1 else text
     word = (text.decode() if isinstance(text, bytes) else str(text)).strip()
     small = word.lower().replace(" ", "")
     if small in SILENT:
