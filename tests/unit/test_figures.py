@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import faults
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from result_tables import MEANS, make_tables
 
+from drawn import faults
 from mlipshift.base.errors import UserError
 from mlipshift.base.tables import read_table
 from mlipshift.catalogue import methods

@@ -12,8 +12,8 @@ from ase.io import read, write
 from clone import ROOT, SMOKE, copy_repository, snakemake
 from drawn import faults
 from mlipshift.catalogue.figures import reported
-from mlipshift.show import drawing
 from mlipshift.catalogue.schema import read_schema
+from mlipshift.show import drawing
 from reruns import documented, edited, first, planned
 
 SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")

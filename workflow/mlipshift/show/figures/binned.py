@@ -54,7 +54,7 @@ def draw_axis(
     density = samples.need(density, "training_density", f"axis {axis}")
     methods = ordered(everything.method, METHODS)
     two = len(best) > 0
-    shape = {"left": 0.6, "right": 0.6, "top": 0.85, "bottom": 0.85, "wspace": 0.55}
+    shape = {"left": 0.75, "right": 0.6, "top": 0.85, "bottom": 0.85, "wspace": 0.55}
     figure, panels = style.canvas(3.6, 1, 1 + two, **shape, sharey=True, width_ratios=[1.5, 1] if two else [1])
     background = Background(_limits(table, density), density, unit)
     facts = {"per_bin": _bins_of(panels[0, 0], everything, methods, background, labelled=not two)}

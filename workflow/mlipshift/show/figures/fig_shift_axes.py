@@ -37,8 +37,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         for y, key in enumerate(reversed(methods)):
             ends = [side[side.method == key] for side in (inside, outside)]
             _dumbbell(panel, y, ends, style.colour(key), alone)
-        panel.set_title(shift(axis), pad=4)
-        parts.note(panel, f"n = {samples.span(inside.n_structures)} in, {samples.span(outside.n_structures)} out")
+        sizes = f"n = {samples.span(inside.n_structures)} in, {samples.span(outside.n_structures)} out"
+        parts.heading(panel, shift(axis), sizes)
         panel.set_yticks(range(len(methods)), [methods_of.title(k) for k in reversed(methods)])
         panel.set_ylim(-0.6, len(methods) - 0.4)
         panel.tick_params(axis="y", length=0)
