@@ -268,7 +268,7 @@ def of_ablations(run):
             {"point": p, "method": k, "bin_left_meV_per_A": a, "bin_right_meV_per_A": b}
             | {"n_structures": c + s * (k[-3:] == "ttt")}
             for p in ("GFN2-xTB", "Morse")
-            for k in ("joint", "joint_ttt")
+            for k in ("joint", "joint_ttt", "delta")
             for a, b, c, s in BINS
         ],
     }

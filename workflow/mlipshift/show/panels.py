@@ -123,9 +123,9 @@ def note(panel: Axes, text: str) -> None:
 def heading(panel: Axes, title: str, text: str) -> None:
     """Title of a panel, shortened to its width, and a `note` beside it or, where there is no room, below."""
     wide = panel.get_position().width * WIDTH
-    longest = int(wide / 0.08)  # inches of a letter
+    longest = int(wide / 0.075)  # inches of a letter
     title = title if len(title) <= longest else f"{title[: longest - 1].rstrip()}…"
-    panel.set_title(title, pad=4 if 0.08 * len(title) + 0.06 * len(text) + 0.1 <= wide else 14)
+    panel.set_title(title, pad=4 if 0.072 * len(title) + 0.06 * len(text) + 0.1 <= wide else 14)
     note(panel, text)
 
 
