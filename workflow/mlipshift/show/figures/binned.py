@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mlipshift.base.text import count
+from mlipshift.base.text import count, several
 from mlipshift.catalogue.groups import POOLED, ordered
 from mlipshift.catalogue.methods import METHODS
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
@@ -116,7 +116,8 @@ def _counts(panel: Axes, table: pd.DataFrame, limits: tuple[float, float]) -> st
     wide = style.WIDTH * panel.get_position().width  # inches
     room = wide * np.diff(centres).min(initial=np.inf) / (limits[1] - limits[0])
     if room < 0.065 * max(map(len, names)) + 0.04:
-        per_bin = f"n = {samples.span([counts['min'].min(), counts['max'].max()])} structures per bin"
+        numbers = samples.span([counts["min"].min(), counts["max"].max()])
+        per_bin = f"n = {several(numbers, 'structure')} per bin"
         parts.note(panel, per_bin)
         return per_bin
     for at, name in zip(centres, names):
