@@ -81,7 +81,7 @@ _FIGURES = (
         "mitigation",
         ("error_bins", "summary"),
         "Number of structures of all held-out shift groups per bin of the force MAE, before (open) and after (filled)"
-        " test-time training, and of Δ-learning (pale); numbers: change by test-time training. Bins without a structure"
+        " test-time training[[delta:, and of Δ-learning (pale)]]; numbers: change by TTT. Bins without a structure"
         " are left out. Counts are means over seeds. In all {sample}. Structures below {limit} meV/Å: {below}.",
     ),
     Figure(
@@ -153,8 +153,8 @@ _FIGURES = (
         "ablations",
         ("ablation_bins", "ablations"),
         "Number of structures of all held-out shift groups per bin of the force MAE of the Joint model, before (open)"
-        " and after (filled) test-time training on each prior, with which the model was pre-trained as well, and of"
-        " Δ-learning (pale); numbers: change by test-time training. Bins without a structure are left out. Counts are"
+        " and after (filled) test-time training on each prior, with which the model was pre-trained as well[[delta:,"
+        " and of Δ-learning (pale)]]; numbers: change by TTT. Bins without a structure are left out. Counts are"
         " means over seeds. In all {sample}. Structures below 25 meV/Å: {below}.",
         on_demand="ablations",
     ),

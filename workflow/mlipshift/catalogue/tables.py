@@ -147,7 +147,8 @@ REPORT = {
     ),
     "conformers": Shown(
         "Geometries of held-out molecules that were not adapted on, by number of geometries that were, and paired"
-        " differences to what one could do instead; negative is better.",
+        " differences to its own model and to what one could do instead; negative is better. Intervals and means of the"
+        " others when pointed at.",
         "cost",
     ),
     "answers": Shown(

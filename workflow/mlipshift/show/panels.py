@@ -41,7 +41,7 @@ def scale(axes: Axes, which: str, values: np.ndarray | pd.Series, label: str) ->
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(plain_numbers())
         limits(low / 1.15, high * 1.15)
-        return f"{label}, log scale" + ("; smaller ones below" if below else "")
+        return f"{label}, log scale" + ("\nsmaller ones below" if below else "")
     limits(0, high * 1.08)
     return label
 
@@ -116,11 +116,17 @@ def extent(table: pd.DataFrame) -> np.ndarray:
 
 
 def note(panel: Axes, text: str) -> None:
-    """Muted text above the right end of a panel, below its title where there is no room beside it."""
-    title, wide = panel.get_title(loc="left"), panel.get_position().width * WIDTH
-    if 0.078 * len(title) + 0.06 * len(text) + 0.1 > wide:  # inches
-        panel.set_title(title, pad=14)
+    """Muted text above the right end of a panel."""
     panel.text(1, 1.02, text, ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
+
+
+def heading(panel: Axes, title: str, text: str) -> None:
+    """Title of a panel, shortened to its width, and a `note` beside it or, where there is no room, below."""
+    wide = panel.get_position().width * WIDTH
+    longest = int(wide / 0.075)  # inches of a letter
+    title = title if len(title) <= longest else f"{title[: longest - 1].rstrip()}…"
+    panel.set_title(title, pad=4 if 0.072 * len(title) + 0.06 * len(text) + 0.1 <= wide else 14)
+    note(panel, text)
 
 
 def foot(panels: np.ndarray, used: int, label: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import RcKeyType
@@ -119,17 +120,23 @@ def empty(title: str, reason: str) -> Figure:
 
 
 def legend(figure: Figure, handles: Iterable[Artist], y: float, columns: int, x: float = 0.08) -> None:
-    """Legend at `y` inches from the bottom of the figure (upper edge), outside the axes."""
-    figure.legend(
-        handles=list(handles),
-        loc="upper left",
-        bbox_to_anchor=(x / WIDTH, y / figure.get_figheight()),
-        ncols=columns,
-        handlelength=1.6,
-        columnspacing=1.4,
-        borderaxespad=0,
-        labelspacing=0.35,
-    )
+    """Legend at `y` inches from the bottom of the figure (upper edge), outside the axes; of fewer columns to fit."""
+    handles, renderer = list(handles), FigureCanvasAgg(figure).get_renderer()
+    for number in range(columns, 0, -1):
+        made = figure.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(x / WIDTH, y / figure.get_figheight()),
+            ncols=number,
+            handlelength=1.6,
+            columnspacing=1.4,
+            borderaxespad=0,
+            labelspacing=0.35,
+        )
+        if made.get_window_extent(renderer).x1 <= figure.bbox.x1:
+            return
+        if number > 1:
+            made.remove()
 
 
 def colour(key: str) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mlipshift.base.text import count
+from mlipshift.base.text import count, several
 from mlipshift.catalogue.groups import POOLED, ordered
 from mlipshift.catalogue.methods import METHODS
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
@@ -54,7 +54,7 @@ def draw_axis(
     density = samples.need(density, "training_density", f"axis {axis}")
     methods = ordered(everything.method, METHODS)
     two = len(best) > 0
-    shape = {"left": 0.6, "right": 0.6, "top": 0.85, "bottom": 0.85, "wspace": 0.55}
+    shape = {"left": 0.75, "right": 0.6, "top": 0.85, "bottom": 0.85, "wspace": 0.55}
     figure, panels = style.canvas(3.6, 1, 1 + two, **shape, sharey=True, width_ratios=[1.5, 1] if two else [1])
     background = Background(_limits(table, density), density, unit)
     facts = {"per_bin": _bins_of(panels[0, 0], everything, methods, background, labelled=not two)}
@@ -116,7 +116,8 @@ def _counts(panel: Axes, table: pd.DataFrame, limits: tuple[float, float]) -> st
     wide = style.WIDTH * panel.get_position().width  # inches
     room = wide * np.diff(centres).min(initial=np.inf) / (limits[1] - limits[0])
     if room < 0.065 * max(map(len, names)) + 0.04:
-        per_bin = f"n = {samples.span([counts['min'].min(), counts['max'].max()])} structures per bin"
+        numbers = samples.span([counts["min"].min(), counts["max"].max()])
+        per_bin = f"n = {several(numbers, 'structure')} per bin"
         parts.note(panel, per_bin)
         return per_bin
     for at, name in zip(centres, names):

@@ -34,7 +34,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     table = table[table.group == COMMON]
     if len(table) == 0:
         raise samples.NothingToDraw("no held-out molecule has two or more geometries")
-    margins = {"left": 0.65, "right": 2.2, "top": 0.75, "bottom": 0.5, "wspace": 0.6}
+    margins = {"left": 0.75, "right": 2.2, "top": 0.75, "bottom": 0.5, "wspace": 0.6}
     figure, panels = style.canvas(3.5, 1, 2, **margins)
     left, right = panels[0]
     shown = table.drop_duplicates(["scheme", "geometries"])

@@ -53,7 +53,7 @@ def draw(
     if not shown:
         return None
     figure, panels = style.canvas(
-        3.1, 1, len(shown), left=0.62, right=0.3, top=0.78, bottom=0.85, wspace=0.42, sharey=True
+        3.1, 1, len(shown), left=0.78, right=0.3, top=0.78, bottom=0.85, wspace=0.42, sharey=True
     )
     used = bins[bins.criterion.isin(shown.values())]
     for k, (panel, (axis, criterion)) in enumerate(zip(panels[0], shown.items())):

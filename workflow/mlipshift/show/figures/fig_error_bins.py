@@ -36,7 +36,11 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     below = "; ".join(f"{methods.title(b)} {_lowest(table, a)} before, {_lowest(table, b)} after" for a, b in pairs)
     if instead:
         below += f"; {methods.title(INSTEAD)} {_lowest(table, INSTEAD)}"
-    return figure, {"sample": sample, "limit": f"{lowest[RIGHT]:g}", "below": below}
+    return figure, ({"delta": "yes"} if instead else {}) | {
+        "sample": sample,
+        "limit": f"{lowest[RIGHT]:g}",
+        "below": below,
+    }
 
 
 def _lowest(table: pd.DataFrame, key: str) -> str:

@@ -36,7 +36,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     timed = timed[timed.index.isin(methods) & (timed.seconds_per_structure > 0)]
     seconds = samples.need(timed, "seconds", "any method of frontier.csv").seconds_per_structure
     on_gpu = [key for key, how in timed.measured.items() if how != CPU]
-    margins = {"left": 0.65, "right": 2.05, "top": 0.75, "bottom": 0.5, "wspace": 0.3}
+    margins = {"left": 0.75, "right": 2.05, "top": 0.75, "bottom": 0.5, "wspace": 0.3}
     figure, panels = style.canvas(3.5, 1, 2, **margins, sharey=True)
     _by_calls(panels[0, 0], table)
     _by_seconds(panels[0, 1], table, seconds)

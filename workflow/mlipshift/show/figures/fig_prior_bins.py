@@ -35,8 +35,9 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         first, last = (_below(of(own, key)) for key in PAIR)
         words.append(f"{point['prior']} {first} before, {last} after, of {count(of(own, PAIR[1]).n_structures.sum())}")
     sample = samples.sizes(points)
-    finish(figure, panels, highest, title, sample, INSTEAD in set(table.method))
-    return figure, {"sample": sample, "below": "; ".join(words)}
+    instead = INSTEAD in set(table.method)
+    finish(figure, panels, highest, title, sample, instead)
+    return figure, ({"delta": "yes"} if instead else {}) | {"sample": sample, "below": "; ".join(words)}
 
 
 def _below(table: pd.DataFrame) -> str:

@@ -37,8 +37,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         for y, key in enumerate(reversed(methods)):
             ends = [side[side.method == key] for side in (inside, outside)]
             _dumbbell(panel, y, ends, style.colour(key), alone)
-        panel.set_title(shift(axis), pad=4)
-        parts.note(panel, f"n = {samples.span(inside.n_structures)} in, {samples.span(outside.n_structures)} out")
+        sizes = f"n = {samples.span(inside.n_structures)} in, {samples.span(outside.n_structures)} out"
+        parts.heading(panel, shift(axis), sizes)
         panel.set_yticks(range(len(methods)), [methods_of.title(k) for k in reversed(methods)])
         panel.set_ylim(-0.6, len(methods) - 0.4)
         panel.tick_params(axis="y", length=0)
@@ -53,8 +53,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         style.accuracy_handle(),
     ]
     if alone & set(table.group):
-        handles.insert(3, Line2D([], [], color=MUTED, lw=1.4, ls=DOTTED, label="of one molecule, too narrow"))
-    style.legend(figure, handles, 0.22, len(handles))
+        handles.insert(3, style.alone_handle())
+    style.legend(figure, handles, 0.36 if len(handles) > 4 else 0.22, min(len(handles), 4))
     groups = [g for g in ordered(table.group, GROUPS) if g != "id_test"]
     sizes = samples.samples(summary, ["id_test", *groups], methods)
     return figure, {"samples": sizes, "accuracy": str(CHEMICAL_ACCURACY)}

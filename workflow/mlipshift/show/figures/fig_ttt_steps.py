@@ -43,8 +43,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         if key in instead.index:
             panel.axhline(instead[key], **_instead())
         parts.accuracy(panel)
-        panel.set_title(group(key), pad=4)
-        parts.note(panel, f"n = {samples.span(table[table.group == key].n_structures)}")
+        parts.heading(panel, group(key), f"n = {samples.span(table[table.group == key].n_structures)}")
     values = [*parts.extent(table).ravel(), *instead]
     label = parts.scale(panels[0, 0], "y", values, "Force MAE (meV/Å)")
     for panel in panels[:, 0]:

@@ -13,6 +13,7 @@ from mlipshift.show.report.results import Results
 Table = dict[str, list] | None
 PRIOR, PREDICTIONS, BUDGET = "prior_seconds", "predictions_per_adaptation", "budget_seconds_per_prediction"
 NOTHING = "none is that cheap"
+ANY = 1e99  # s, for sorting
 
 
 def answers_table(results: Results) -> Table:
@@ -43,7 +44,10 @@ def decision_table(results: Results) -> Table:
         for first, last in _runs(block.values.tolist()):
             prior = [block.index[k][1] for k in (first, last)]
             chosen = table[(table[BUDGET] == budget) & table[PRIOR].between(*prior)]
-            line = [cell(duration(budget) if np.isfinite(budget) else "any", budget), cell(_span(*prior), prior[0])]
+            line = [
+                cell(duration(budget) if np.isfinite(budget) else "any", min(budget, ANY)),
+                cell(_span(*prior), prior[0]),
+            ]
             for left, right in columns:
                 ends = choices.columns[left], choices.columns[right]
                 line.append(_choice(chosen[chosen[PREDICTIONS].between(*ends)]))

@@ -4,11 +4,11 @@ import numpy as np
 
 from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.catalogue.groups import COMMON, GROUPS, POOLED, group, ordered
-from mlipshift.catalogue.methods import scheme_title
+from mlipshift.catalogue.methods import SCHEMES, look, scheme_title, title
 from mlipshift.show import criteria
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import cell, counted, error, group_cell, method_cell, shared
-from mlipshift.show.report.format import LOW, MEAN, interval, share
+from mlipshift.show.report.format import LOW, MEAN, interval, number, share
 from mlipshift.show.report.results import Results, first
 
 Table = dict[str, list] | None
@@ -58,29 +58,47 @@ def refinement_table(results: Results) -> Table:
     return cells.table(head, rows)
 
 
+OTHERS = ("supervised", "prior", "delta")
+
+
 def conformers_table(results: Results) -> Table:
-    """Error on unseen geometries per scheme and number of geometries."""
+    """Error on unseen geometries per scheme and number of geometries, beside what one could do instead."""
     table = results.optional("conformers")
     if table is None:
         return None
     head = ["Group", "Scheme", "Geometries", "Prior calls per molecule", "Mean (meV/Å)", "95 % interval (meV/Å)"]
-    head += ["Against", "Its mean (meV/Å)", "Difference (meV/Å)", "95 % interval (meV/Å)", "Improved", "n"]
-    rows = [
-        [
-            group_cell(row["group"]),
-            cell(scheme_title(row["scheme"]), title=row["scheme"]),
-            *(cell(f"{row[k]:g}", row[k]) for k in ("geometries", "prior_calls_per_molecule")),
-            error(row[MEAN]),
-            cell(interval(row), row[LOW]),
-            method_cell(row["baseline"]),
-            error(row["baseline_mean_meV_per_A"]),
-            *cells.difference_cells(row, "difference_"),
-            shared(row["fraction_improved"], row["n_structures"]),
-            counted(row["n_structures"]),
-        ]
-        for row in table[table.group.isin([POOLED, COMMON])].to_dict("records")
-    ]
+    head += ["Against its model (meV/Å)", *(f"Against {title(key)}" for key in OTHERS), "n"]
+    rows = []
+    for g in (POOLED, COMMON):
+        own = table[table.group == g]
+        for scheme in ordered(own.scheme, SCHEMES):
+            for _, part in own[own.scheme == scheme].groupby("geometries"):
+                rows.append(_conformers_row(part))
     return cells.table(head, rows)
+
+
+def _conformers_row(part):
+    """One line; part: rows of a scheme and number of geometries, one per baseline."""
+    row, by = part.iloc[0], part.set_index("baseline")
+    others = [key if key != row["strategy"] else "" for key in OTHERS]
+    return [
+        group_cell(row["group"]),
+        cell(scheme_title(row["scheme"]), title=row["scheme"], colour=look(row["scheme"])[0]),
+        *(cell(f"{row[k]:g}", row[k]) for k in ("geometries", "prior_calls_per_molecule")),
+        error(row[MEAN]),
+        cell(interval(row), row[LOW]),
+        _against(by.loc[row["strategy"]], True) if row["strategy"] in by.index else cell("–"),
+        *(_against(by.loc[key], False) if key in by.index else cell("–") for key in others),
+        counted(row["n_structures"]),
+    ]
+
+
+def _against(row, whole):
+    """Paired difference, with its interval where `whole`; that and the mean of the other when pointed at."""
+    value, between = row["difference_meV_per_A"], interval(row, True, "difference_")
+    improved = share(row["fraction_improved"], row["n_structures"])
+    known = f"{between}; {scheme_title(row.name)}: {number(row['baseline_mean_meV_per_A'])} meV/Å; improved: {improved}"
+    return cell(number(value, True) + (f" {between}" if whole else ""), value, known)
 
 
 def variants_table(results: Results) -> Table:

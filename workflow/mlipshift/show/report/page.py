@@ -91,7 +91,9 @@ def embedded(drawing: Path) -> dict[str, str]:
 
 def unbroken(text: str) -> Markup:
     """Escaped text in which units and sample sizes do not break across lines."""
-    return Markup(re.sub(r"(1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+)", r'<span class="u">\1</span>', str(escape(text))))
+    return Markup(
+        re.sub(r"(1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+|\d [%s](?!\w))", r'<span class="u">\1</span>', str(escape(text)))
+    )
 
 
 def page(template: Path) -> Template:
