@@ -37,6 +37,15 @@ def test_edges_are_all_images_within_the_cutoff_own_ones_too():
     )
 
 
+def test_a_shell_at_the_cutoff_is_left_out_as_a_whole():
+    for seed in range(5):
+        turned = NACL.copy()
+        turned.rotate(360 * np.random.default_rng(seed).random(), (1, seed, 3), rotate_cell=True)
+        assert len(edges(turned.positions, turned.cell[:], turned.pbc, 2.82)[0]) == 0
+        # six, twelve and eight, not the six at the lattice constant
+        assert len(edges(turned.positions, turned.cell[:], turned.pbc, 5.64)[0]) == 2 * 26
+
+
 @pytest.mark.parametrize(("variant", "cutoff"), [("published", 3.0), ("robust", 3.0), ("robust", 5.0)])
 def test_a_molecule_in_a_wide_periodic_box_has_the_spectrum_of_the_molecule(variant, cutoff):
     atoms = molecule("CH3CH2OH")

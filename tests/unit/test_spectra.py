@@ -6,6 +6,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import wasserstein_distance
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.geometry import pairs
 from mlipshift.shift import spectra, wasserstein
 
 RADII = np.linspace(1.5, 9.0, 8)
@@ -179,10 +180,19 @@ def test_spectra_are_invariant_under_permutation_translation_and_rotation():
             np.testing.assert_allclose(first, second, atol=1e-9)
 
 
-def test_an_atom_at_the_cutoff_is_not_a_neighbour():
+def test_an_atom_at_the_cutoff_is_not_a_neighbour_whatever_rounding_says():
     positions = np.array([[0.0, 0, 0], [3.0, 0, 0]])
-    at, above = spectra.spectra(positions, [3.0, np.nextafter(3.0, 4)], "robust")
+    at, above = spectra.spectra(positions, [3.0 + 5e-7, 3.0 + 2e-6], "robust")
     assert at.tolist() == [0, 0] and above == pytest.approx([0, 2])
+    # a third of the pairs of a turned lattice come out closer than its constant
+    lattice = 3.0 * np.stack(np.meshgrid(*3 * [np.arange(5.0)]), axis=-1).reshape(-1, 3)
+    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
+    assert (np.linalg.norm(lattice @ turn - (lattice @ turn)[0], axis=1) < 3.0).sum() > 1
+    for variant in spectra.VARIANTS:
+        for cutoff, neighbours in ((3.0, 0), (np.sqrt(18), 3)):
+            first, second = (spectra.spectra(p, [cutoff], variant)[0] for p in (lattice, lattice @ turn))
+            np.testing.assert_allclose(first, second, atol=1e-9)
+            assert (pairs(lattice @ turn, cutoff)[0] == 0).sum() == neighbours
 
 
 def test_unknown_variant_is_a_user_error():

@@ -8,17 +8,24 @@ from scipy.spatial import cKDTree
 DENSE_LIMIT = 64  # atoms; up to here all distances at once are faster than a tree
 FIRST_NEIGHBOURS = 9  # of an atom, itself among them, that a tree is asked for first
 ROUNDING = 1e-9  # relative, of distances
+# Å; shells of crystals lie at a cutoff to rounding, which would make some of their atoms neighbours and others not
+TIE = 1e-6
+
+
+def within(cutoff: np.ndarray | float) -> np.ndarray | float:
+    """Distance (Å) below which atoms are neighbours at a cutoff (Å): those that lie at it, to within TIE, are none."""
+    return np.maximum(np.asarray(cutoff) - TIE, 0.0)
 
 
 def pairs(positions: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
-    """Directed pairs (i [E], j [E]), i != j, closer than `cutoff` (Å), sorted by i then j; positions [n, 3] Å."""
-    n = len(positions)
+    """Directed pairs (i [E], j [E]), i != j, neighbours at `cutoff` (Å), sorted by i then j; positions [n, 3] Å."""
+    n, cutoff = len(positions), float(within(cutoff))
     if n <= DENSE_LIMIT:
         d2 = ((positions[:, None] - positions[None]) ** 2).sum(-1)
         np.fill_diagonal(d2, np.inf)
         i, j = np.nonzero(d2 < cutoff**2)
         return i, j
-    found = cKDTree(positions).query_pairs(np.nextafter(cutoff, 0), output_type="ndarray")
+    found = cKDTree(positions).query_pairs(np.nextafter(cutoff, 0.0), output_type="ndarray")
     both = np.concatenate([found, found[:, ::-1]])
     both = both[np.lexsort((both[:, 1], both[:, 0]))]
     return both[:, 0], both[:, 1]
@@ -27,7 +34,7 @@ def pairs(positions: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]
 def edges(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Directed edges (i, j, S [E, 3], distance [E] Å) from every atom to all atoms and images closer than `cutoff` (Å).
+    """Directed edges (i, j, S [E, 3], distance [E] Å) from every atom to its neighbours, images too, at `cutoff` (Å).
 
     positions [n, 3] Å, in the cell or not; cell [3, 3] Å, of any shape; pbc [3]. The neighbour is at
     positions[j] + S @ cell. Sorted by i, then j. Memory grows with the edges, and with the images within the cutoff of
@@ -44,7 +51,7 @@ def edges(
     i, image = i[order], image[order]
     j, shift = atoms[image], shifts[image] - home[atoms[image]] + home[i]
     distance = np.linalg.norm(positions[j] - positions[i] + shift @ cell, axis=1)
-    kept = (distance < cutoff) & ((i != j) | shift.any(axis=1))
+    kept = (distance < within(cutoff)) & ((i != j) | shift.any(axis=1))
     return i[kept], j[kept], shift[kept].astype(np.intp), distance[kept]
 
 

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.geometry import within
 from mlipshift.base.log import progress
 from mlipshift.shift import quadrature
 from mlipshift.shift.eigenvalues import eigenvalues
@@ -99,7 +100,7 @@ def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
     sizes = np.array([len(positions) for positions in members], dtype=np.intp)
     atoms = np.ascontiguousarray(np.concatenate(members).T)
     begin, size = (a[structure - structure[0]] for a in (np.cumsum(sizes) - sizes, sizes))
-    squared = np.square(cutoffs)[radius]
+    squared = np.square(within(cutoffs))[radius]
     values, count, earlier, directed, rows, triangles = merged(atoms, begin, size, squared, published, cap)
     solved = eigenvalues(triangles, rows)
     found, place, done = [], 0, 0
@@ -125,7 +126,7 @@ def _directed(positions, cutoff, cap):
     for x in positions.T:  # one component after the other is faster than a sum over the last axis
         squared = squared + np.square(x[:, None] - x)
     np.fill_diagonal(squared, np.inf)
-    graph = squared < cutoff**2
+    graph = squared < within(cutoff) ** 2
     rank = np.argsort(np.argsort(np.where(graph, squared, np.inf), axis=0, kind="stable"), axis=0)
     return spectrum_of(graph & (rank < cap))
 
