@@ -196,7 +196,7 @@ def test_training_needs_labels_where_a_diagnosis_does_not(tmp_path):
     target = "results/mine/models/supervised/seed0/weights.pt"
     done = snakemake(directory, target, "--configfile", "config/own_data.yaml", check=False)
     assert done.returncode != 0
-    assert "no training structure has a reference label, and training needs them" in done.stderr
+    assert "no training structure has reference forces, and training needs them" in done.stderr
     assert "Traceback" not in done.stderr
 
     required = ["--config", "data={'labels': 'required'}"]
