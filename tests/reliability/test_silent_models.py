@@ -89,7 +89,8 @@ def arguments(folder, entry, frames, *more):
     (folder / "excluded.csv").write_text("set,id,reason\n")
     operative = json.dumps({key: entry[key] for key in OPERATIVE})
     given = {"model": "m", "entry": operative, "frames": "frames.h5", "set": "test", "excluded": "excluded.csv"}
-    given |= {"output": "p.h5", "embedding": "e.h5", "failures": "f.csv", "notes": "n.txt", "timing": "t.json", "log": "log.txt"}
+    given |= {"output": "p.h5", "embedding": "e.h5", "failures": "f.csv", "notes": "n.txt", "timing": "t.json"}
+    given |= {"log": "log.txt"}
     return [*(word for key, value in given.items() for word in (f"--{key}", value)), *more]
 
 
