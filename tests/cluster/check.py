@@ -242,13 +242,14 @@ def site_lines():
     run = Run("site", site_lines=True).start(*targets).end()
     run.succeeded()
     asked = {job["rule"]: job for job in run.jobs()}
-    assert sorted(job["rule"] for job in run.jobs()) == ["curate", "gather_prior", "prior_label_prior", "train_model"]
+    expected = ["augment", "check_labels", "curate", "gather_prior", "gather_prior", "prior_label_prior", "train_model"]
+    assert sorted(job["rule"] for job in run.jobs()) == expected
     assert set(run.completed().values()) == {"COMPLETED"}
     assert {job["partition"] for job in asked.values()} == {"compute"}
     assert {job["account"] for job in asked.values()} == {"project"}
     assert "gpu:1" in asked["train_model"]["gres"] and "gpu" not in asked["curate"]["gres"], asked
     gres = asked["train_model"]["gres"]
-    return f"train_model asked for {gres}, curate for none; compute, account project; two shards were one job"
+    return f"train_model asked for {gres}, curate for none; compute, account project; four shards were one job"
 
 
 CHECKS = [

@@ -27,7 +27,14 @@ def start(directory):
             stdout=handle,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=heed_signals,
         )
+
+
+def heed_signals():
+    """Whatever these tests were started by: a job in the background ignores the one, under nohup the other."""
+    for name in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, signal.SIG_DFL)
 
 
 def kill(run, everything):
