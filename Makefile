@@ -7,13 +7,21 @@ MIRROR ?=
 MODELS ?=
 KILLS ?= 50
 WORKERS ?= 2
-VENV := $(CURDIR)/.venv
-RUN := PATH="$(VENV)/bin:$$PATH"
-# the options of profiles/default, without the line that Snakemake prints about a profile
-SNAKEMAKE := $(RUN) snakemake --workflow-profile none --rerun-incomplete --quiet host --scheduler greedy --cores $(CORES)
+ENVIRONMENT := .venv
+VENV = $(CURDIR)/$(ENVIRONMENT)
+# one word of the shell, whatever letters a path has
+quoted = '$(subst ','\'',$(1))'
+python = $(call quoted,$(VENV)/bin/python)
+# a container may run as a user that has no name and no home
+RUN = PATH=$(call quoted,$(VENV)/bin):"$$PATH" LOGNAME="$${LOGNAME:-$$(id -un 2> /dev/null || id -u)}" HOME="$${HOME:-/nonexistent}"
+# the options of profiles/default, without the line that Snakemake prints about a profile; python -m, since the first
+# line of a script cannot name an interpreter of any letters
+FILES := input-output persistence software-deployment software-deployment-cache sources storage-local-copies
+SNAKEMAKE = $(RUN) $(python) -P -m snakemake --workflow-profile none --rerun-incomplete --quiet host --scheduler greedy \
+	--shared-fs-usage $(FILES) --cores $(CORES)
 
 # settings that have a variable here
-SETTINGS = $(strip $(if $(MIRROR),'retrieve={"mirror":"$(MIRROR)"}') $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
+SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})) $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce diagnose smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet
@@ -22,11 +30,10 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 reproduce: check-cores venv-run check-config ## run the whole pipeline and write results/report.html (CORES=4, CONFIG=my.yaml)
-	@$(SNAKEMAKE) $(if $(CONFIG),--configfile "$(CONFIG)")
-	@echo "The report: results/report.html"
+	@$(SNAKEMAKE) $(if $(CONFIG),--configfile $(call quoted,$(CONFIG)))
 
 diagnose: check-cores venv-run check-config ## measure the shifts, and errors of MODELS="supervised chgnet" (CONFIG=, MIRROR=folder or address)
-	@$(SNAKEMAKE) diagnose $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(SETTINGS),--config $(SETTINGS))
+	@$(SNAKEMAKE) diagnose $(if $(CONFIG),--configfile $(call quoted,$(CONFIG))) $(if $(SETTINGS),--config $(SETTINGS))
 
 smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/, under a minute
 	@mkdir -p .smoke
@@ -37,11 +44,11 @@ smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/,
 test: venv-test ## run the tests (PYTEST="-k curate" for some of them, WORKERS=4 at once)
 	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
-cluster-test: venv-test ## run the smoke setting and the failures of a cluster on a real Slurm (as root; six minutes)
-	@bash tests/cluster/run.sh "$(VENV)/bin/python"
+cluster-test: venv-test ## run the smoke setting and the failures of a cluster on a real Slurm (as root; seven minutes)
+	@bash tests/cluster/run.sh $(python)
 
 hard-times: venv-test ## kill, starve and feed damaged files to the workflow at length (KILLS=50)
-	@$(RUN) python -m pytest tests/reliability --kills $(KILLS)
+	@$(RUN) python -m pytest tests/reliability tests/unit/test_round_trips.py --kills $(KILLS) --examples 300
 
 benchmark: venv-reference ## measure the speed against the published way and the limit
 	@$(RUN) python benchmarks/run_all.py
@@ -72,16 +79,17 @@ check-cores:
 
 # before Snakemake, which answers a missing or damaged file with a traceback
 check-config: venv-run
-	@if [ -n "$(CONFIG)" ]; then $(RUN) PYTHONPATH=workflow python workflow/scripts/check_config.py \
-		--config "$(CONFIG)" --schema workflow/schemas/config.schema.yaml 2>&1 | { ! grep "^error:" >&2; }; fi
+	@if [ -n $(call quoted,$(CONFIG)) ]; then $(RUN) PYTHONPATH=workflow python workflow/scripts/check_config.py \
+		--config $(call quoted,$(CONFIG)) --schema workflow/schemas/config.schema.yaml 2>&1 | { ! grep "^error:" >&2; }; fi
 
 check-python:
+	@case $(call quoted,$(CURDIR)) in *:*) echo "error: the path of this folder has a colon, which no search path of programs can hold; rename it" >&2; exit 1 ;; esac
 	@command -v which > /dev/null || { echo "error: the program which is not there; Snakemake's plugin for Slurm needs it, install it" >&2; exit 1; }
 	@command -v "$(PYTHON)" > /dev/null || { echo "error: $(PYTHON) is not there; install Python 3.11 or newer, or name one with PYTHON=..." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, name one with PYTHON=..." % v[:2])'
 
 # each in a folder of its own, .venv-mace for one: MACE and SevenNet need different versions of e3nn
-venv-mace venv-chgnet venv-sevennet: VENV = $(CURDIR)/.$@
+venv-mace venv-chgnet venv-sevennet: ENVIRONMENT = .$@
 
 # an environment is as its lock says when the copy of the lock in it, made last, is equal to the lock; a larger lock
 # holds the smaller ones
@@ -89,11 +97,11 @@ SATISFIED_run := run reference test
 SATISFIED_reference := reference test
 $(foreach lock,test mace chgnet sevennet,$(eval SATISFIED_$(lock) := $(lock)))
 venv-run venv-test venv-reference venv-mace venv-chgnet venv-sevennet: venv-%: check-python envs/lock/%.txt
-	@if ! { $(foreach lock,$(SATISFIED_$*),cmp -s envs/lock/$(lock).txt "$(VENV)/$(lock).lock" ||) false; }; then \
-		echo "Installing envs/lock/$*.txt into $(notdir $(VENV)) (once, a few minutes)"; \
-		test -x "$(VENV)/bin/pip" || "$(PYTHON)" -m venv "$(VENV)" > /dev/null || { rm -rf "$(VENV)"; \
+	@if ! { $(foreach lock,$(SATISFIED_$*),cmp -s envs/lock/$(lock).txt $(call quoted,$(VENV)/$(lock).lock) ||) false; }; then \
+		echo "Installing envs/lock/$*.txt into $(ENVIRONMENT) (once, a few minutes)"; \
+		test -x $(python) || "$(PYTHON)" -m venv $(call quoted,$(VENV)) > /dev/null || { rm -rf $(call quoted,$(VENV)); \
 			echo "error: $(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
-		PIP_DISABLE_PIP_VERSION_CHECK=1 "$(VENV)/bin/pip" install -qq -r envs/lock/$*.txt || { \
+		PIP_DISABLE_PIP_VERSION_CHECK=1 $(python) -m pip install -qq -r envs/lock/$*.txt || { \
 			echo "error: envs/lock/$*.txt could not be installed; the reason is above" >&2; exit 1; }; \
-		cp envs/lock/$*.txt "$(VENV)/$*.lock"; \
+		cp envs/lock/$*.txt $(call quoted,$(VENV)/$*.lock); \
 	fi

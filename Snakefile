@@ -30,6 +30,11 @@ rule all:
         "The report is {input}."
 
 
+# one run at a time on the same files, and none that leaves jobs behind
+onstart:
+    begin()
+
+
 # the chain of the mission, then what runs on demand
 include: "workflow/rules/download.smk"
 include: "workflow/rules/curate.smk"
@@ -46,3 +51,6 @@ include: "workflow/rules/ablations.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/labelling.smk"
 include: "workflow/rules/targets.smk"
+
+
+remember(workflow.rules)

@@ -1,7 +1,8 @@
 """GFN2-xTB labels: the shard path of the workflow against bare tblite loops, two processes each; memory.
 
 Ours runs `workflow/scripts/label_prior.py` on two shards, with its reading, checks, checkpoints and progress; the rival
-calls tblite directly on the same structures, which it has in memory. Rates leave out the start of the processes.
+calls tblite directly on the same structures, which it has in memory. Rates are of CPU time and leave out the start of
+the processes.
 Every rate is that of the best of ROUNDS, which both take in turns, so that they meet the same load of the machine.
 
 Memory is what the process has resident after 1,000 and after CALLS structures, of a rattled copy each.
@@ -47,7 +48,7 @@ def frames(path):
 
 
 def bare(path, shard):
-    """Label every WORKERS-th structure from `shard` with tblite alone; seconds."""
+    """Label every WORKERS-th structure from `shard` with tblite alone; CPU seconds, as the shards say."""
     from tblite.interface import Calculator
 
     from mlipshift.base.frames import Frames
@@ -55,13 +56,13 @@ def bare(path, shard):
 
     store = Frames.load(path)
     structures = [store[k] for k in range(shard, len(store), WORKERS)]
-    start = time.perf_counter()
+    start = time.process_time()
     for numbers, positions, charge, multiplicity in structures:
         calculator = Calculator("GFN2-xTB", numbers, positions / BOHR, charge, multiplicity - 1)
         calculator.set("verbosity", 0)
         result = calculator.singlepoint()
         result["energy"], result["gradient"]
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def resident():

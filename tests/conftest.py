@@ -7,6 +7,7 @@ from clone import SMOKE, copy_repository, snakemake
 
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=3, help="how often the run is killed (make hard-times: 50)")
+    parser.addoption("--examples", type=int, default=8, help="files per format in round trips (make hard-times: 300)")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from mlipshift.base.tables import read_table
 from mlipshift.base.units import ENERGY, FORCES, LENGTH
 from mlipshift.data import curation as library
 from mlipshift.data import plausibility, readers, records
+from mlipshift.data.census import Census
 
 WATER = Atoms("OH2", [[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]])
 
@@ -201,14 +202,94 @@ def test_labels_under_names_that_ase_claims(tmp_path):
     assert labels.energy[0] == -31.7 and labels.forces[0, 2] == 0.1
 
 
-def test_test_structures_may_lack_labels_and_training_structures_may_not(tmp_path):
-    bare = WATER.copy()
-    _, (test, labels), _ = curate(tmp_path, test=[bare, water()])
-    assert labels.ok.tolist() == [False, True] and len(test) == 2
+def test_test_structures_may_lack_labels_and_training_structures_need_one(tmp_path):
+    bare, energy, forces = WATER.copy(), WATER.copy(), WATER.copy()
+    energy.info["REF_energy"] = -2077.0
+    forces.arrays["REF_forces"] = np.ones((3, 3))
     assert "no label REF_energy and REF_forces" in refused(tmp_path, train=[bare])
-    half = WATER.copy()
-    half.info["REF_energy"] = -2077.0
-    assert "no label REF_forces" in refused(tmp_path, test=[half])
+    both = [bare, energy, forces, water()]
+    for (frames, labels), _ in ((curate(tmp_path, test=both)[1:3]), curate(tmp_path, train=both[1:])[:2]):
+        names = labels.ids[-3:]
+        energies, known = labels.energy[-3:], labels.ok[-3:]
+        assert len(names) == 3 and known.tolist() == [False, True, True]
+        assert energies[0] == energies[2] == -2077.0 and np.isnan(energies[1])
+        assert np.isnan(labels.forces_of(len(frames) - 3)).all() and (labels.forces_of(len(frames) - 2) == 1).all()
+
+
+def test_isolated_atoms_are_no_structures_and_end_no_run(tmp_path):
+    def atom(element, **info):
+        made = Atoms(element, [[0, 0, 0]])
+        made.info = {"REF_energy": -13.6, **info}
+        return made
+
+    named = atom("C", config_type="Isolated_Atom")
+    named.arrays["REF_forces"] = np.zeros((1, 3))
+    ordinary = atom("H", id="atom")
+    ordinary.arrays["REF_forces"] = np.zeros((1, 3))
+    (train, _), (test, _), failures = curate(tmp_path, [atom("H"), named, water(), ordinary], [water(), atom("O")])
+    assert list(train.sizes) == [3, 1] and list(test.sizes) == [3]
+    assert [(f["group"], f["reason"].split(",")[0]) for f in failures] == [
+        ("train", "isolated atom"),
+        ("train", "isolated atom"),
+        ("id_test", "isolated atom"),
+    ]
+
+
+def counted(folder, train, test, **changes):
+    """Lines of the census of two groups."""
+    store(folder / "train.extxyz", train)
+    store(folder / "id_test.extxyz", test)
+    census = Census()
+    list(library.curate(settings(folder, labels="optional", **changes), [], census))
+    return census
+
+
+def test_what_was_left_out_and_what_labels_lack_is_said_in_one_line_each(tmp_path):
+    broken = [change(water(), REF_forces=NAN) for _ in range(2)] + [change(water(), multiplicity=2)]
+    bare = WATER.copy()
+    energy = WATER.copy()
+    energy.info["REF_energy"] = -2077.5
+    pulled = water(REF_energy=-2078.0)
+    pulled.arrays["REF_forces"] = np.full((3, 3), 0.1)
+    census = counted(tmp_path, [water(), *broken, energy, pulled, pulled], [bare], bad_structures="record")
+    assert census.lines() == [
+        "3 of 7 structures of train were left out: REF_forces is not finite (2), charge … and multiplicity … do not fit"
+        " … electrons (1)",
+        "1 of 4 structures of train have an energy and no forces REF_forces (data.keys); its keys are REF_energy,"
+        " numbers, positions; they have no error, and no network is trained on them",
+        "1 of 3 structures of train have forces that are all zero; are they labels?",
+        "2 of 3 structures of train have forces that do not sum to zero (up to 0.3 eV/Å), as those of a molecule alone"
+        " do",
+        "1 of 1 structures of id_test have no label (data.keys); its keys are numbers, positions",
+    ]
+    assert census.rows()[0] == {
+        "group": "train", "n_read": 7, "n_used": 4, "n_left_out": 3, "n_energy": 4, "n_forces": 3,
+        "n_zero_forces": 1, "n_net_force": 2,
+    }  # fmt: skip
+    lost = counted(tmp_path, [water(), water()], broken, bad_structures="record").lines()
+    assert lost == [
+        "2 of 2 structures of train have forces that are all zero; are they labels?",
+        "all 2 structures of train with an energy have the same, -2077 eV",
+        "3 of 3 structures of id_test were left out: REF_forces is not finite (2), charge … and multiplicity … do not"
+        " fit … electrons (1); nothing is left of the group",
+    ]
+
+
+def test_what_a_failed_run_left_out_is_listed_beside_its_log(tmp_path):
+    store(tmp_path / "train.extxyz", [change(water(), REF_forces=NAN)])
+    store(tmp_path / "id_test.extxyz", [water()])
+    command = [sys.executable, ROOT / "workflow/scripts/curate.py", "--settings"]
+    command += [json.dumps(settings(tmp_path, bad_structures="record"))]
+    command += [x for n in ("train", "train-reference", "test", "test-reference") for x in (f"--{n}", tmp_path / n)]
+    command += ["--failures", tmp_path / "failures.csv", "--log", tmp_path / "curate.log"]
+    done = run(command, env={**environment(), "PYTHONPATH": str(ROOT / "workflow")})
+    kept = tmp_path / "curate_failures.csv"
+    assert done.returncode == 1 and f"see {kept}" in done.stderr
+    assert "1 of 1 structures of train were left out: REF_forces is not finite (1)" in done.stderr
+    assert list(read_table(kept).reason) == ["REF_forces is not finite"]
+    store(tmp_path / "train.extxyz", [water()])
+    assert run(command, env={**environment(), "PYTHONPATH": str(ROOT / "workflow")}).returncode == 0
+    assert not kept.exists()
 
 
 def test_bad_structures_can_be_recorded_instead(tmp_path):
@@ -321,7 +402,10 @@ def test_atoms_on_top_of_each_other_are_named(tmp_path):
 
 
 def test_ids_must_be_unique_over_all_files(tmp_path):
-    assert "'a' was already used in" in refused(tmp_path, train=[water(id="a")], test=[water(id="a")])
+    twice = {"train": [water(id="a")], "test": [water(id="a"), water(id="b")]}
+    assert "'a' was already used in" in refused(tmp_path, **twice)
+    _, (test, _), failures = curate(tmp_path, **twice, bad_structures="record")
+    assert list(test.ids) == ["b"] and [(f["id"], f["group"]) for f in failures] == [("a", "id_test")]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from ase import Atoms
-from structures import KEYS, ROOT, UNITS, environment, run, sample, store
+from structures import KEYS, ROOT, environment, run, sample, store
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Dataset, Frames, Labels
@@ -20,7 +20,7 @@ from mlipshift.data.selection import canonical, charges_of_parts, import_dataset
 from mlipshift.run.configuration import load
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
-DATA = {"keys": KEYS, "units": UNITS, "bad_structures": "refuse", "trust_pickles": False}
+DATA = {"keys": KEYS, "units": {}, "bad_structures": "refuse", "trust_pickles": False}
 TEN = ["H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I"]
 GEOMETRY = np.array([[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]])
 
@@ -357,7 +357,6 @@ def _merged(*layers):
 @pytest.mark.parametrize(
     ("own", "parts"),
     [
-        ({"data": {"files": {"ood_x": ["a"]}}}, ["my.yaml: 'data.files' lacks 'train'", "give a list"]),
         ({"data": {"files": {"train": ["a"], "test": ["b"]}}}, ["unknown key 'data.files.test'", "id_test"]),
         ({"data": {"files": {"train": ["a"], "OOD_X": ["b"]}}}, ["unknown key", "ood_NAME"]),
         ({"data": {"files": {"train": ["a"], "ood_x": "b"}}}, ["'data.files.ood_x' is \"b\"", "give a list"]),

@@ -1,7 +1,6 @@
 """The scripts of strategies, variants, conformers and ablations, from structures to tables, on springs for labels."""
 
 import importlib.util
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -267,7 +266,6 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
     curve = conformers(run, "joint", "joint_ttt") + conformers(
         run, "supervised", "supervised_distil", prior_weight=0.0, pseudo_weight=1.0, heads=["reference"]
     )
-    (run / "prior.json").write_text(json.dumps({"seconds": 2.0, "structures": 100}))
     tables = {f"{n}_table": run / f"{n}.csv" for n in ("variants", "paired", "conformers", "decision")}
     strategies = dict.fromkeys([p.stem for p in variants] + ["joint_ttt"], "joint")
     script("evaluate_variants").main(
@@ -276,8 +274,7 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
             frames=run / "test.h5",
             reference=run / "test_reference.h5",
             prior=run / "test_prior.h5",
-            prior_timing=run / "prior.json",
-            base_timings=[run / "supervised_0.json", run / "delta_0.json"],
+            base_timings=[run / f"{s}_0.json" for s in ("supervised", "delta", "joint")],
             predictions=base + variants,
             conformers=curve,
             conformer_timings=[run / "conformers_joint_ttt.json", run / "conformers_supervised_distil.json"],

@@ -25,29 +25,64 @@ chmod 755 "$folder" # munged refuses a socket that others cannot reach
 cd "$folder"
 mkdir -m 755 run spool state bin
 
+LIMIT=600 # s, to come up and to end; only what hangs takes so long
+export MLIPSHIFT_CLUSTER="$folder" # marks all processes of this cluster, its jobs included
+
+# whether a condition comes true within the limit
+comes() {
+	for _ in $(seq $((LIMIT * 4))); do
+		if eval "$1"; then return 0; fi
+		sleep 0.25
+	done
+	return 1
+}
+
+# the processes of this cluster: its daemons, their jobs, and what these started
+ours() {
+	for process in /proc/[0-9]*; do
+		if grep -qsz "^MLIPSHIFT_CLUSTER=$folder$" "$process/environ" || [[ "$(readlink "$process/cwd")" == "$folder"/* ]]; then
+			echo "${process#/proc/}"
+		fi
+	done
+}
+
 stop() {
 	status=$?
+	trap '' INT TERM HUP
 	set +e
 	[ -z "${checks:-}" ] || kill -- "-$checks" 2> /dev/null # with the runs that it has started
-	if [ -f run/slurmctld.pid ]; then
-		scancel --user root > /dev/null 2>&1
-		# slurmd has to be there until the last process of the last job has ended
-		for _ in $(seq 40); do [ -n "$(squeue --noheader 2> /dev/null)" ] || break; sleep 0.25; done
-	fi
+	# slurmd has to be there until the last process of the last job has ended
+	if [ -f "$folder/run/slurmctld.pid" ] && scancel --user root > /dev/null 2>&1; then comes '[ -z "$(squeue --noheader 2> /dev/null)" ]'; fi
 	for name in slurmd slurmctld munged; do
-		[ -f "run/$name.pid" ] || continue
-		pid="$(cat "run/$name.pid")"
+		pid="$(cat "$folder/run/$name.pid" 2> /dev/null)" || continue
 		kill "$pid" 2> /dev/null
-		for _ in $(seq 100); do kill -0 "$pid" 2> /dev/null || break; sleep 0.1; done
-		kill -9 "$pid" 2> /dev/null && echo "$name had to be killed" >&2
+		comes "! kill -0 $pid 2> /dev/null"
 	done
 	cd /
+	[ -z "${guard:-}" ] || kill -9 -- "-$guard" 2> /dev/null
+	left="$(ours)"
+	if [ -n "$left" ]; then
+		echo "had to be killed: $(ps -o comm= -p "${left//$'\n'/,}" | sort | uniq -c | xargs)" >&2
+		kill -9 $left
+	fi
 	echo "Slurm is shut down"
 	if [ "$status" = 0 ]; then rm -rf "$folder"; else echo "logs of Slurm and of the runs are kept in $folder" >&2; fi
 	exit "$status"
 }
 trap stop EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT TERM HUP
+
+# a SIGKILL of this script leaves nothing behind either
+set -m
+(
+	trap - EXIT
+	cd /
+	while kill -0 $$ 2> /dev/null; do sleep 1; done
+	kill -9 $(ours)
+) > /dev/null 2>&1 &
+guard=$!
+disown
+set +m
 
 # two ports that are free now
 read -r port_controller port_node < <("$python" -c '
@@ -87,9 +122,15 @@ JobAcctGatherParams=OverMemoryKill
 # a time limit is a time limit
 OverTimeLimit=0
 KillWait=1
+# a busy machine answers late, and is not broken for that
+MessageTimeout=100
+TCPTimeout=60
+BatchStartTimeout=600
+SlurmdTimeout=3600
+UnkillableStepTimeout=600
 # no accounting; finished jobs stay visible to squeue, and every one is in the completion log
 AccountingStorageType=accounting_storage/none
-MinJobAge=3600
+MinJobAge=86400
 JobCompType=jobcomp/filetxt
 JobCompLoc=$folder/completed.txt
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
@@ -118,11 +159,7 @@ munged --force --key-file="$folder/munge.key" --socket="$folder/run/munge.socket
 	--log-file="$folder/munged.log" --seed-file="$folder/munge.seed" > munged.out 2>&1
 slurmctld -c > slurmctld.out 2>&1
 slurmd > slurmd.out 2>&1
-for _ in $(seq 60); do
-	[ "$(sinfo --noheader --format %T 2> /dev/null)" = idle ] && break
-	sleep 0.5
-done
-if [ "$(sinfo --noheader --format %T 2>&1)" != idle ]; then
+if ! comes '[ "$(sinfo --noheader --format %T 2> /dev/null)" = idle ]'; then
 	echo "error: Slurm did not come up: $(tail -qn 2 slurmctld.log slurmd.log munged.log 2> /dev/null | tr '\n' ' ')" >&2
 	exit 1
 fi

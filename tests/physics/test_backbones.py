@@ -206,3 +206,24 @@ def test_everything_stays_on_the_device_it_is_told(kind, device):
     differences = results("second_device.py", kind, MACE if kind == "mace" else sys.executable, device)
     # training is in single precision, and Adam divides by gradients that may be rounding alone
     assert differences["trained"] < 1e-2 and differences["adapted"] < 1e-12
+
+
+def test_large_structures_are_computed_fewer_at_a_time():
+    most = batches.ATOMS
+    assert batches.portions([], 4) == []
+    assert [(p.start, p.stop) for p in batches.portions([3] * 9, 4)] == [(0, 4), (4, 8), (8, 9)]
+    parts = batches.portions([most // 4] * 3 + [most // 2, 1, 2 * most, 5], 64)
+    assert [(p.start, p.stop) for p in parts] == [(0, 3), (3, 5), (5, 6), (6, 7)]
+    network = small("painn")
+    structures = [molecule(4 + k, k) for k in range(5)]
+    together = networks.predict(network, structures)
+    for one, other in zip(together, networks.predict(network, structures, batch=2), strict=True):
+        np.testing.assert_allclose(one[1], other[1], atol=1e-6)
+
+
+def test_a_batch_that_no_memory_holds_is_one_line(monkeypatch):
+    structure = molecule(9, 0)
+    network = small("painn")
+    monkeypatch.setattr("mlipshift.learn.backbones.base.memory", lambda device: 20_000)
+    with pytest.raises(UserError, match=r"atoms at once, with up to \d+ neighbours each, are more than the \d+ that"):
+        networks.predict(network, [structure])

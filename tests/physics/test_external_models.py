@@ -79,6 +79,7 @@ def predictions(name, folder, frames, entry, checkpoint):
         output="p.h5",
         embedding="e.h5",
         failures="f.csv",
+        notes="n.txt",
         timing="t.json",
         **checkpoint,
     )
@@ -216,6 +217,75 @@ def test_crystals_and_slabs_are_predicted_whatever_their_cell(name, request, tmp
         np.testing.assert_allclose(out[two][1], np.tile(out[one][1], (2, 1)), atol=tolerance, err_msg=one)
         np.testing.assert_allclose(out[two][2], out[one][2], atol=tolerance, err_msg=one)
         assert np.abs(out[one][1]).max() > 50 * tolerance, "the displaced atom feels a force"
+
+
+OLDER = """
+import os
+
+os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
+import numpy as np
+import torch
+from e3nn import o3
+from mace import modules
+
+torch.manual_seed(0)
+torch.set_default_dtype(torch.float64)
+block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
+charges = {"total_charge": (11, 5), "total_spin": (6, 0)}
+per_graph = {"type": "categorical", "in_dim": 1, "emb_dim": 8, "per": "graph"}
+model = modules.ScaleShiftMACE(
+    r_max=4.0, num_bessel=4, num_polynomial_cutoff=5, max_ell=2, interaction_cls=block, interaction_cls_first=block,
+    num_interactions=2, num_elements=3, hidden_irreps=o3.Irreps("8x0e + 8x1o"), MLP_irreps=o3.Irreps("8x0e"),
+    gate=torch.nn.functional.silu, atomic_energies=np.array([[-13.0, -1000.0, -2000.0]]), avg_num_neighbors=8.0,
+    atomic_numbers=[1, 6, 8], correlation=2, atomic_inter_scale=1.3, atomic_inter_shift=0.1,
+    embedding_specs={k: per_graph | {"num_classes": n, "offset": first} for k, (n, first) in charges.items()},
+)
+torch.save(model, "today.model")
+# as the first releases had it
+for module, name, value in (
+    (model, "r_max", 4.0), (model, "num_interactions", 2), (model, "atomic_numbers", [1, 6, 8]),
+    (model.scale_shift, "scale", 1.3), (model.scale_shift, "shift", 0.1),
+):
+    del module._buffers[name]
+    setattr(module, name, value)
+model.atomic_energies_fn._buffers["atomic_energies"] = model.atomic_energies_fn.atomic_energies[0]
+for module in model.modules():
+    for name in ("heads", "apply_cutoff", "edge_irreps", "use_reduced_cg", "use_agnostic_product", "use_so3",
+                 "use_last_readout_only", "use_edge_irreps_first", "lammps_mliap", "cueq_config", "oeq_config"):
+        if name in vars(module):
+            delattr(module, name)
+torch.save(model, "older.model")
+"""
+
+
+def test_a_mace_of_an_older_version_predicts_the_same_and_one_of_ions_sees_charge_and_spin(tmp_path, ethanol):
+    python = PLACES["mace_trained"]
+    if not python.exists():
+        pytest.skip(f"{python.parents[1].name} is not there; make models")
+    subprocess.run([str(python), "-c", OLDER], cwd=tmp_path, check=True, capture_output=True)
+    states = {"neutral": (0, 1), "cation": (1, 2), "triplet": (0, 3), "neutral again": (0, 1)}
+    rows = [row(key, ethanol) | dict(zip(("charge", "multiplicity"), state)) for key, state in states.items()]
+    entry, found = entry_of("mace_trained"), {}
+    for name in ("today", "older"):
+        (tmp_path / name).mkdir()
+        checkpoint = {"checkpoint": tmp_path / f"{name}.model"}
+        found[name] = predictions("mace_trained", tmp_path / name, Frames.build(rows), entry, checkpoint)
+    for key in states:
+        assert found["today"][key][0] == found["older"][key][0]
+        np.testing.assert_array_equal(found["today"][key][1], found["older"][key][1])
+    energies = [found["today"][key][0] for key in states]
+    assert energies[0] == energies[3] and len({round(energy, 6) for energy in energies}) == 3
+
+
+@pytest.mark.parametrize("name", [name for name in PLACES if name != "mace_trained"])
+def test_a_model_that_knows_no_charge_gives_one_geometry_one_answer_and_says_so(name, request, tmp_path, ethanol):
+    if not PLACES[name].exists():
+        pytest.skip(f"{PLACES[name].parents[1].name} is not there; make models")
+    checkpoint = {"checkpoint": request.getfixturevalue("own_checkpoint")} if name == "joint" else {}
+    rows = [row("singlet", ethanol), row("triplet", ethanol) | {"multiplicity": 3}, row("again", ethanol)]
+    out = predictions(name, tmp_path, Frames.build(rows), entry_of(name), checkpoint)
+    assert out["singlet"][0] == out["triplet"][0] == out["again"][0]
+    assert any("ignores the multiplicity" in line for line in (tmp_path / "n.txt").read_text().splitlines())
 
 
 def test_own_models_predict_as_the_prediction_rule_does(own_checkpoint, ethanol, predicted):

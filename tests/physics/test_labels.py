@@ -78,6 +78,14 @@ def test_charge_and_spin_reach_the_prior(prior):
     assert anion != pytest.approx(neutral, abs=0.5)
 
 
+def test_a_structure_too_large_for_tight_binding_is_not_tried(prior):
+    """Nobody waits for hours, and the weakest prior, whose memory grows with the bonds, still labels it."""
+    lattice = 4.0 * np.stack(np.meshgrid(*[np.arange(15)] * 3), -1).reshape(-1, 3)
+    with pytest.raises(ValueError, match="has 3375 atoms; GFN2-xTB is for up to 2000, Morse for any number"):
+        prior(np.full(3375, 2), lattice, 0, 1)
+    assert np.abs(prior(np.full(3375, 2), lattice, 0, 1, "Morse")[1]).max() < 1e-6
+
+
 @pytest.mark.parametrize(
     ("numbers", "positions", "charge", "multiplicity", "reason"),
     [

@@ -20,6 +20,7 @@ from ase.io import read
 from clone import environment
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.tables import read_table
+from mlipshift.base.timing import Timing
 from mlipshift.catalogue.components import PRIORS
 from mlipshift.prior import engines
 from mlipshift.prior.engines import morse
@@ -314,6 +315,9 @@ def test_a_killed_shard_goes_on_where_it_was_and_ends_identically(many, tmp_path
     subprocess.run(label_shard(tmp_path, "1-of-1"), check=True, env=paths())
     size = stripe(1500, 1)
     assert f"1500 structures, {(len(before) - 2) * size} of them labelled by" in (tmp_path / "1-of-1.log").read_text()
+    resumed, whole = (Timing.read(folder / "1-of-1.json") for folder in (tmp_path, many))
+    assert resumed.structures == whole.structures == 1499, "a refused structure costs nothing"
+    assert resumed.seconds > 0.6 * whole.seconds, "what was labelled before the kill has not become free"
     for ending in ("h5", "csv"):
         assert (tmp_path / f"1-of-1.{ending}").read_bytes() == (many / f"1-of-1.{ending}").read_bytes()
     assert not kept.exists()

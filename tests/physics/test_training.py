@@ -1,6 +1,7 @@
 """Training strategies touch what they should and are deterministic."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,57 @@ def test_freeze_trains_the_reference_head_alone(data, pretrained):
     changed = differing(model, pretrained)
     assert changed and all(n.startswith("heads.reference.") for n in changed)
     assert not changed & set(model.representation())
+
+
+def lacking(data, kind):
+    """The data, every second structure without its energy, or without its forces."""
+    frames, labels = data
+    energy, forces, ok = labels.energy.copy(), labels.forces.copy(), labels.ok.copy()
+    for k in range(0, len(frames), 2):
+        if kind == "energy":
+            energy[k] = np.nan
+        else:
+            forces[labels.offsets[k] : labels.offsets[k + 1]], ok[k] = np.nan, False
+    return frames, replace(labels, energy=energy, forces=forces, ok=ok)
+
+
+@pytest.mark.parametrize("kind", ["energy", "forces"])
+def test_half_labels_train_what_they_can(data, kind):
+    frames, labels = lacking(data, kind)
+    known = np.isfinite(labels.energy)
+    model, history = training.train("supervised", ARCHITECTURE, SETTINGS, 0, (frames, labels))
+    assert all(np.isfinite(loss["reference"]) for _, loss in history)
+    assert all(p.isfinite().all() for p in model.parameters())
+    # atomic energies are those of all structures with an energy, with forces or without
+    baseline = training.atomic_energies(frames.take(known), labels.energy[known])
+    np.testing.assert_allclose(model.shift[0].numpy(), baseline, rtol=1e-5)
+    made = training.dataset(frames, labels, 4.0, baseline)
+    assert len(made.graphs) == (24 if kind == "energy" else 12)
+
+
+def test_forces_alone_train_as_with_energies_that_weigh_nothing(data):
+    frames, labels = data
+    alone = replace(labels, energy=np.full(len(labels), np.nan))
+    models = [
+        training.train("supervised", ARCHITECTURE, SETTINGS | {"energy_weight": w}, 0, (frames, known))[0]
+        for known, w in ((alone, 0.1), (labels, 0.0))
+    ]
+    shifts = {"shift"}
+    first, second = (m.state_dict() for m in models)
+    assert all(torch.equal(first[n], second[n]) for n in first if n not in shifts)
+    assert not models[0].shift.any() and models[1].shift.any()
+
+
+def test_the_energy_loss_is_the_mean_over_the_known_ones(data):
+    frames, labels = lacking(data, "energy")
+    made = training.dataset(frames, labels, 4.0, np.zeros(200))
+    batch, forces, energy = made.batch(range(6), torch.float64)
+    guess = torch.linspace(-1, 1, 6, dtype=torch.float64, requires_grad=True)
+    loss = training.loss_of((guess[None], forces), batch, forces, energy, 2.0)
+    expected = np.mean([abs(float(guess.detach()[k]) - labels.energy[k]) / frames.sizes[k] for k in (1, 3, 5)])
+    assert float(loss.detach()) == pytest.approx(2.0 * expected, abs=1e-5)
+    loss.backward()
+    assert guess.grad.isfinite().all() and (guess.grad[::2] == 0).all() and (guess.grad[1::2] != 0).all()
 
 
 def test_joint_trains_both_heads_and_the_representation(data, pretrained):

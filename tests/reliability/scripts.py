@@ -1,16 +1,23 @@
 """Runs a script of the workflow as a rule does, in a forked process, which saves the imports."""
 
+import logging
 import os
 import runpy
+import subprocess
 import sys
 from types import SimpleNamespace
 
-from clone import ROOT
+from clone import ROOT, environment
+
+# those with an xTB engine, whose threads would wait for ever for those of the torch of other tests
+ALONE = {"check_labels"}
 
 
 def run_script(name, folder, *arguments):
     """(exit status, printed lines) of workflow/scripts/NAME.py in `folder`; arguments as on a command line."""
     printed = folder / "printed.txt"
+    if name in ALONE:
+        return _run_alone(name, folder, arguments, printed)
     process = os.fork()
     if process == 0:
         status = 70
@@ -20,6 +27,7 @@ def run_script(name, folder, *arguments):
             for descriptor in (1, 2):
                 os.dup2(target, descriptor)
             sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+            logging.getLogger().handlers.clear()  # those of the tests, beside which the script would add none
             sys.argv = [f"{name}.py", *map(str, arguments)]
             runpy.run_path(str(ROOT / "workflow" / "scripts" / f"{name}.py"), run_name="__main__")
             status = 0
@@ -34,6 +42,15 @@ def run_script(name, folder, *arguments):
             sys.stderr.flush()
             os._exit(status)
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return SimpleNamespace(status=status, lines=printed.read_text(errors="replace").splitlines())
+
+
+def _run_alone(name, folder, arguments, printed):
+    """`run_script` in a process of its own."""
+    command = [sys.executable, ROOT / f"workflow/scripts/{name}.py", *map(str, arguments)]
+    known = environment() | {"PYTHONPATH": str(ROOT / "workflow")}
+    with open(printed, "w") as handle:
+        status = subprocess.run(command, cwd=folder, env=known, stdout=handle, stderr=handle).returncode
     return SimpleNamespace(status=status, lines=printed.read_text(errors="replace").splitlines())
 
 

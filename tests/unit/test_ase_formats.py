@@ -28,7 +28,7 @@ def methanol():
 def test_structures_are_in_angstrom_whatever_the_units_of_extended_xyz(name, tmp_path):
     write(tmp_path / name, methanol())
     (record,) = iterate(tmp_path / name, "train", SETTINGS)
-    assert recognise(tmp_path / name) == "ase"
+    assert recognise(tmp_path / name) == {"a.db": "asedb", "a.sdf": "sdf", "a.mol": "sdf"}.get(name, "ase")
     assert record.id == "train/a/00000" and record.molecule == "CH4O" and not record.pbc.any()
     assert np.array_equal(record.numbers, methanol().numbers)
     assert np.allclose(record.positions, methanol().positions, atol=1e-3)

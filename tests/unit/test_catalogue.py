@@ -32,7 +32,9 @@ def test_paths_are_those_of_the_tables():
     assert frontier.paths("r") == ["r/tables/frontier.csv", "r/timings/seconds.csv", "r/tables/summary.csv"]
     assert frontier.file("r", "svg") == "r/figures/fig_frontier.svg"
     assert list(tables.by_rule("collect_run_info")) == ["durations"]
-    assert set(tables.in_report("needed")) == {"summary", "paired", "frontier", "failures", "seconds", "durations"}
+    needed = {"summary", "paired", "frontier", "failures", "method_failures", "seconds", "durations"}
+    assert set(tables.in_report("needed")) == needed | {*tables.INPUT}
+    assert set(tables.INPUT_REPORT) == {"census", "left_out", "label_check", "duplicates"}
 
 
 def test_a_part_of_a_caption_without_its_fact_is_left_out():

@@ -73,6 +73,15 @@ def test_defaults_fill_what_is_not_given_and_leave_the_input_alone():
     assert settings["ttt"] == default["ttt"]
 
 
+def test_the_level_of_the_default_files_is_claimed_for_no_others():
+    default = read(ROOT / "config" / "config.yaml")
+    level = lambda own: load(default | {"data": default["data"] | own}, SCHEMA, [("d", default), ("o", {"data": own})])
+    files = {"files": {"train": ["mine.extxyz"]}}
+    assert level({"bad_structures": "record"})["data"]["level"] == default["data"]["level"]
+    assert level(files)["data"]["level"] is None
+    assert level(files | {"level": "PBE/def2-SVP"})["data"]["level"] == "PBE/def2-SVP"
+
+
 def test_smoke_only_overrides_and_differs_from_the_defaults():
     smoke, default = read(ROOT / "config" / "smoke.yaml"), load({}, SCHEMA)
     assert load(smoke, SCHEMA) != default
@@ -121,7 +130,6 @@ def test_generated_files_are_up_to_date(tmp_path):
         ("ttt.learning_rate", "1e-5", ["reads this one as text", "write 1.0e-05"]),
         ("ttt.optimiser", "adamw", ["'ttt.optimiser' is \"adamw\"", "one of adam, sgd"]),
         ("data.units.energy", "ev", ["'data.units.energy' is \"ev\"", "one of eV, Hartree, kcal/mol"]),
-        ("data.files.train", [], ["'data.files.train' is empty"]),
         ("data.files.train", "a.xyz", ["'data.files.train' is \"a.xyz\"", "give a list"]),
         ("refine.radii_A", [3.0, 0.0], ["'refine.radii_A[1]' is 0.0", "above 0"]),
         ("model.cutoff_A", -5.0, ["'model.cutoff_A' is -5.0", "(Å)", "above 0"]),

@@ -60,9 +60,73 @@ def test_failures_come_at_the_end_once_each(tmp_path):
     assert out.getvalue() == f"error: this file is bad; mend it (rule curate, log {log})\n"
 
 
+def test_warnings_of_a_job_come_when_it_has_ended_those_of_several_files_in_one_line(tmp_path):
+    log = tmp_path / "curate.log"
+    said = [f"{name}.npz: no charge in it" for name in "abcc"] + ["a.npz: read in eV", "without a file"]
+    log.write_text("".join(f"2026-01-01 10:00:00,000 warning: {text}\n" for text in said) + "10:01 a warning\n")
+    out = io.StringIO()
+    console = Console(out)
+    console.filter(record("x", event=Event.JOB_INFO, jobid=1, rule_msg="Curate.", rule_name="curate", log=[str(log)]))
+    assert out.getvalue() == "[1/1] Curate.\n"
+    for _ in range(2):
+        console.filter(record("x", event=Event.JOB_FINISHED, job_id=1))
+    assert out.getvalue().splitlines()[1:] == [
+        "warning: a.npz and 2 more files: no charge in it",
+        "warning: a.npz: read in eV",
+        "warning: without a file",
+    ]
+
+
 def test_a_silent_death_names_rule_and_log(tmp_path):
-    assert "rule train, log gone.log" in failure("train", ["gone.log"])
+    assert "perhaps killed for memory or time (rule train, log gone.log)" in failure("train", ["gone.log"])
     assert "rule train)" in failure("train", [])
+
+
+@pytest.mark.parametrize(
+    ("status", "log", "said"),
+    [
+        (2, "usage: predict.py [-h]\npredict.py: error: unrecognized arguments: w v1.txt\n", "unrecognized arguments"),
+        (2, "python: can't open file '/my': [Errno 2]\n", "error: python: can't open file '/my': [Errno 2] (rule"),
+        (1, "Traceback ...\nModuleNotFoundError: No module named 'mace'\n\n", "error: ModuleNotFoundError: No module"),
+        (127, "/usr/bin/bash: line 1: pythn: command not found\n", "error: /usr/bin/bash: line 1: pythn: command not"),
+        (137, "", "ended by SIGKILL, perhaps for memory (rule"),
+        (137, "2026-11-23 08:00:01,123 epoch 3\nbash: line 1: 77 Killed  python\n", "its last words: epoch 3 (rule"),
+        (139, "epoch 3\n", "ended by SIGSEGV; its last words: epoch 3"),
+        (3, "", "ended with exit status 3 and without a message"),
+    ],
+)
+def test_the_true_last_line_of_a_failed_program_is_shown(tmp_path, status, log, said):
+    """The status stands in another record than the failure, beside the command."""
+    path, out = tmp_path / "a.log", io.StringIO()
+    path.write_text(log)
+    console = Console(out)
+    command = f"python a.py --log {path} >> {path} 2>&1"
+    text = f"RuleException:\nCalledProcessError in file x, line 3:\nCommand 'set -euo pipefail;  {command}' returned"
+    assert not console.filter(record(f"{text} non-zero exit status {status}.", logging.ERROR))
+    about = {"jobid": 1, "rule_name": "train", "log": [str(path)], "shellcmd": command}
+    console.filter(record("x", event=Event.JOB_ERROR, **about))
+    console.summary()
+    line = out.getvalue()
+    assert said in line and line.count("\n") == 1 and line.startswith("error: ")
+    assert ("memory" in line) == (status == 137)
+
+
+def test_a_stopped_run_says_so_and_nothing_of_the_jobs_that_it_stopped():
+    out = io.StringIO()
+    console = Console(out)
+    console.stop("SIGTERM")
+    console.filter(record("x", event=Event.JOB_ERROR, jobid=1, rule_name="train", log=[]))
+    console.summary()
+    assert out.getvalue() == "stopped by SIGTERM; the same command goes on from here\n"
+
+
+def test_a_run_that_finds_nothing_to_do_names_its_report():
+    out = io.StringIO()
+    console = Console(out)
+    assert console.filter(record("Nothing to be done (all requested files are present and up to date)."))
+    console.made = lambda: ["results/mine/report.html"]
+    assert not console.filter(record("Nothing to be done (all requested files are present and up to date)."))
+    assert out.getvalue() == "Nothing to be done, up to date: results/mine/report.html\n"
 
 
 REMOTE = "SLURM-job '7' failed, SLURM status is: '{}'. For further error details see the cluster/cloud log and ..."

@@ -1,6 +1,9 @@
 """Tables of the comparison on predictions whose errors are known, and tables without a row."""
 
-import json
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table, write_table
+from mlipshift.base.timing import CPU, GPU, Stopwatch, Timing
 from mlipshift.catalogue import methods
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.evaluate import ablations, bins, comparisons, conformers, gains, published, timings
@@ -93,8 +97,9 @@ def test_the_last_step_counts_and_every_step_is_kept(made):
     errors = errors_of(made)
     np.testing.assert_allclose(errors.mean("joint_ttt"), [50, 50, 50, 500])
     rows = comparisons.steps(errors)
-    assert row_of(rows, group="ood_all", method="joint_ttt", step=0)["mean_meV_per_A"] == pytest.approx(250)
-    assert row_of(rows, group="ood_all", method="joint_ttt", step=1)["mean_meV_per_A"] == pytest.approx(162.5)
+    assert row_of(rows, group="ood_all", method="joint_ttt", step=0)["mean_meV_per_A"] == pytest.approx(800 / 3)
+    # of those that delta predicts
+    assert row_of(rows, group="ood_all", method="joint_ttt", step=1)["mean_meV_per_A"] == pytest.approx(200)
 
 
 def test_prior_calls_are_those_that_are_given_and_never_guessed(made):
@@ -106,11 +111,13 @@ def test_prior_calls_are_those_that_are_given_and_never_guessed(made):
         comparisons.frontier(comparisons.summary(errors), {m: given[m] for m in given if m != "joint_ttt"})
 
     curve = [
-        {"group": "ood_common", "scheme": "s", "geometries": 4, "baseline": b, "baseline_mean_meV_per_A": 9.0}
-        | {"mean_meV_per_A": 5.0, "prior_calls_per_molecule": 12}
-        for b in ("delta_joint", "supervised", "prior")
+        {"group": "ood_common", "scheme": s, "strategy": of, "geometries": 4, "baseline": b}
+        | {"baseline_mean_meV_per_A": 9.0, "mean_meV_per_A": 5.0, "prior_calls_per_molecule": 12}
+        for s, of in (("s", "supervised"), ("untimed", "joint"))
+        for b in ("delta_joint", "supervised", "prior", "joint")
     ]
-    seconds, adaptations = {"delta_joint": 0.1, "supervised": 0.2, "prior": 7.0}, {("s", 4): [1.0, 3.0]}
+    seconds = {"delta_joint": 0.1, "supervised": 0.2, "prior": 7.0}
+    adaptations = {("s", 4): [1.0, 3.0], ("untimed", 4): [1.0]}
     found = conformers.decision_methods(curve, seconds, adaptations, methods.prior_calls())
     assert [(m.name, m.prior_calls, m.seconds) for m in found] == [
         ("delta_joint", 1.0, 0.1),
@@ -141,7 +148,7 @@ def test_missing_predictions_are_left_out_of_pairs(made):
 
 
 def test_the_shifts_are_the_held_out_groups_of_the_run(made):
-    row = {"method": "joint", "n_structures": 4, "n_seeds": 1, **dict.fromkeys(MEAN, 1.0)}
+    row = {"method": "joint", **dict.fromkeys(comparisons.COUNTS, 1), **dict.fromkeys(MEAN, 1.0)}
     rows = comparisons.shift_axes([row | {"group": g} for g in ("id_test", "ood_hot", "ood_all")])
     assert [(r["axis"], r["group"]) for r in rows] == [("hot", "id_test"), ("hot", "ood_hot")]
 
@@ -163,7 +170,61 @@ def test_the_tenth_most_improved_is_chosen_among_the_reported(made):
 def test_error_bins_count_every_structure_once(made):
     errors = errors_of(made)
     rows = [r for r in bins.error_bins(errors) if r["method"] == "joint"]
-    assert sum(r["n_structures"] for r in rows) == pytest.approx(4)
+    assert sum(r["n_structures"] for r in rows) == pytest.approx(3)  # delta lacks one, and it counts for no method
+
+
+def test_a_method_that_fails_where_it_is_hardest_gains_nothing_by_it(tmp_path):
+    frames, reference, prior, predictions = structures(tmp_path, ["ood_larger"] * 4 + ["id_test"] * 2)
+    paths = [
+        predictions("joint", 0, [[0.1, 0.1, 0.1, 0.9, 0.1, 0.1]]),
+        predictions("joint_ttt", 0, [[0.1, 0.1, 0.1, 0.9, 0.1, 0.1], [0.05, 0.05, 0.05, 0.1, 0.1, 0.1]]),
+        predictions("delta", 0, [[0.2, 0.2, 0.2, None, 0.1, 0.1]]),
+        predictions("freeze", 0, [[None] * 4 + [0.1, 0.1]]),  # of another group alone: no part of this one
+    ]
+    found = Errors(frames, reference, prior, paths, 20, 0)
+    made_tables = tables(found)
+    for name in ("summary", "shift_axes", "frontier", "steps", "bins"):
+        rows = [r for r in made_tables[name][1] if r.get("group", "ood_all") != "id_test"]
+        assert {r["n_structures"] for r in rows if r.get("subset", "all") == "all"} <= {1, 2, 3}, name
+    means = {r["method"]: r["mean_meV_per_A"] for r in made_tables["summary"][1] if r["group"] == "ood_all"}
+    assert means == pytest.approx({"zero": means["zero"], "prior": 300, "joint": 100, "joint_ttt": 50, "delta": 200})
+    counts = {m: sum(r["n_structures"] for r in made_tables["error_bins"][1] if r["method"] == m) for m in means}
+    assert set(counts.values()) == {3}
+    assert len([r for r in made_tables["per_structure"][1] if r["method"] == "joint"]) == 6, "nothing is lost"
+    (line,) = [text for text in found.missing() if text.startswith("ood_all")]
+    assert line == "ood_all: 1 of 4 structures are in no comparison, since delta has no result for them"
+
+
+def test_an_ablation_compares_its_models_on_the_same_structures(tmp_path):
+    frames, reference, _, predictions = structures(tmp_path, ["ood_larger"] * 3)
+    offsets = {"joint": [0.1, 0.1, 0.9], "joint_ttt": [0.1, 0.1, 0.5], "delta": [0.2, 0.2, None]}
+    offsets |= {"prior": [0.3, 0.3, 0.3], "supervised": [0.4, 0.4, 0.4]}
+    none = Labels.build(frames, [None] * 3, "none")
+    found = Errors(frames, reference, none, [predictions(m, 0, [v]) for m, v in offsets.items()], 20, 0)
+    row = row_of(ablations.ablation(found, dict.fromkeys(ablations.POINT, "p")), group="ood_all")
+    assert row["n_structures"] == 2
+    assert [row[f"{m}_meV_per_A"] for m in offsets] == pytest.approx([100, 100, 200, 300, 400])
+
+
+def test_geometries_and_what_they_are_compared_with_are_of_the_same_structures(tmp_path):
+    frames, reference, prior, predictions = structures(tmp_path, ["ood_larger"] * 4)
+    paths = [
+        predictions("joint", 0, [[0.5] * 4]),
+        predictions("delta", 0, [[0.1, 0.1, 0.1, None]]),
+        predictions("s_1", 0, [[None, 0.2, None, 0.9]]),
+    ]
+    rows = conformers.conformers(Errors(frames, reference, prior, paths, 20, 0), {"s": "joint"}, 2)
+    assert rows
+    for row in rows:
+        assert row["n_structures"] == 1 and row["mean_meV_per_A"] == pytest.approx(200)
+        assert row["difference_meV_per_A"] == pytest.approx(200 - row["baseline_mean_meV_per_A"])
+
+
+def test_every_table_with_an_interval_says_of_how_many_molecules(made):
+    for name, (columns, _) in tables(errors_of(made)).items():
+        assert not any("ci_low" in c for c in columns) or {"n_structures", "n_molecules"} <= set(columns), name
+    for columns in (comparisons.PAIRED, conformers.CONFORMERS, ablations.ABLATION):
+        assert {"n_structures", "n_molecules"} <= set(columns)
 
 
 def test_bins_hold_every_value():
@@ -207,7 +268,8 @@ def test_every_table_has_the_columns_that_are_stated(tmp_path, made):
     shifts = tmp_path / "shifts.csv"
     again = frames.take(np.arange(4))
     again.ids[:] = [f"t{k}" for k in range(4)]
-    rows = [{"id": i} | dict.fromkeys(measures.MEASURED, k % 3) for k, i in enumerate([*frames.ids, *again.ids])]
+    about = [*((i, "train") for i in frames.ids), *((i, "ood_larger") for i in again.ids)]
+    rows = [{"id": i, "group": g} | dict.fromkeys(measures.MEASURED, k % 3) for k, (i, g) in enumerate(about)]
     write_table(shifts, rows)
     both = tuple(Predictions.load(path) for path in files)
     one = Diagnosed.of((frames, again), labels, both, shifts, (np.eye(4), np.eye(4)))
@@ -215,7 +277,7 @@ def test_every_table_has_the_columns_that_are_stated(tmp_path, made):
     for name, (columns, rows) in made_tables.items():
         assert rows, name
         assert all(set(row) == set(columns) for row in rows), name
-    assert one.summary("m")["missing"] == []
+    assert [text.split(" (")[0] for text in one.summary("m")["missing"]] == ["No validation groups"]
 
 
 UNADAPTED = ["steps", "gains", "gain_correlation"]
@@ -255,6 +317,9 @@ def test_nothing_is_drawn_of_an_axis_without_a_value():
     missing, known = np.full(3, np.nan), np.array([1.0, 2.0])
     assert bins.training_density({"force_norm": (known, missing)}) == []
     assert len(bins.training_density({"force_norm": (missing, known)})) == bins.DENSITY_COUNT
+    constant = 1 / 3 + 1e-16 * np.arange(-2, 3)
+    density = bins.training_density({"force_norm": (missing, constant)})
+    assert sum(row["bin_right"] - row["bin_left"] for row in density) == pytest.approx(1), "no range of rounding"
 
 
 def test_gains_are_those_of_adaptations_alone(made):
@@ -264,23 +329,43 @@ def test_gains_are_those_of_adaptations_alone(made):
 
 
 def test_seconds_include_adaptation_and_prior_calls(tmp_path):
-    def timing(stage, name, seconds, structures):
+    def timing(stage, name, seconds, structures, measured=CPU):
         path = tmp_path / stage / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"seconds": seconds, "structures": structures}))
+        Timing(seconds, structures, measured).write(path)
         return path
 
     prior = timing("prior", "test", 5.0, 10)
     paths = [timing("predict", f"joint_{seed}", 1.0 + seed, 10) for seed in range(2)]
     paths += [timing("refine", "joint_0", 4.0, 10), timing("adapt", "structure_joint_0", 30.0, 10)]
-    paths += [timing("adapt", "placebo_joint_0", 20.0, 10), timing("predict", "freeze_0", 9.0, 0)]
+    paths += [timing("adapt", "placebo_joint_0", 20.0, 10, GPU), timing("predict", "freeze_0", 9.0, 0)]
     calls = {"joint": 0.0, "joint_rr": 0.0, "joint_ttt": 1.0, "joint_placebo": 1.0}
     rows = timings.summarise(prior, paths, calls)
     assert all(list(row) == timings.SECONDS for row in rows)
-    assert {row["method"]: (row["seconds_per_structure"], row["n_structures"]) for row in rows} == {
-        "prior": (0.5, 10),
-        "joint": (0.15, 20),
-        "joint_rr": (0.4, 10),
-        "joint_ttt": (3.5, 10),
-        "joint_placebo": (2.5, 10),
+    assert {row["method"]: tuple(row[c] for c in timings.SECONDS[1:]) for row in rows} == {
+        "prior": (0.5, CPU, 10),
+        "joint": (0.15, CPU, 20),
+        "joint_rr": (0.4, CPU, 10),
+        "joint_ttt": (3.5, CPU, 10),
+        "joint_placebo": (2.5, "wall time, GPU; CPU time of prior calls", 10),
     }
+
+
+def test_a_stopwatch_counts_work_and_not_waiting():
+    """Its own, that of its threads and that of children that have ended; a busy machine makes all of them wait."""
+    waiting = Stopwatch()
+    time.sleep(0.5)
+    assert waiting.seconds < 0.25 and waiting.measured == CPU
+    work = "import time\nwhile time.process_time() < 0.3: pass"
+    watch = Stopwatch()
+    subprocess.run([sys.executable, "-c", work], check=True)
+    assert watch.timing(3).each >= 0.1
+
+    def busy():
+        while time.thread_time() < 0.2:
+            pass
+
+    watch, thread = Stopwatch(), threading.Thread(target=busy)
+    thread.start()
+    thread.join()
+    assert watch.seconds >= 0.2

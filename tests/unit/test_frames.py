@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlipshift.base import store
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Dataset, Frames, Labels
 from mlipshift.base.predictions import Predictions
@@ -125,8 +126,13 @@ def test_molecules_have_no_cell():
     assert (frames.cell.shape, frames.pbc.shape, frames.pbc.dtype) == ((3, 3, 3), (3, 3), bool)
 
 
-@pytest.mark.parametrize("count", [0, 1, BLOCK, 2 * BLOCK + 7])
-def test_a_store_written_in_blocks_has_the_bytes_of_one_written_at_once(tmp_path, count):
+@pytest.mark.parametrize(
+    ("count", "atoms"), [(0, None), (1, None), (BLOCK, None), (2 * BLOCK + 7, None), (40, 7), (40, 1)]
+)
+def test_a_store_written_in_blocks_has_the_bytes_of_one_written_at_once(tmp_path, monkeypatch, count, atoms):
+    """In blocks of BLOCK structures, and of fewer where the structures are large."""
+    if atoms:
+        monkeypatch.setattr(store, "ATOMS", atoms)
     frames, labels = make([1 + k % 4 for k in range(count)])
     frames.save(tmp_path / "frames.h5")
     labels.save(tmp_path / "labels.h5")
@@ -137,8 +143,11 @@ def test_a_store_written_in_blocks_has_the_bytes_of_one_written_at_once(tmp_path
         for row, result in zip(rows_of(frames), results_of(labels)):
             append_frame(row)
             append_label((row, result))
-    for name in ("frames", "labels"):
-        assert (tmp_path / f"{name}.h5").read_bytes() == (tmp_path / f"{name}_written.h5").read_bytes()
+    with Labels.joiner(tmp_path / "labels_joined.h5", "reference") as append_labels:
+        for start in range(0, count, 300):
+            append_labels(labels.take(np.arange(start, min(start + 300, count))))
+    for name in ("frames_written", "labels_written", "labels_joined"):
+        assert (tmp_path / f"{name.split('_')[0]}.h5").read_bytes() == (tmp_path / f"{name}.h5").read_bytes()
     assert_equal(frames, Frames.load(tmp_path / "frames_written.h5"))
     assert_equal(labels, Labels.load(tmp_path / "labels_written.h5", frames))
 
@@ -150,6 +159,16 @@ def test_a_store_is_read_in_blocks(tmp_path):
     assert [len(b) for b in blocks] == [BLOCK, BLOCK, 7]
     assert all(b.offsets[0] == 0 for b in blocks)
     assert_equal(frames, Frames.concatenate(blocks))
+
+
+def test_a_block_of_large_structures_holds_fewer(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "ATOMS", 10)
+    frames, _ = make([12, 4, 4, 4, 1, 30, 9])
+    frames.save(tmp_path / "frames.h5")
+    blocks = list(Frames.blocks(tmp_path / "frames.h5"))
+    assert [b.sizes.tolist() for b in blocks] == [[12], [4, 4, 4], [1, 30], [9]]
+    assert_equal(frames, Frames.concatenate(blocks))
+    assert [len(b) for b in Frames.blocks(tmp_path / "frames.h5", 5)] == [5, 2]
 
 
 def test_a_dataset_keeps_structures_labels_and_origin_together(tmp_path):

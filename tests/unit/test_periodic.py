@@ -6,11 +6,13 @@ from ase.build import bulk, fcc111, molecule
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
-from mlipshift.base.geometry import edges
+from mlipshift.base.geometry import edges, thickness
 from mlipshift.data.curation import convert
 from mlipshift.data.records import Record
 from mlipshift.shift import measures, periodic
-from mlipshift.shift.spectra import quantiles, spectra, wasserstein, window_fraction
+from mlipshift.shift.spectra import spectra, window_fraction
+from mlipshift.shift.training import Spectra, Training
+from mlipshift.shift.wasserstein import distance
 
 NACL = bulk("NaCl", "rocksalt", a=5.64)
 
@@ -33,6 +35,15 @@ def test_edges_are_all_images_within_the_cutoff_own_ones_too():
     np.testing.assert_allclose(
         np.linalg.norm(NACL.positions[j] + shift @ NACL.cell[:] - NACL.positions[i], axis=1), distance
     )
+
+
+def test_a_shell_at_the_cutoff_is_left_out_as_a_whole():
+    for seed in range(5):
+        turned = NACL.copy()
+        turned.rotate(360 * np.random.default_rng(seed).random(), (1, seed, 3), rotate_cell=True)
+        assert len(edges(turned.positions, turned.cell[:], turned.pbc, 2.82)[0]) == 0
+        # six, twelve and eight, not the six at the lattice constant
+        assert len(edges(turned.positions, turned.cell[:], turned.pbc, 5.64)[0]) == 2 * 26
 
 
 @pytest.mark.parametrize(("variant", "cutoff"), [("published", 3.0), ("robust", 3.0), ("robust", 5.0)])
@@ -67,7 +78,7 @@ def test_the_robust_spectrum_is_that_of_the_crystal_and_not_of_its_cell(repeat):
     one, other = spectrum(NACL), spectrum(NACL * repeat)
     counts = [len(periodic.wavevectors(a.cell[:], a.pbc)) * len(a) for a in (NACL, NACL * repeat)]
     assert [len(one), len(other)] == counts
-    assert wasserstein(*quantiles([one, other])) < 0.01
+    assert distance(one, other) < 0.01
     moved = NACL * repeat
     moved.rotate(37, (1, 2, 3), rotate_cell=True)
     moved.positions += [0.3, -7.0, 2.0]
@@ -85,10 +96,10 @@ def test_cells_with_the_same_wavevectors_have_the_same_spectrum_up_to_multiplici
 def test_different_cells_of_one_crystal_are_closer_than_different_crystals():
     names = ("primitive", "cubic", "doubled")
     cells = (bulk("Cu"), bulk("Cu", cubic=True), bulk("Cu", cubic=True) * (2, 2, 2))
-    fcc = dict(zip(names, quantiles([spectrum(a) for a in cells])))
-    others = quantiles([spectrum(bulk("Fe"), cutoff=2.7), spectrum(bulk("Si")), spectrum(NACL)])
-    same = max(wasserstein(fcc["primitive"], fcc[n]) for n in names)
-    assert same < 0.015 and min(wasserstein(fcc["primitive"], other) for other in others) > 5 * same
+    fcc = dict(zip(names, (spectrum(a) for a in cells)))
+    others = [spectrum(bulk("Fe"), cutoff=2.7), spectrum(bulk("Si")), spectrum(NACL)]
+    same = max(distance(fcc["primitive"], fcc[n]) for n in names)
+    assert same < 0.015 and min(distance(fcc["primitive"], other) for other in others) > 5 * same
     fractions = window_fraction([spectrum(a) for a in cells])
     assert np.ptp(fractions) < 0.02
 
@@ -97,19 +108,19 @@ def test_isolated_atoms_of_a_crystal_are_components():
     assert (spectrum(bulk("Cu"), cutoff=2.0) == 0).all()
     slab = fcc111("Cu", (1, 1, 2))
     assert len(spectrum(slab)) == 2 * len(periodic.wavevectors(slab.cell[:], slab.pbc))
-    assert periodic.thickness(slab.cell[:], slab.pbc)[2] == np.inf
+    assert thickness(slab.cell[:], slab.pbc)[2] == np.inf
 
 
 def test_the_measures_of_shift_take_crystals_and_molecules_together():
     ethanol = molecule("CH3CH2OH")
     rows = [row(NACL), row(ethanol, "b"), row(NACL * (2, 1, 1), "c")]
     frames = Frames.build(rows)
-    training = measures.Training.of([frames.take([0, 1])], 3.0, "robust", 10)
-    found = measures.measure(training, frames)
+    training = Training.of([frames.take([0, 1])], Spectra(3.0, "robust"), 10)
+    found = measures.measure(training.how, training, frames)
     assert found["composition_distance"][[0, 2]] == pytest.approx(0)
     # the same crystal in another cell is nearer to it than anything else
     assert found["spectrum_wasserstein_nearest"][2] < 0.01
-    alone = measures.measure(training, frames.take([1]))
+    alone = measures.measure(training.how, training, frames.take([1]))
     assert {n: v[0] for n, v in alone.items()} == pytest.approx({n: v[1] for n, v in found.items()})
 
 

@@ -156,7 +156,7 @@ def test_mace_and_sevennet_need_different_versions_of_e3nn():
 # what a model can take
 
 TAKES = {"elements": ["H", "C-O"], "charge": False, "periodic": "possible"}
-TAKES |= {"box_padding_A": 10.0, "level": None}
+TAKES |= {"box_padding_A": 10.0, "level": None, "environment": "xtb"}
 
 
 @pytest.mark.parametrize(
@@ -192,6 +192,10 @@ def test_the_lines_count_the_excluded_and_warn_of_another_level():
         " directions",
         "m: warning: it learned PBE, the labels are wB97M-D3(BJ)/def2-SVP; errors contain the difference",
     ]
+    assert summary("m", entry, [""], None)[1] == (
+        "m: it learned PBE; whether the labels are that is not stated (data.level)"
+    )
+    assert summary("m", TAKES, [""], None) == ["m: 1 structures, none excluded"]
     assert summary("m", TAKES, [""], "PBE") == ["m: 1 structures, none excluded"]
     assert len(summary("m", entry | {"level": "ωB97M-D3(BJ) / def2-SVP"}, [""], "wB97M-D3(BJ)/def2-SVP")) == 1
 
@@ -247,7 +251,7 @@ def predict(folder, entry, rows, checkpoint=None):
     checked = {**common, "train": "frames.h5", "test": "frames.h5", "level": "PBE"}
     predicted = {**common, "entry": json.dumps({k: entry[k] for k in OPERATIVE}), "frames": "frames.h5", "set": "test"}
     predicted |= {"excluded": "excluded.csv", "output": "p.h5", "embedding": "e.h5", "failures": "f.csv"}
-    predicted |= {"timing": "t.json", **({"checkpoint": checkpoint} if checkpoint else {})}
+    predicted |= {"notes": "n.txt", "timing": "t.json", **({"checkpoint": checkpoint} if checkpoint else {})}
     for script, options in (
         ("check_model", checked | {"output": "excluded.csv", "lines": "lines.txt"}),
         ("predict_model", predicted),
@@ -282,7 +286,7 @@ def test_any_ase_calculator_predicts_and_failures_have_reasons(tmp_path):
     ("change", "parts"),
     [
         ({"calculator": "ase.calculators.emt:EMTT"}, ["ase.calculators.emt has no EMTT", "correct the entry"]),
-        ({"calculator": "ase.calculators.emtt:EMT"}, ["No module named 'ase.calculators.emtt'", "make models"]),
+        ({"calculator": "ase.calculators.emtt:EMT"}, ["no module named ase.calculators.emtt", "on PYTHONPATH (empty)"]),
     ],
 )
 def test_a_wrong_calculator_is_one_line(tmp_path, change, parts):
@@ -316,3 +320,22 @@ def test_a_molecule_is_centred_for_a_model_and_a_crystal_is_not():
     np.testing.assert_allclose(far.positions.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(far.positions[1] - far.positions[0], x[1] - x[0], atol=1e-12)
     np.testing.assert_array_equal(box.positions, x)
+
+
+def test_what_older_versions_had_as_numbers_becomes_tensors(tmp_path):
+    """The contract on the checkpoint of MACE, with torch alone; a real one is among the tests of external models."""
+    torch = pytest.importorskip("torch")
+    from mlipshift.external.legacy import upgraded
+
+    model, inner = torch.nn.Linear(2, 2).double(), torch.nn.Module()
+    model.r_max, model.atomic_numbers, model.num_interactions = 4.5, [1, 8], 2
+    inner.register_parameter("scale", torch.nn.Parameter(torch.ones(1)))
+    inner.p, inner.name, model.inner = 6, "p", inner
+    kept = inner.scale
+    out = upgraded(model, tmp_path / "m.model")
+    assert out.r_max.dtype == torch.float64 and float(out.r_max.cpu()) == 4.5
+    assert out.atomic_numbers.tolist() == [1, 8] and int(out.num_interactions) == 2
+    assert int(out.inner.p.to(torch.int)) == 6 and out.inner.name == "p" and out.inner.scale is kept
+    assert {"r_max", "inner.p"} <= set(out.state_dict())
+    with pytest.raises(UserError, match="a dictionary, the state of a training run; give the .model file"):
+        upgraded({"model": {}}, tmp_path / "m.pt")

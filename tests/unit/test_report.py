@@ -91,12 +91,14 @@ def test_report_holds_every_figure_caption_and_table(page, run):
         "Eigenvalues in [0.9, 1.1] 12 % 88 %",
         "Joint All held-out shifts 37 5.00 4.32 61 % 29 % 4.3 %",
         "joint published Joint 91.5 110.0 −18.5 [−25.0, −12.0] 70 % 30 % 37",
-        "Joint + distillation 4 20 75.0 [67.0, 83.0] Δ-learning 55.0 +20.0 [+12.0, +28.0] 80 % 37",
-        "0.01 s 1,000 any Joint + distillation (4) 60.0 0.002 s Δ-learning > Joint + distillation (4)",
+        "Joint + distillation 4 20 75.0 [67.0, 83.0] −35.0 [−43.0, −27.0] −45.0 −85.0 +20.0 37",
+        "Δ-learning 55.0 0.011 s to 60 s 12 of 18 Joint + distillation (4) 60.0 0.002 s 4 of 18",
+        "1 prediction 100 to 1,000 predictions any 0.01 s to 60 s Δ-learning Δ-learning"
+        " 0.1 s 0.01 s Δ-learning Δ-learning 0.1 s 0.1 s to 60 s none is that cheap Joint + distillation (4)",
     ):
         assert part in text
     assert 'title="joint_ttt: ' in page and "Joint + TTT" in text
-    assert "not &lt;converged&gt;" in page and "&lt;b&gt;&amp;" in page
+    assert "&lt;SCF&gt; in 250 cycles" in page and "&lt;b&gt;&amp;" in page
 
 
 def test_report_states_the_numbers_of_the_tables(page):

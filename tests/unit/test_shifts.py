@@ -15,7 +15,7 @@ from mlipshift.base.frames import Frames, Labels
 from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.mitigate import radius
 from mlipshift.shift import distribution, measures, spectra
-from mlipshift.shift.measures import Training
+from mlipshift.shift.training import Spectra, Statistics, Training
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +52,11 @@ def test_force_norm_is_the_mean_over_atoms():
 
 
 def training(*blocks, cutoff=2.0, variant="robust", sample=100, seed=0):
-    return Training.of(blocks, cutoff, variant, sample, seed)
+    return Training.of(blocks, Spectra(cutoff, variant), sample, seed)
+
+
+def measure(known, *given, **more):
+    return measures.measure(known.how, known, *given, **more)
 
 
 def water(name, stretch=1.1):
@@ -63,7 +67,7 @@ def test_measures_single_out_the_shifted_structure():
     train = frames(*(water(name, 1.1 + 0.01 * k) for k, name in enumerate("abcde")))
     test = frames(water("same", 1.2), ("sulfur", [16, 1, 1], chain(3)), ("long", [6] * 9, chain(9)))
     known = training(train)
-    found = measures.measure(known, test)
+    found = measure(known, test)
     assert found["unseen_element_fraction"].tolist() == [0.0, pytest.approx(1 / 3), 0.0]
     assert found["composition_distance"].tolist() == [0.0, pytest.approx(2 / 3), pytest.approx(4 / 3)]
     assert found["n_atoms"].tolist() == [3, 3, 9]
@@ -76,7 +80,7 @@ def test_unseen_elements_are_told_apart_from_the_composition():
     """Two structures of unseen elements are equally far, whichever elements these are."""
     train = frames(("a", [6, 1, 1], chain(3)), ("b", [6, 6, 1], chain(3)))
     test = frames(("x", [16, 1, 1], chain(3)), ("y", [17, 1, 1], chain(3)), ("z", [16, 17, 1], chain(3)))
-    found = measures.measure(training(train), test)
+    found = measure(training(train), test)
     np.testing.assert_allclose(found["unseen_element_fraction"], [1 / 3, 1 / 3, 2 / 3])
     np.testing.assert_allclose(found["composition_distance"], [2 / 3, 2 / 3, 4 / 3])
 
@@ -85,34 +89,67 @@ def test_force_norms_of_whichever_labels_there_are():
     train = frames(water("a"), water("b"))
     norms = {"reference": np.array([1.0, 2.0]), "prior": np.array([3.0, np.nan])}
     known = training(train)
-    assert not [name for name in measures.measure(known, train) if "force_norm" in name]
-    found = measures.measure(known, train, norms)
+    assert not [name for name in measure(known, train) if "force_norm" in name]
+    found = measure(known, train, norms)
     assert found["reference_force_norm_eV_per_A"].tolist() == [1.0, 2.0]
     assert found["prior_force_norm_eV_per_A"][0] == 3.0 and np.isnan(found["prior_force_norm_eV_per_A"][1])
     assert "predicted_force_norm_eV_per_A" not in found
     assert list(found) == [name for name in measures.MEASURED if name in found]
-    assert set(measures.measure(known, train, norms | {"predicted": np.ones(2)})) == set(measures.MEASURED)
+    assert set(measure(known, train, norms | {"predicted": np.ones(2)})) == set(measures.MEASURED)
 
 
-def test_the_nearest_training_structure_of_a_training_structure_is_of_another_molecule():
+NEAREST = ("composition_distance", "spectrum_padded_nearest", "spectrum_wasserstein_nearest")
+
+
+def test_the_nearest_training_structure_of_any_structure_is_the_nearest_but_itself():
+    """Training structures and new geometries of their molecules lie alike, whatever the molecules are called."""
     rng = np.random.default_rng(1)
-    shapes = {name: rng.normal(size=(6, 3)) * 1.5 for name in "abc"}
-    train = frames(*((name, [6] * 6, shape + 0.001 * k) for name, shape in shapes.items() for k in range(3)))
+    shapes = [rng.normal(size=(6, 3)) * 1.5 for _ in range(3)]
+    geometry = lambda k: ("a" if k % 2 else f"m{k}", [6] * 6, shapes[k % 3] + 0.001 * rng.normal(size=(6, 3)))
+    train, test = (frames(*map(geometry, range(n))) for n in (30, 12))
+    other = frames(("other", [6] * 5 + [7], rng.normal(size=(6, 3)) * 1.5))
     known = training(train, cutoff=2.5)
-    for own, zero in ((True, False), (False, True)):
-        for name in ("spectrum_padded_nearest", "spectrum_wasserstein_nearest"):
-            values = measures.measure(known, train, own=own)[name]
-            assert (values < 1e-12).all() if zero else (values > 1e-3).all(), name
+    own, new, far = (measure(known, f, own=f is train) for f in (train, test, other))
+    for name in NEAREST:
+        assert (own[name] < 1e-12).all() and (new[name] < 1e-12).all() and far[name][0] > 1e-3, name
+    # two that are equal are near each other, and one alone has none near it
+    twins, one = frames(water("a"), water("b")), frames(water("a"))
+    assert measure(training(twins), twins, own=True)["spectrum_wasserstein_nearest"].tolist() == [0, 0]
+    for name in NEAREST:
+        assert np.isnan(measure(training(one), one, own=True)[name]).all()
+        assert measure(training(one), one)[name].tolist() == [0]
 
 
 def test_a_training_set_of_one_molecule_has_finite_distances():
     train = frames(*(water("a", 1.1 + 0.05 * k) for k in range(5)))
     known = training(train, cutoff=2.6)
     for own in (True, False):
-        for name, values in measures.measure(known, train, own=own).items():
+        for name, values in measure(known, train, own=own).items():
             assert np.isfinite(values).all(), name
-    lonely = frames(water("a"))
-    assert np.isnan(measures.measure(training(lonely), lonely, own=True)["spectrum_wasserstein_nearest"]).all()
+
+
+def test_other_orders_of_the_atoms_and_other_last_bits_are_no_shift():
+    """Rounding is no distance: not where training structures differ, and not where all of them are equal."""
+    rng = np.random.default_rng(3)
+    ring = 1.4 * np.c_[np.cos(np.arange(6) * np.pi / 3), np.sin(np.arange(6) * np.pi / 3), np.zeros(6)]
+    ring = np.concatenate([ring, 2.48 / 1.4 * ring])
+    numbers = np.repeat([6, 1], 6)
+
+    def shuffled(k, noise=0.02):
+        order = rng.permutation(12)
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        return (f"m{k % 3}", numbers[order], (ring + noise * rng.normal(size=(12, 3)))[order] @ turn)
+
+    train, test = (frames(*map(shuffled, range(n))) for n in (37, 25))
+    for cutoff, variant in ((2.0, "robust"), (6.0, "published"), (3.1, "published")):
+        known = training(train, cutoff=cutoff, variant=variant)
+        own, new = measure(known, train, own=True), measure(known, test)
+        tally = {name: distribution.Tally() for name in own}
+        for name, values in own.items():
+            tally[name].add(values)
+            away = [distribution.outside(values, v, CRITERIA[name].side, 1.0) for v in (values, new[name])]
+            assert not away[0].any() and not away[1].any(), name
+            assert tally[name].deviation == 0, name
 
 
 def test_distances_to_the_mean_and_to_the_nearest_spectrum():
@@ -125,14 +162,17 @@ def test_distances_to_the_mean_and_to_the_nearest_spectrum():
     own = [[spectra.spectra(p, [2.5])[0] for _, _, p in structures] for structures in sets]
     pad = lambda v: np.pad(v, (0, 14 - len(v)))
     known, test = np.array([*map(pad, own[0])]), np.array([*map(pad, own[1])])
-    found = measures.measure(training(frames(*sets[0]), cutoff=2.5, variant="published"), frames(*sets[1]))
+    found = measure(training(frames(*sets[0]), cutoff=2.5, variant="published"), frames(*sets[1]))
     np.testing.assert_allclose(found["spectrum_padded_distance"], ((test - known.mean(0)) ** 2).sum(1))
     expected = ((test[:, None] - known) ** 2).sum(-1).min(1)
     np.testing.assert_allclose(found["spectrum_padded_nearest"], expected)
-    shapes = [spectra.quantiles(values) for values in own]
-    np.testing.assert_allclose(found["spectrum_wasserstein"], np.abs(shapes[1] - shapes[0].mean(0)).mean(1))
+    # on a grid of 2 · 3 · 5 · 7 · 9 points these quantile functions are exact
+    fine = 1890
+    shapes = [np.array([np.repeat(v, fine // len(v)) if len(v) else np.zeros(fine) for v in own[0]])]
+    shapes.append(np.array([np.repeat(v, fine // len(v)) if len(v) else np.zeros(fine) for v in own[1]]))
+    np.testing.assert_allclose(found["spectrum_wasserstein"], np.abs(shapes[1] - shapes[0].mean(0)).mean(1), atol=1e-12)
     expected = np.abs(shapes[1][:, None] - shapes[0]).mean(-1).min(1)
-    np.testing.assert_allclose(found["spectrum_wasserstein_nearest"], expected)
+    np.testing.assert_allclose(found["spectrum_wasserstein_nearest"], expected, atol=1e-12)
     expected = [np.mean(np.abs(v - 1) < 0.1) if len(v) else 0 for v in own[1]]
     np.testing.assert_allclose(found["window_fraction"], expected)
 
@@ -140,7 +180,7 @@ def test_distances_to_the_mean_and_to_the_nearest_spectrum():
 def test_structures_larger_than_every_training_structure_have_a_published_distance():
     """The released code crashes there."""
     known = training(frames(water("a"), water("b")), variant="published")
-    found = measures.measure(known, frames(("long", [6] * 40, chain(40))))
+    found = measure(known, frames(("long", [6] * 40, chain(40))))
     assert np.isfinite(found["spectrum_padded_distance"]).all() and found["spectrum_padded_distance"][0] > 10
 
 
@@ -152,7 +192,7 @@ def crowd(count):
 def test_blocks_give_the_same_as_the_whole():
     everything = crowd(50)
     parts = [everything.take(np.arange(a, b)) for a, b in ((0, 7), (7, 8), (8, 50))]
-    whole, pieces = (measures.measure(training(*blocks), everything, own=True) for blocks in ([everything], parts))
+    whole, pieces = (measure(training(*blocks), everything, own=True) for blocks in ([everything], parts))
     for name in whole:
         np.testing.assert_allclose(pieces[name], whole[name], atol=1e-12, err_msg=name)
 
@@ -160,14 +200,14 @@ def test_blocks_give_the_same_as_the_whole():
 def test_a_sample_of_the_training_structures_is_bounded_seeded_and_fair():
     everything = crowd(60)
     parts = [everything.take(np.arange(k, k + 10)) for k in range(0, 60, 10)]
-    drawn = lambda seed, blocks=parts: [*training(*blocks, sample=12, seed=seed).names]
+    drawn = lambda seed, blocks=parts: [*training(*blocks, sample=12, seed=seed).place]
     assert len(drawn(0)) == 12 and drawn(0) == drawn(0) == drawn(0, [everything])
     assert drawn(0) != drawn(1)
     assert len({name for seed in range(40) for name in drawn(seed)}) == 60
     full = training(*parts, sample=60)
-    assert [*full.names] == everything.molecule.tolist()
+    assert [*full.place] == everything.ids.tolist()
     # averages are over all of them all the same
-    np.testing.assert_allclose(training(*parts, sample=12).centre, full.centre)
+    np.testing.assert_allclose(training(*parts, sample=12).centre.levels, full.centre.levels)
     np.testing.assert_allclose(training(*parts, sample=12).mean, full.mean)
 
 
@@ -176,6 +216,11 @@ def test_outside_counts_standard_deviations():
     values = np.array([-0.5, 1.5, 2.5, np.nan])
     assert distribution.outside(known, values, "both", 1.0).tolist() == [True, False, True, False]
     assert distribution.outside(known, values, "upper", 1.0).tolist() == [False, False, True, False]
+    # at the limit, and beside it by rounding
+    assert distribution.outside(known, np.nextafter([0.0, 2.0], [-1, 3]), "both", 1.0).tolist() == [False, False]
+    constant = 0.3 + 1e-16 * np.arange(9)
+    assert not distribution.outside(constant, np.append(constant, 0.3 + 1e-12), "both", 0.5).any()
+    assert distribution.outside(constant, np.array([0.3001]), "both", 9.0).all(), "no spread: another value is outside"
 
 
 def test_tally_of_blocks_is_mean_and_standard_deviation_of_all():
@@ -210,12 +255,12 @@ def stores(tmp_path):
     return tmp_path, found
 
 
-def diagnose(folder, kinds, sample=5000, sigma=1.0):
-    """(shifts, summary, sweep) of the script, or its message."""
+def diagnose(folder, kinds, sample=5000, sigma=1.0, more=()):
+    """(shifts, summary, sweep) of the script, or its message; more: further words of its command line."""
     pairs = [(kind, *(folder / f"{kind}_{part}.h5" for part in ("train", "test"))) for kind in kinds]
     outputs = {name: folder / f"{name}.csv" for name in ("output", "summary", "sweep")}
     words = ["--train", folder / "train.h5", "--test", folder / "test.h5", "--cutoff", 1.5, "--variant", "robust"]
-    words += ["--sample", sample, "--seed", 0, "--sigma", sigma]
+    words += ["--sample", sample, "--seed", 0, "--sigma", sigma, *more]
     words += [word for pair in pairs for word in ("--labels", *pair)]
     words += [word for name, path in outputs.items() for word in (f"--{name}", path)]
     command = [sys.executable, ROOT / "workflow/scripts/diagnose_shifts.py", *words]
@@ -257,6 +302,46 @@ def test_the_script_needs_no_labels(stores):
     table, summary, _ = diagnose(stores[0], [], sample=10, sigma=2.0)
     assert not [name for name in table.columns if "force" in name]
     assert set(summary.axis) == {"features", "connectivity"}
+
+
+def test_statistics_stand_for_training_structures_that_are_not_there(stores):
+    """With all training structures in the sample nothing changes; without any of them, distances are not there."""
+    folder, made = stores
+    kinds, path = ["reference"], folder / "training.h5"
+    expected = diagnose(folder, kinds, more=["--training", path, "--name", "mine"])
+    again = diagnose(folder, kinds, more=["--statistics", path])
+    assert "give no training statistics beside them" in again
+    made["train"].take([]).save(folder / "train.h5")
+    made["reference_train"].take([]).save(folder / "reference_train.h5")
+    found = diagnose(folder, kinds, more=["--statistics", path])
+    for one, other in zip(found[1:], expected[1:]):
+        pd.testing.assert_frame_equal(one, other, rtol=1e-6, atol=1e-12)
+    pd.testing.assert_frame_equal(found[0].iloc[1500:], expected[0].iloc[1500:], rtol=1e-6, atol=1e-12)
+    assert (found[0].group[:1500] == "train").all() and found[0].id[0] == "statistics:0"
+    saved = Statistics.load(path, Spectra(1.5, "robust"))
+    assert saved.name == "mine" and saved.training.number == 1500
+    assert saved.training.checksum == training(*expected_blocks(made), cutoff=1.5).checksum
+    with pytest.raises(UserError, match=r"robust at 1.5 Å, those of this run robust at 2 Å; set"):
+        Statistics.load(path, Spectra(2.0, "robust"))
+    bytes_of = path.read_bytes()
+    saved.save(path)
+    assert path.read_bytes() == bytes_of
+
+    # what these statistics do not know
+    shifts, summary, _ = diagnose(folder, ["reference", "prior"], more=["--statistics", path])
+    prior = summary[summary.criterion == "prior_force_norm_eV_per_A"]
+    assert prior.fraction_outside.isna().all() and prior.n_structures.tolist() == [0, 750, 750]
+    table, summary, sweep = diagnose(folder, kinds)
+    measured = ["n_atoms", "reference_force_norm_eV_per_A", "window_fraction"]
+    assert list(table.columns[3:]) == list(summary.criterion.unique()) == measured and len(table) == 1500
+    assert set(summary.group) == {"ood_0", "ood_1"} and summary["mean"].notna().all()
+    assert summary[["training_mean", "fraction_outside"]].isna().all(axis=None) and sweep.fraction_outside.isna().all()
+
+
+def expected_blocks(made):
+    """The training structures of the stores, in two blocks."""
+    everything = made["train"]
+    return everything.take(np.arange(700)), everything.take(np.arange(700, 1500))
 
 
 def test_labels_of_other_structures_are_refused_with_one_line(stores):

@@ -6,7 +6,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import wasserstein_distance
 
 from mlipshift.base.errors import UserError
-from mlipshift.shift import spectra
+from mlipshift.base.geometry import pairs
+from mlipshift.shift import spectra, wasserstein
 
 RADII = np.linspace(1.5, 9.0, 8)
 
@@ -179,10 +180,19 @@ def test_spectra_are_invariant_under_permutation_translation_and_rotation():
             np.testing.assert_allclose(first, second, atol=1e-9)
 
 
-def test_an_atom_at_the_cutoff_is_not_a_neighbour():
+def test_an_atom_at_the_cutoff_is_not_a_neighbour_whatever_rounding_says():
     positions = np.array([[0.0, 0, 0], [3.0, 0, 0]])
-    at, above = spectra.spectra(positions, [3.0, np.nextafter(3.0, 4)], "robust")
+    at, above = spectra.spectra(positions, [3.0 + 5e-7, 3.0 + 2e-6], "robust")
     assert at.tolist() == [0, 0] and above == pytest.approx([0, 2])
+    # a third of the pairs of a turned lattice come out closer than its constant
+    lattice = 3.0 * np.stack(np.meshgrid(*3 * [np.arange(5.0)]), axis=-1).reshape(-1, 3)
+    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
+    assert (np.linalg.norm(lattice @ turn - (lattice @ turn)[0], axis=1) < 3.0).sum() > 1
+    for variant in spectra.VARIANTS:
+        for cutoff, neighbours in ((3.0, 0), (np.sqrt(18), 3)):
+            first, second = (spectra.spectra(p, [cutoff], variant)[0] for p in (lattice, lattice @ turn))
+            np.testing.assert_allclose(first, second, atol=1e-9)
+            assert (pairs(lattice @ turn, cutoff)[0] == 0).sum() == neighbours
 
 
 def test_unknown_variant_is_a_user_error():
@@ -219,35 +229,56 @@ def test_padded_distance_is_the_squared_distance_of_the_padded_spectra(short, lo
 
 
 def test_zero_padding_tells_sizes_apart_and_the_wasserstein_distance_does_not():
-    """Two copies of a molecule far apart have its eigenvalues twice."""
+    """Copies of a molecule far apart have its eigenvalues once more each."""
     one = cloud(8, 1.0)
-    two = np.concatenate([one, one + 99.0])
-    single, double = (spectra.spectra(positions, [3.0], "robust")[0] for positions in (one, two))
-    np.testing.assert_allclose(double, np.repeat(single, 2), atol=1e-9)
-    assert spectra.padded_distance([double], single)[0] > 1
-    assert spectra.wasserstein(*spectra.quantiles([single, double], 2000)) < 0.04
+    single, *copies = (
+        spectra.spectra(np.concatenate([one + 99.0 * k for k in range(n)]), [3.0], "robust")[0] for n in (1, 2, 3, 7)
+    )
+    for n, several in zip((2, 3, 7), copies):
+        np.testing.assert_allclose(several, np.repeat(single, n), atol=1e-9)
+        assert spectra.padded_distance([several], single)[0] > 1
+        assert wasserstein.distance(np.repeat(single, n), single) == 0
+        assert wasserstein.distance(several, single) < 1e-12
 
 
-def test_quantiles_are_sorted_within_the_range_and_independent_of_repetition():
-    values = np.sort(np.random.default_rng(2).uniform(0, 2, 11))
-    found = spectra.quantiles([values])[0]
-    assert len(found) == 64 and (np.diff(found) >= 0).all()
-    assert found.min() >= values.min() and found.max() <= values.max()
-    np.testing.assert_allclose(found, np.quantile(values, (np.arange(64) + 0.5) / 64), atol=1e-12)
-    many = spectra.quantiles([np.full(5, 1.25), values, np.empty(0), np.array([0.5]), np.repeat(values, 400)])
-    np.testing.assert_allclose(many[0], 1.25)
-    np.testing.assert_allclose(many[1], found, atol=1e-12)
-    assert (many[2] == 0).all() and (many[3] == 0.5).all()
-    np.testing.assert_allclose(many[4].mean(), values.mean(), atol=0.02)
+def ascending(rng, most=60):
+    return np.sort(rng.uniform(*np.sort(rng.uniform(0, 2, 2)), rng.integers(1, most)))
 
 
-def test_wasserstein_distance_of_quantiles():
+def test_the_wasserstein_distance_is_that_of_scipy():
     rng = np.random.default_rng(4)
-    first, second = np.sort(rng.uniform(0, 2, 300)), np.sort(rng.uniform(0.3, 1.5, 500))
-    a, b = spectra.quantiles([first, second], 2000)
-    assert spectra.wasserstein(a, a) == 0
-    assert spectra.wasserstein(a, b) == pytest.approx(spectra.wasserstein(b, a))
-    assert spectra.wasserstein(a, a + 0.25) == pytest.approx(0.25)
-    assert spectra.wasserstein(a, b) == pytest.approx(wasserstein_distance(first, second), rel=0.01)
-    many = spectra.wasserstein(np.stack([a, b]), a)
-    assert many.shape == (2,) and many[0] == 0
+    for _ in range(1000):
+        first, second = ascending(rng), ascending(rng)
+        found = wasserstein.distance(first, second)
+        assert found == pytest.approx(wasserstein_distance(first, second), abs=1e-13)
+        assert found == wasserstein.distance(second, first)
+    assert wasserstein.distance(first, first + 0.25) == pytest.approx(0.25)
+    assert wasserstein.distance(np.empty(0), np.array([0.0, 1.0])) == 0.5, "no eigenvalue is an isolated atom"
+
+
+def test_the_nearest_spectrum_is_the_nearest_of_all_but_itself():
+    rng = np.random.default_rng(5)
+    known, other = ([ascending(rng, 25) for _ in range(n)] for n in (60, 80))
+    known[7] = np.repeat(known[3], 2)
+    pairs = lambda many: np.array([[wasserstein_distance(a, b) for b in known] for a in many])
+    found = wasserstein.Known.of(known)
+    np.testing.assert_allclose(found.nearest(other, np.full(80, -1)), pairs(other).min(1), atol=1e-13)
+    apart = pairs(known) + np.diag(np.full(60, np.inf))
+    np.testing.assert_allclose(found.nearest(known, np.arange(60)), apart.min(1), atol=1e-13)
+    assert found.nearest(known, np.arange(60))[[3, 7]].tolist() == [0, 0]
+    assert np.isnan(wasserstein.Known.of(known[:1]).nearest(known[:1], np.zeros(1))).all()
+
+
+def test_the_average_spectrum_is_the_mean_of_the_quantile_functions():
+    rng = np.random.default_rng(6)
+    many = [ascending(rng, 12) for _ in range(40)] + [np.empty(0)]
+    mean = wasserstein.Mean()
+    for block in (many[:1], many[1:30], many[30:]):
+        mean.add(block)
+    fine = np.lcm.reduce(range(1, 12))  # on this grid every quantile function is exact
+    grid = np.array([np.repeat(v, fine // len(v)) if len(v) else np.zeros(fine) for v in many])
+    expected = np.abs(grid - grid.mean(0)).mean(1)
+    np.testing.assert_allclose(mean.centre().distance(many), expected, atol=1e-12)
+    same = wasserstein.Mean()
+    same.add([many[0], np.repeat(many[0], 3)])
+    np.testing.assert_allclose(same.centre().distance([np.repeat(many[0], 2)]), 0, atol=1e-12)

@@ -19,6 +19,13 @@ def test_columns_and_cells(tmp_path, rows):
     assert (tmp_path / "t.csv").read_text() == "ok,more\ntrue,\nfalse,\n"
 
 
+def test_names_that_look_like_numbers_stay_as_they_are(tmp_path):
+    names = ["0007", "7", "1e5", "nan", "None", "1.0"]
+    write_table(tmp_path / "t.csv", [{"id": name, "molecule": "12", "n": k} for k, name in enumerate(names)])
+    table = read_table(tmp_path / "t.csv")
+    assert list(table.id) == names and set(table.molecule) == {"12"} and table.n.sum() == 15
+
+
 @pytest.mark.parametrize("rows", [[], pd.DataFrame()], ids=["list", "data frame"])
 def test_a_table_without_rows_has_its_columns_all_the_same(tmp_path, rows):
     write_table(tmp_path / "t.csv", rows, ["id", "reason"])

@@ -1,6 +1,7 @@
 """Structures of one's own go through the diagnosis: any format, with and without labels, and as a module."""
 
 import json
+import re
 import textwrap
 
 import numpy as np
@@ -15,6 +16,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from clone import ROOT, copy_repository, snakemake
+from mlipshift.external.registry import Registry
+from mlipshift.run import configuration
 
 EXAMPLE = ROOT / "config" / "own_data.yaml"
 TRAIN, TEST, NEW = ("CH4", "C2H6", "H2O", "CH3OH"), ("CH4", "CH3OH"), ("NH3", "HCN", "C2H4", "CH3NO2")
@@ -61,7 +64,8 @@ def test_the_example_of_the_documentation_runs(labelled):
     folder = labelled / "results/mine/diagnosis/emt"
     summary = json.loads((folder / "diagnosis.json").read_text())
     assert (summary["n_train"], summary["n_test"], summary["n_errors"]) == (12, 18, 18)
-    assert summary["missing"] == [
+    assert summary["missing"][0].startswith("No validation groups (val_NAME) with 10 errors or more")
+    assert summary["missing"][1:] == [
         "The model gives no representation: there is no embedding map and no distance in it.",
         "There are no prior labels: the force norm axis has no measure of the prior.",
     ]
@@ -98,6 +102,26 @@ def test_a_run_without_any_label_says_what_is_missing(labelled, tmp_path):
         both = [table(d, "tables/shifts.csv")[name] for d in (directory, labelled)]
         assert np.allclose(*both, equal_nan=True), name
     assert table(directory, "diagnosis/emt/groups.csv").mean_meV_per_A.isna().all()
+
+
+def test_statistics_of_another_run_stand_for_training_structures(labelled):
+    """The same shares outside and the same ranks, without a training structure; what needs one says so in one line."""
+    given = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")) | {"run": "elsewhere"}
+    del given["data"]["files"]["train"]
+    given["data"]["training_statistics"] = "results/mine/shifts/training.h5"
+    (labelled / "elsewhere.yaml").write_text(yaml.safe_dump(given))
+    snakemake(labelled, "diagnose", "--configfile", "elsewhere.yaml")
+    folder = labelled / "results/elsewhere"
+    for name in ("tables/shift_summary.csv", "tables/shift_sweep.csv", "diagnosis/emt/ranks.csv"):
+        assert (folder / name).read_bytes() == (labelled / "results/mine" / name).read_bytes(), name
+    page = (folder / "diagnosis.html").read_text(encoding="utf-8")
+    assert "known by their statistics alone: 12 structures of mine" in page and "No training structures given" in page
+
+    done = snakemake(labelled, "report", "-n", "--configfile", "elsewhere.yaml", check=False)
+    assert done.returncode and "data.files.train names no training structures, and strategy" in done.stderr
+    twice = ["--config", "data={'files': {'train': ['my_train.extxyz']}}"]
+    done = snakemake(labelled, "diagnose", "-n", "--configfile", "elsewhere.yaml", *twice, check=False)
+    assert done.returncode and "beside the training structures of data.files.train; give one of them" in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +196,7 @@ def test_training_needs_labels_where_a_diagnosis_does_not(tmp_path):
     target = "results/mine/models/supervised/seed0/weights.pt"
     done = snakemake(directory, target, "--configfile", "config/own_data.yaml", check=False)
     assert done.returncode != 0
-    assert "no training structure has a reference label, and training needs them" in done.stderr
+    assert "no training structure has reference forces, and training needs them" in done.stderr
     assert "Traceback" not in done.stderr
 
     required = ["--config", "data={'labels': 'required'}"]
@@ -228,3 +252,18 @@ def test_the_workflow_is_a_module_of_another_one(labelled, tmp_path):
         assert one == other, name
     again = snakemake(directory, "-n")
     assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_what_the_example_has_in_comments_is_valid_and_its_small_mitigation_is_the_one_of_the_tutorial():
+    """That one is run by the test of the tutorial."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    setting = re.compile(r"( *)# ((?: *)[a-z_]+:(?: .*)?)$")
+    whole = yaml.safe_load("\n".join(setting.sub(r"\1\2", line) for line in lines))
+    assert {"emt", "mine", "my_mace"} <= set(whole["models"]) and whole["models"]["my_mace"]["trust"]
+    configuration.load(whole, ROOT / "workflow/schemas/config.schema.yaml")
+    registry = Registry(ROOT / "config/models.yaml", ROOT / "workflow/schemas/models.schema.yaml", whole["models"])
+    assert registry.loadable("my_mace")["family"] == "mace" and registry.loadable("mine")["charge"]
+    page = (ROOT / "docs/own_data.md").read_text(encoding="utf-8")
+    small = yaml.safe_load(re.search(r"cat > mitigate.yaml <<'END'\n(.*?)^END$", page, re.S | re.M)[1])
+    sections = ("prior", "training", "refine", "ttt", "conformers", "statistics")
+    assert {key: whole[key] for key in sections} == {key: small[key] for key in sections}

@@ -1,14 +1,22 @@
 """The whole pipeline on its smallest setting: outputs, no label leak, minimal re-runs (determinism: test_kills)."""
 
-import os
 import re
 import shutil
+from contextlib import ExitStack
 
 import h5py
 import pandas as pd
+import pytest
 from ase.io import read, write
 
 from clone import ROOT, SMOKE, copy_repository, snakemake
+from drawn import faults
+from mlipshift.catalogue.figures import reported
+from mlipshift.catalogue.schema import read_schema
+from mlipshift.show import drawing
+from reruns import documented, edited, first, planned
+
+SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 
 TARGETS = [
     "all",
@@ -35,12 +43,6 @@ TARGETS = [
 PREDICT = ["predict", "refine_radius", "adapt_model", "adapt_conformers"]
 
 
-def planned(process):
-    """{rule: count} of a dry run."""
-    table = re.search(r"job\s+count\n-+\s+-+\n(.*?)\n\n", process.stdout + process.stderr, re.S)
-    return {} if table is None else {r.split()[0]: int(r.split()[1]) for r in table.group(1).splitlines()}
-
-
 def test_outputs(smoke_run):
     results = smoke_run / "results"
     assert (results / "report.html").stat().st_size > 50_000
@@ -55,6 +57,12 @@ def test_outputs(smoke_run):
     assert summary["mean_meV_per_A"].notna().all()
 
 
+def test_no_text_of_a_figure_leaves_it_or_lies_on_another(smoke_run):
+    paths = drawing.find_tables([smoke_run / "results/tables", smoke_run / "results/timings"])
+    for name, figure in reported().items():
+        assert faults(drawing.draw(name, paths, figure.title)[0]) == [], name
+
+
 def test_named_targets(smoke_run):
     done = snakemake(smoke_run, "-n", *(t for t in TARGETS if t != "diagnose"), *SMOKE)
     assert "Nothing to be done" in done.stdout
@@ -67,64 +75,118 @@ def test_second_run_does_nothing(smoke_run):
     assert planned(snakemake(smoke_run, "-n", *SMOKE)) == {}
 
 
-def test_a_ttt_parameter_reruns_only_adaptation_and_what_follows(smoke_run):
-    jobs = planned(snakemake(smoke_run, "-n", *SMOKE, "--config", 'ttt={"learning_rate":0.0011}'))
-    assert set(jobs) == {
-        "adapt_model",
-        "adapt_conformers",
-        "evaluate",
-        "evaluate_variants",
-        "compare_published",
-        "summarise_timings",
-        "collect_run_info",
-        "plot_figure",
-        "write_caption",
-        "make_report",
-        "all",
-        "total",
-    }
+def replaced(old, new):
+    """An edit that has to change something."""
+
+    def change(content):
+        assert old.encode() in content
+        return content.replace(old.encode(), new.encode(), 1)
+
+    return change
 
 
-# what is edited -> rules that run again, and how many figures are drawn
-DRAWN = {"plot_figure", "write_caption", "make_report"}
-EVALUATED = {"evaluate", "summarise_timings", "compare_published", "collect_run_info"}
+# row of docs/reruns.md -> settings; sections alone, as JSON
+SETTINGS = {
+    "section `data`": ['data={"max_structures_per_group":7}'],
+    "section `prior`: `method`, `engine`, `accuracy`": ['prior={"accuracy":0.5}'],
+    "section `prior`: `rattled_copies`, `rattle_sigma_A`, `seed`": ['prior={"rattle_sigma_A":0.06}'],
+    "section `spectra`": ['spectra={"variant":"robust"}'],
+    "section `shifts`": ['shifts={"seed":1}'],
+    "section `model`": ['model={"cutoff_A":4.9}'],
+    "section `training`: a recipe": ['training={"joint":{"steps":11}}'],
+    "section `refine`": ['refine={"radii_A":[3.0,7.0]}'],
+    "section `ttt`": ['ttt={"learning_rate":0.0011}'],
+    "section `conformers`": ['conformers={"counts":[1,3]}'],
+    "section `statistics`: `resamples`, `seed`": ['statistics={"resamples":51}'],
+    "section `statistics`: `sigma`": ['statistics={"sigma":0.9}'],
+    "section `variants`: one more": ['variants={"other":{"strategy":"joint"}}'],
+    "section `decision`": ['decision={"predictions":[7]}'],
+    "two settings of one rule that exchange their values": ['spectra={"cutoff_A":1.0}', 'statistics={"sigma":3.0}'],
+    "the sections `retrieve`, `import`, `models`, `mace`, `ablations`, `tuning`, `labelling`": [
+        'retrieve={"attempts":6}',
+        'import={"own":{"files":["a.xyz"],"level":"DFT"}}',
+        'models={"supervised":{}}',
+        'mace={"epochs":3}',
+        'ablations={"seeds":[3]}',
+        'tuning={"steps":3}',
+        'labelling={"seed":3}',
+    ],
+}
+# row -> files, an edit, whether they are then older than any result
+CODE, LIBRARY = "workflow/scripts", "workflow/mlipshift"
+comment = lambda content: content + b"\n# edited\n"
 EDITS = {
-    "show/figures/fig_frontier.py": (DRAWN, 1),
-    "show/style.py": (DRAWN, 8),
-    "show/report/sentences.py": ({"make_report"}, 0),
-    "mitigate/radius.py": ({"refine_radius", *EVALUATED, *DRAWN}, 7),
-    "learn/backbones/gemnet.py": (set(), 0),
-    "prior/engines/morse.py": (set(), 0),
-    "external/families/chgnet.py": (set(), 0),
-    "run/console.py": (set(), 0),
+    "a file of `data.files`, newer or older": (["resources/benchmark/train.extxyz"], lambda b: b + b" ", True),
+    "the file of `data.checksums`": (["resources/benchmark/SHA256SUMS"], lambda b: b + b"\n", True),
+    "nothing but the times of files: data, scripts, library, environments": (
+        ["resources/benchmark/train.extxyz", f"{CODE}/curate.py", f"{LIBRARY}/base/units.py", "envs/torch.yaml"],
+        bytes,
+        False,
+    ),
+    "the colour of a method": ([f"{LIBRARY}/catalogue/methods.py"], replaced("#009E73", "#009E74"), False),
+    "a caption": (
+        [f"{LIBRARY}/catalogue/figures.py"],
+        replaced("Number of structures of all", "Count of all"),
+        False,
+    ),
+    "a script, newer or older": ([f"{CODE}/refine_radius.py"], comment, True),
+    "a module of the library": ([f"{LIBRARY}/mitigate/radius.py"], comment, True),
+    "a module that many others import": ([f"{LIBRARY}/show/style.py"], comment, False),
+    "the module of a figure": ([f"{LIBRARY}/show/figures/fig_frontier.py"], comment, True),
+    "the words of the report": ([f"{LIBRARY}/show/report/sentences.py"], comment, True),
+    "a reader": ([f"{LIBRARY}/data/readers/oc20.py"], comment, False),
+    "the backbone in use": ([f"{LIBRARY}/learn/backbones/painn.py"], comment, False),
+    "a module that nothing in use imports: another backbone, prior or family, the console": (
+        [
+            f"{LIBRARY}/{name}.py"
+            for name in ("learn/backbones/gemnet", "prior/engines/morse", "external/families/chgnet", "run/console")
+        ],
+        comment,
+        False,
+    ),
+    "an environment file in `envs/`, without `--sdm conda`": (["envs/torch.yaml"], comment, False),
+}
+# what an edit draws anew, of the eight figures
+DRAWN = {
+    "the module of a figure": 1,
+    "a module that many others import": 8,
+    "the colour of a method": 8,
+    "the words of the report": 0,
+    "a caption": 0,
+    "a module of the library": 7,
+}
+# rows with a run of their own, in tests/reliability/test_silent_state.py
+ELSEWHERE = {
+    "a file more in a folder, or one more that a pattern matches, in `data.files`",
+    "the weights of a model of section `models`, its `checkpoint`, newer or older",
+    "its `arguments`",
+    "a file that its `arguments` name",
+    "its calculator, a Python file of yours, or a file beside that it imports",
 }
 
 
-def test_an_edit_reruns_only_what_uses_the_module(smoke_run, tmp_path):
+def test_the_table_of_what_runs_again_is_whole():
+    assert {*SETTINGS, *EDITS, *ELSEWHERE} == set(documented())
+    assert all(f"`{name}`" in " ".join(documented()) for name in SCHEMA["properties"] if name != "run")
+
+
+@pytest.mark.parametrize("row", SETTINGS)
+def test_a_setting_reruns_only_what_uses_it(smoke_run, row):
+    own = documented()[row] | {"collect_run_info"}  # which records them all
+    done = snakemake(smoke_run, "-n", *SMOKE, "--config", *SETTINGS[row])
+    assert first(done) in (own, own - {"collect_run_info"}) and "make_report" in planned(done)
+
+
+def test_an_edit_reruns_only_what_uses_the_file(smoke_run, tmp_path):
     twin = tmp_path / "twin"
     shutil.copytree(smoke_run, twin, symlinks=True)
-
-    def again(name, edit=lambda text: text + "\n# edited\n"):
-        path = twin / "workflow/mlipshift" / name
-        text, times = path.read_text(), path.stat()
-        path.write_text(edit(text))
-        jobs = planned(snakemake(twin, "-n", *SMOKE))
-        path.write_text(text)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        return {rule: n for rule, n in jobs.items() if rule not in ("all", "total")}
-
-    for name, (expected, figures) in EDITS.items():
-        jobs = again(name)
-        assert set(jobs) == expected and jobs.get("plot_figure", 0) == figures, name
-    # a caption draws nothing; a colour draws, and compares nothing again; a reader is asked for every file
-    caption = again("catalogue/figures.py", lambda text: text.replace("Number of structures of all", "Count of all", 1))
-    assert caption == {"write_caption": 1, "make_report": 1}
-    colour = again("catalogue/methods.py", lambda text: text.replace("#009E73", "#009E74", 1))
-    assert set(colour) == DRAWN
-    reader = again("data/readers/oc20.py")
-    assert {"curate", "train_model", "label_prior", "evaluate"} <= set(reader)
-    backbone = again("learn/backbones/painn.py")
-    assert "train_model" in backbone and not set(backbone) & {"curate", "augment", "label_prior", "diagnose_shifts"}
+    for row, (names, change, older) in EDITS.items():
+        with ExitStack() as edits:
+            for name in names:
+                edits.enter_context(edited(twin / name, change, older))
+            done = snakemake(twin, "-n", *SMOKE)
+        assert first(done) == documented()[row], row
+        assert row not in DRAWN or planned(done).get("plot_figure", 0) == DRAWN[row], row
 
 
 def test_reference_labels_of_test_structures_change_no_prediction(smoke_run, tmp_path):
@@ -159,12 +221,13 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
             name = re.match(r"(?:rule|use rule \w+ as) (\w+)|(\w+) = ", block)
             if name:
                 blocks[name[1] or name[2]] = block
-    names = ["curate.output.test_reference", "<results>/reference/test.h5"]
+    names = ["curate.output.test_reference", "<results>/reference/test.h5", "<results>/reference/{set}.h5"]
     users = {name for name, block in blocks.items() if any(text in block for text in names)}
     # variables that hold it
     users |= {n for n, b in blocks.items() for user in users if user.isupper() and re.search(rf"\b{user}\b", b)}
     assert {n for n in users if not n.isupper()} == {
         "curate",
+        "check_labels",
         "evaluate",
         "evaluate_variants",
         "evaluate_ablations",
@@ -174,4 +237,6 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
     compares = [f"{n}.output" for n in users if not n.isupper() and n != "curate"]
     predicts = ["train_model", "label_prior", "predict_model", "train_mace", "adapt_variant", "label_pseudo", "ablate"]
     predicts += PREDICT
+    # what is found out about them, and about those of the training structures, is in files apart
+    compares += ["LABEL_CHECKS", "label_check/test", "label_check/{set}"]
     assert not [name for name in predicts for text in compares if text in blocks[name]]

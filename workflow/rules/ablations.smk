@@ -72,10 +72,11 @@ rule ablate:
     message:
         "Ablation {wildcards.point}, seed {wildcards.seed}: pre-train, fine-tune, adapt."
     shell:
-        "{params.python} {input.script} --device {params.device} --train {input.train} --reference {input.reference} --frames {input.frames}"
-        " --pretrain {input.pretrain} --prior {input.prior} --test-prior {input.test_prior}"
+        "{params.python:q} {input.script:q} --device {params.device:q}"
+        " --train {input.train:q} --reference {input.reference:q} --frames {input.frames:q}"
+        " --pretrain {input.pretrain:q} --prior {input.prior:q} --test-prior {input.test_prior:q}"
         " --point {params.point:q} --architecture {params.architecture:q} --training {params.training:q}"
-        " --ttt {params.ttt:q} --seed {wildcards.seed} --output {output} --log {log}"
+        " --ttt {params.ttt:q} --seed {wildcards.seed} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule evaluate_ablations:
@@ -114,6 +115,7 @@ rule evaluate_ablations:
     message:
         "Compare the points of the ablations."
     shell:
-        "python {input.script} --frames {input.frames} --reference {input.reference}"
-        " --predictions {input.predictions} --points {params.points:q}"
-        " --resamples {params.resamples} --seed {params.seed} --output {output.table} --bins {output.bins} --log {log}"
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q}"
+        " --predictions {input.predictions:q} --points {params.points:q}"
+        " --resamples {params.resamples:q} --seed {params.seed:q} --output {output.table:q} --bins {output.bins:q}"
+        " --log {log:q} >> {log:q} 2>&1"

@@ -32,11 +32,11 @@ rule adapt_model:
     message:
         "Test-time training, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}."
     shell:
-        "{params.python} {input.script} --model {params.directory} --device {params.device}"
-        " --frames {input.frames} --prior {input.prior} {params.copies}"
-        " --mode {params.mode} --settings {params.settings:q} {params.method}"
-        " --seed {wildcards.seed} --output {output.predictions} --failures {output.failures}"
-        " --timing {output.timing} --log {log}"
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        " --frames {input.frames:q} --prior {input.prior:q} {params.copies}"
+        " --mode {params.mode:q} --settings {params.settings:q} {params.method}"
+        " --seed {wildcards.seed} --output {output.predictions:q} --failures {output.failures:q}"
+        " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule label_pseudo:
@@ -64,8 +64,9 @@ rule label_pseudo:
     message:
         "Pseudo-labels of the geometries to adapt on, Δ-learning, seed {wildcards.seed}."
     shell:
-        "{params.python} {input.script} --device {params.device} --model {params.directory} --frames {input.frames} --prior {input.prior}"
-        " --output {output} --log {log}"
+        "{params.python:q} {input.script:q} --device {params.device:q} --model {params.directory:q}"
+        " --frames {input.frames:q} --prior {input.prior:q}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule adapt_conformers:
@@ -105,12 +106,13 @@ rule adapt_conformers:
         counts=COUNTS,
         copies=config["conformers"]["rattled_copies"],
         pseudo=lambda wildcards, input: (
-            f"--pseudo {input.pseudo}" if input.pseudo else ""
+            options(pseudo=input.pseudo) if input.pseudo else ""
         ),
     message:
         "Adapt {wildcards.scheme} to {params.counts} geometries of every molecule, seed {wildcards.seed}."
     shell:
-        "{params.python} {input.script} --device {params.device} --model {params.directory} --frames {input.frames}"
-        " --pool {input.pool} --prior {input.prior} {params.pseudo}"
-        " --settings {params.settings:q} --counts {params.counts} --copies {params.copies}"
-        " --scheme {wildcards.scheme} --output {output.predictions} --timing {output.timing} --log {log}"
+        "{params.python:q} {input.script:q} --device {params.device:q} --model {params.directory:q}"
+        " --frames {input.frames:q} --pool {input.pool:q} --prior {input.prior:q} {params.pseudo}"
+        " --settings {params.settings:q} --counts {params.counts:q} --copies {params.copies}"
+        " --scheme {wildcards.scheme} --output {output.predictions:q} --timing {output.timing:q}"
+        " --log {log:q} >> {log:q} 2>&1"

@@ -37,9 +37,9 @@ rule retrieve_file:
     message:
         "Download {wildcards.path} of {wildcards.name} {wildcards.version}."
     shell:
-        "python {input.script} --manifest {input.manifest} --schema {input.schema}"
+        "python {input.script:q} --manifest {input.manifest:q} --schema {input.schema:q}"
         " --name {wildcards.name} --version {wildcards.version} --file {wildcards.path:q}"
-        ' --settings "$MLIPSHIFT_RETRIEVE" --output {output:q} --log {log:q}'
+        ' --settings "$MLIPSHIFT_RETRIEVE" --output {output:q} --log {log:q} >> {log:q} 2>&1'
 
 
 rule unpack:
@@ -64,8 +64,8 @@ rule unpack:
     message:
         "Unpack {wildcards.archive} of {wildcards.name} {wildcards.version}."
     shell:
-        "python {input.script} --archive {input.archive:q} {params.member} {params.limit}"
-        " --output {output:q} --log {log:q}"
+        "python {input.script:q} --archive {input.archive:q} {params.member} {params.limit}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 use rule unpack as unpack_member with:
@@ -77,7 +77,7 @@ use rule unpack as unpack_member with:
         **FROM_MANIFEST,
         member=".+",
     params:
-        member=lambda wildcards: f"--member {shlex.quote(wildcards.member)}",
+        member=lambda wildcards: options(member=wildcards.member),
     message:
         "Take {wildcards.member} out of {wildcards.archive} of {wildcards.name} {wildcards.version}."
 
@@ -100,14 +100,17 @@ rule ask_sources:
     message:
         "Ask every address of the manifest whether it answers."
     shell:
-        "python {input.script} --manifest {input.manifest} --schema {input.schema}"
-        ' --settings "$MLIPSHIFT_RETRIEVE" --output {output} --log {log}'
+        "python {input.script:q} --manifest {input.manifest:q} --schema {input.schema:q}"
+        ' --settings "$MLIPSHIFT_RETRIEVE" --output {output:q} --log {log:q} >> {log:q} 2>&1'
 
 
 rule import_dataset:
     input:
         **code("import_dataset", *READERS),
-        files=lambda wildcards: import_files(wildcards.name),
+        files=lambda wildcards: [
+            by_content(path, f"{RESULTS}/import/{wildcards.name}.h5")
+            for path in import_files(wildcards.name)
+        ],
     output:
         dataset="<results>/import/{name}.h5",
         counts="<results>/import/{name}_counts.csv",
@@ -123,7 +126,7 @@ rule import_dataset:
         mem_mb=growing(2000),
         runtime=growing("12h"),
     params:
-        recipe=lambda wildcards: as_json(config["import"][wildcards.name]),
+        recipe=lambda wildcards: as_json(recipe_of(wildcards.name)),
         settings=as_json(
             {
                 key: config["data"][key]
@@ -133,6 +136,6 @@ rule import_dataset:
     message:
         "Filter the files of import.{wildcards.name} and count what every step leaves."
     shell:
-        "python {input.script} --name {wildcards.name} --recipe {params.recipe:q}"
-        " --settings {params.settings:q} --output {output.dataset} --counts {output.counts}"
-        " --failures {output.failures} --log {log}"
+        "python {input.script:q} --name {wildcards.name} --recipe /dev/stdin"
+        " --settings {params.settings:q} --output {output.dataset:q} --counts {output.counts:q}"
+        " --failures {output.failures:q} --log {log:q} >> {log:q} 2>&1 <<< {params.recipe:q}"

@@ -31,10 +31,16 @@ rule evaluate:
             for mode, strategy in ADAPTED
             for seed in SEEDS
         ],
+        label_check=ancient(LABEL_CHECKS),
+        # those before any method are in another table, prior labels as far as shifts are measured by them
         failures=[
-            "<results>/failures/curate.csv",
-            "<results>/failures/prior_pretrain.csv",
-            "<results>/failures/prior_test.csv",
+            *(
+                []
+                if "prior" in config["shifts"]["labels"]
+                else expand(
+                    "<results>/failures/prior_{set}.csv", set=["pretrain", "test"]
+                )
+            ),
             *(
                 f"<results>/failures/adapt_{mode}_{strategy}_{seed}.csv"
                 for mode, strategy in ADAPTED
@@ -61,11 +67,12 @@ rule evaluate:
     message:
         "Compare all methods with the reference labels, paired and with bootstrap intervals."
     shell:
-        "python {input.script} --frames {input.frames} --reference {input.reference} --prior {input.prior}"
-        " --radii {input.radii} --train {input.train} --train-reference {input.train_reference} --shifts {input.shifts}"
-        " --predictions {input.base} {input.refined} {input.adapted} --failures {input.failures}"
-        " --prior-calls {params.prior_calls:q} --resamples {params.resamples} --seed {params.seed}"
-        " --output {params.directory} --log {log}"
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
+        " --radii {input.radii:q} --train {input.train:q} --train-reference {input.train_reference:q}"
+        " --shifts {input.shifts:q}"
+        " --predictions {input.base:q} {input.refined:q} {input.adapted:q} --failures {input.failures:q}"
+        " --prior-calls {params.prior_calls:q} --resamples {params.resamples:q} --seed {params.seed:q}"
+        " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule evaluate_variants:
@@ -74,7 +81,6 @@ rule evaluate_variants:
         frames=rules.curate.output.test,
         reference=rules.curate.output.test_reference,
         prior="<results>/prior/test.h5",
-        prior_timing="<results>/timings/prior/test.json",
         base=expand(
             "<results>/predictions/{strategy}/seed{seed}.h5",
             strategy=dict.fromkeys(
@@ -88,8 +94,10 @@ rule evaluate_variants:
         ),
         base_timings=expand(
             "<results>/timings/predict/{strategy}_{seed}.json",
-            strategy=STRATEGIES,
-            seed=SEEDS[0],
+            strategy=dict.fromkeys(
+                [*STRATEGIES, *(v["strategy"] for v in SCHEMES.values())]
+            ),
+            seed=SEEDS,
         ),
         variants=expand(
             "<results>/variants/{variant}/seed{seed}.h5", variant=VARIANTS, seed=SEEDS
@@ -132,15 +140,15 @@ rule evaluate_variants:
     message:
         "Compare the further adaptations, and the curve over the number of geometries."
     shell:
-        "python {input.script} --frames {input.frames} --reference {input.reference} --prior {input.prior}"
-        " --prior-timing {input.prior_timing} --base-timings {input.base_timings}"
-        " --predictions {input.base} {input.variants} --conformers {input.conformers}"
-        " --conformer-timings {input.conformer_timings} --strategies {params.strategies:q}"
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
+        " --base-timings {input.base_timings:q}"
+        " --predictions {input.base:q} {input.variants:q} --conformers {input.conformers:q}"
+        " --conformer-timings {input.conformer_timings:q} --strategies {params.strategies:q}"
         " --prior-calls {params.prior_calls:q}"
-        " --copies {params.copies} --decision {params.decision:q}"
-        " --resamples {params.resamples} --seed {params.seed} --variants-table {output.variants}"
-        " --paired-table {output.paired} --conformers-table {output.conformers}"
-        " --decision-table {output.decision} --log {log}"
+        " --copies {params.copies:q} --decision {params.decision:q}"
+        " --resamples {params.resamples:q} --seed {params.seed:q} --variants-table {output.variants:q}"
+        " --paired-table {output.paired:q} --conformers-table {output.conformers:q}"
+        " --decision-table {output.decision:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule compare_published:
@@ -162,7 +170,8 @@ rule compare_published:
     message:
         "Put the published values beside those of this run."
     shell:
-        "python {input.script} --published {input.published} --summary {input.summary} --output {output} --log {log}"
+        "python {input.script:q} --published {input.published:q} --summary {input.summary:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"
 
 
 rule summarise_timings:
@@ -199,9 +208,9 @@ rule summarise_timings:
     message:
         "Add up the measured seconds per structure of every method."
     shell:
-        "python {input.script} --frontier {input.frontier} --prior {input.prior}"
-        " --timings {input.base} {input.refined} {input.adapted}"
-        " --output {output} --log {log}"
+        "python {input.script:q} --frontier {input.frontier:q} --prior {input.prior:q}"
+        " --timings {input.base:q} {input.refined:q} {input.adapted:q}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule collect_run_info:
@@ -222,10 +231,12 @@ rule collect_run_info:
         runtime=growing("10m"),
     params:
         benchmarks=BENCHMARKS,
-        config=as_json(config),
+        # a function, since braces in it, `{checkpoint}` of a model, are no wildcards
+        config=lambda wildcards: as_json(config),
         seeds=SEEDS,
     message:
         "Record versions, seeds, hardware and durations of this run."
     shell:
-        "python {input.script} --benchmarks {params.benchmarks} --config-json {params.config:q}"
-        " --seeds {params.seeds} --output {output.info} --durations {output.durations} --log {log}"
+        "python {input.script:q} --benchmarks {params.benchmarks:q} --config-json /dev/stdin"
+        " --seeds {params.seeds:q} --output {output.info:q} --durations {output.durations:q} --log {log:q} >> {log:q} 2>&1"
+        " <<< {params.config:q}"

@@ -105,9 +105,7 @@ def limit_option(file):
 
 def downloads(wildcards):
     """Input function: everything below data/ that the configuration names."""
-    named = {
-        f"data.files.{group}": files for group, files in config["data"]["files"].items()
-    }
+    named = {f"data.files.{group}": paths for group, paths in data_files().items()}
     for name, recipe in (config.get("import") or {}).items():
         for key in ("files", "exclude_molecules_of"):
             named[f"import.{name}.{key}"] = recipe.get(key) or []
@@ -127,32 +125,90 @@ def imported(path):
     }
 
 
-def import_files(name):
-    """The files and folders of a recipe; one line if one is missing or there is no such recipe."""
+def recipe_of(name):
+    """A recipe with its paths and patterns resolved; one line if a file is missing or there is no such recipe."""
     if name not in config["import"]:
         known = ", ".join(config["import"]) or "none"
         refuse(f"import.{name}: no such recipe in the configuration; known: {known}")
-    recipe = config["import"][name]
-    return [
-        path
-        for key in ("files", "exclude_molecules_of")
-        for path in recipe[key]
-        if Path(path).is_dir() or present([path], f"import.{name}.{key}")
-    ]
+    recipe = dict(config["import"][name])
+    for key in ("files", "exclude_molecules_of"):
+        recipe[key] = resolved(recipe[key], f"import.{name}.{key}")
+        present(
+            [p for p in recipe[key] if not Path(p).is_dir()], f"import.{name}.{key}"
+        )
+    return recipe
+
+
+def import_files(name):
+    """The files and folders of a recipe."""
+    recipe = recipe_of(name)
+    return [*recipe["files"], *recipe["exclude_molecules_of"]]
+
+
+def resolved(paths, key):
+    """Paths of the setting `key` with ~ and patterns resolved, each once; one line for a pattern without a match."""
+    try:
+        return list(dict.fromkeys(p for path in paths for p in matching(path)))
+    except UserError as error:
+        refuse(f"{key}: {error}")
+
+
+@functools.cache
+def data_files():
+    """{group: files} of data.files: a pattern is what matches it, a folder all files in it that a reader knows."""
+    found = {}
+    for group, paths in config["data"]["files"].items():
+        key = f"data.files.{group}"
+        places = [p for path in paths for p in resolved([path], key)]
+        files = [
+            f for p in places for f in (inside(p, key) if Path(p).is_dir() else [p])
+        ]
+        found[group] = list(dict.fromkeys(files))
+    return found
+
+
+def inside(folder, key):
+    """Structure files of a folder; one line if there are none."""
+    from mlipshift.data.readers.folders import structure_files
+
+    files, others = structure_files(folder)
+    if not files:
+        refuse(f"{folder}: no file of a known format in this folder; correct {key}")
+    if others and workflow.is_main_process:
+        print(f"{key}: left out in {folder}: {', '.join(others)}", file=sys.stderr)
+    return files
 
 
 def input_files():
     """Input function: data files of all groups. Checked only when a target needs them."""
-    files = config["data"]["files"]
     return lambda wildcards: [
-        p for group in files for p in present(files[group], f"data.files.{group}")
+        by_content(p, CURATED)
+        for group, paths in data_files().items()
+        for p in present(paths, f"data.files.{group}")
     ]
 
 
 def checksum_file():
     """Input function: the checksum file, nothing if none is configured."""
     path = config["data"]["checksums"]
-    return lambda wildcards: present([path] if path else [], "data.checksums")
+    return lambda wildcards: [
+        by_content(p, CURATED)
+        for p in present([path] if path else [], "data.checksums")
+    ]
+
+
+CURATED = f"{RESULTS}/frames/train.h5"
+
+
+def by_content(path, output):
+    """An input of GIVEN whose times do not count, since its content does.
+
+    output: a file of the rule. If Snakemake does not remember how it was made, times are all there is, and what a rule
+    of this workflow makes is as new as its making.
+    """
+    made = retrievable(path) or imported(path)
+    known = workflow.persistence.metadata(IOFile(output)) is not None
+    return path if made or not known else ancient(path)
 
 
 def folder_of(name):
@@ -165,11 +221,23 @@ def folder_of(name):
     return folder
 
 
+def need_training(what):
+    """One line, if there are no training structures for what needs some."""
+    if not config["data"]["files"].get("train"):
+        refuse(
+            f"data.files.train names no training structures, and {what} needs some; give some, or ask for the diagnosis"
+            " alone of models that were trained elsewhere, which goes as far as it can without: snakemake diagnose"
+        )
+
+
 def strategy_inputs(wildcards):
     """What each strategy learns from; only Δ-learning and those with a prior head see prior labels."""
+    need_training(f"strategy {wildcards.strategy}")
     kind, inputs = KINDS[wildcards.strategy], {}
     if "reference" in kind.heads:
         inputs["reference"] = rules.curate.output.train_reference
+        # nothing is learned of labels with a wrong sign or unit
+        inputs["label_check"] = ancient("<results>/label_check/train.csv")
     if "prior" in kind.heads or kind.difference:
         sets = ["pretrain", *([kind.extra] if kind.extra else [])]
         inputs["prior_frames"] = [SETS[name] for name in sets]
@@ -182,12 +250,10 @@ def strategy_inputs(wildcards):
 def strategy_options(wildcards, input):
     """Command-line options for the inputs above; a model is named by its directory."""
     names = ("reference", "prior_frames", "prior")
-    options = [
-        f"--{n.replace('_', '-')} {input[n]}" for n in names if n in input.keys()
-    ]
+    given = {n: input[n] for n in names if n in input.keys()}
     if "base" in input.keys():
-        options.append(f"--base {Path(input.base).parent}")
-    return " ".join(options)
+        given["base"] = Path(input.base).parent
+    return options(**given)
 
 
 def adaptation_settings(entry):
@@ -212,7 +278,7 @@ def point_prior(wildcards):
 
 def known_labels(folder):
     """Command-line option: the benchmark whose labels are taken over, if one is configured."""
-    return f"--known {folder}" if folder else ""
+    return options(known=folder) if folder else ""
 
 
 def engine_of(wildcards):
@@ -237,6 +303,31 @@ def model_family(wildcards):
     return modules(f"external/families/{family}", *own_network)
 
 
+def model_files(wildcards):
+    """Input function: what else a model is made from, files that its arguments name and a calculator's own code."""
+    entry, output = model_entry(wildcards.model), predictions_of(wildcards)
+    try:
+        found = [*files_in(entry["arguments"])]
+    except UserError as error:
+        refuse(f"models.{wildcards.model}.arguments: {error}")
+    if entry["calculator"]:
+        place, _ = calculator_of(entry)
+        if is_file(place):
+            present([place], f"models.{wildcards.model}.calculator")
+            found += sources.beside(place, [import_root(place)])
+        else:
+            # the module is one's own if it is not of the environment
+            folders = console.module_folders()
+            file = sources.module_file(place, folders)
+            found += sources.beside(file, folders) if file else []
+    return [by_content(path, output) for path in sorted({*found})]
+
+
+def predictions_of(wildcards):
+    """A file that rule predict_model makes."""
+    return f"{RESULTS}/models/external/{wildcards.model}/{wildcards.set}.h5"
+
+
 def model_settings(keys):
     """Param function: some keys of the registry entry, so that editing the others re-runs nothing."""
 
@@ -254,11 +345,14 @@ def model_checkpoint(wildcards):
         return "{0}/models/{strategy}/seed{seed}/weights.pt".format(
             RESULTS, **entry["arguments"]
         )
-    path = (entry["checkpoint"] or "").replace("<results>", RESULTS)
-    if not path:
+    if not entry["checkpoint"]:
         return []
-    made = Path(path).is_relative_to(RESULTS)
-    return path if made else present([path], f"models.{wildcards.model}.checkpoint")
+    path = expanded(entry["checkpoint"].replace("<results>", RESULTS))
+    if Path(path).is_relative_to(RESULTS):
+        need_training(f"the model {wildcards.model}")
+        return path
+    present([path], f"models.{wildcards.model}.checkpoint")
+    return by_content(path, predictions_of(wildcards))
 
 
 def model_environment(wildcards):
@@ -270,7 +364,8 @@ def model_environment(wildcards):
 def interpreter(environment):
     """The Python of an environment: the run's own, conda's, or that of .venv-NAME; one line if there is none."""
     deployed = {str(m) for m in workflow.deployment_settings.deployment_method}
-    if "conda" in deployed or environment in ("torch", "xtb", "data", "figures"):
+    own_ones = (None, "torch", "xtb", "data", "figures")
+    if "conda" in deployed or environment in own_ones:
         return "python"
     name = f".venv-{environment}/bin/python"
     for path in (own(name), str(Path(sys.prefix).parent / name)):
@@ -282,3 +377,61 @@ def interpreter(environment):
         else "make it yourself, with the packages that the entry names as its source, numpy, pandas, h5py, ase and tqdm"
     )
     refuse(f"the environment {environment} is not there, {name} is missing; {mend}")
+
+
+# inputs that count by content: what this workflow ships, code and data, and what the user gives
+SHIPPED = "script library engine figure family template published manifest schema molecules cages benchmark".split()
+GIVEN = "files checksums checkpoint depends".split()
+
+
+def remember(rules):
+    """Give the rules of this workflow a param that says what they are made from; downloads do not depend on code."""
+    for known in rules:
+        script = getattr(known.input, "script", None)
+        ours = Path(known.snakefile).is_relative_to(HOME)
+        if script and ours and not is_flagged(script, "ancient"):
+            known.set_params(made_from=made_from(known))
+
+
+def made_from(known):
+    """Param function: what a rule is made from, as Snakemake alone would not compare it.
+
+    Files by content: one of an unpacked release, or moved to its place, may be older than the results. Settings by
+    name: two that exchange their values are not the same.
+    """
+    settings = {n: v for n, v in known.params.items() if n and not callable(v)}
+
+    def content(names, wildcards):
+        found = [getattr(known.input, name, []) for name in names]
+        found = [item(wildcards) if callable(item) else item for item in found]
+        paths = (
+            p for item in found for p in ([item] if isinstance(item, str) else item)
+        )
+        return contents(paths)
+
+    def recorded(wildcards):
+        code = "".join(content(SHIPPED, wildcards).values())
+        return {
+            "shipped": hashlib.sha256(code.encode()).hexdigest(),
+            "given": content(GIVEN, wildcards),
+            "settings": settings,
+        }
+
+    return recorded
+
+
+def begin():
+    """Before the first job: one run at a time on the same files, and none that leaves jobs behind."""
+    outside = lambda files: {
+        str(f) for f in files if not Path(f).is_relative_to(RESULTS)
+    }
+    jobs = list(workflow.dag.needrun_jobs())
+    written = outside(path for job in jobs for path in job.output)
+    read = outside(path for job in jobs for path in job.input) & outside(
+        path for job in workflow.dag.jobs for path in job.output
+    )
+    try:
+        locks.hold(RESULTS, written, read)
+    except UserError as error:
+        refuse(error)
+    processes.stop_on_signals(terminal.stop)

@@ -25,8 +25,8 @@ rule sample_geometries:
     message:
         "Sample benchmark geometries with GFN2-xTB dynamics and normal modes."
     shell:
-        "python {input.script} --molecules {input.molecules} --output {output}"
-        " --seed {params.seed} --threads {threads} --log {log}"
+        "python {input.script:q} --molecules {input.molecules:q} --output {output:q}"
+        " --seed {params.seed:q} --threads {threads} --log {log:q} >> {log:q} 2>&1"
 
 
 rule label_reference:
@@ -48,12 +48,15 @@ rule label_reference:
         settings=as_json(config["labelling"]["level"]),
         shards=config["labelling"]["shards"],
         known=known_labels(config["labelling"]["known"]),
+        contents=lambda wildcards: contents(
+            filter(None, [config["labelling"]["known"]])
+        ),
     message:
         "Label shard {wildcards.shard} of the benchmark with PySCF."
     shell:
-        "python {input.script} --geometries {input.geometries} --output {output.frames}"
-        " --failures {output.failures} --shard {wildcards.shard} --shards {params.shards}"
-        " --settings {params.settings:q} {params.known} --log {log}"
+        "python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
+        " --failures {output.failures:q} --shard {wildcards.shard} --shards {params.shards:q}"
+        " --settings {params.settings:q} {params.known} --log {log:q} >> {log:q} 2>&1"
 
 
 rule check_reference:
@@ -77,8 +80,8 @@ rule check_reference:
     message:
         "Check {params.structures} reference labels by finite differences, a finer grid and tighter convergence."
     shell:
-        "python {input.script} --shards {input.shards} --structures {params.structures}"
-        " --seed {params.seed} --settings {params.settings:q} --output {output} --log {log}"
+        "python {input.script:q} --shards {input.shards:q} --structures {params.structures:q}"
+        " --seed {params.seed:q} --settings {params.settings:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule assemble_benchmark:
@@ -108,9 +111,9 @@ rule assemble_benchmark:
     message:
         "Write the labelled benchmark, one file per group, with data sheet and checksums."
     shell:
-        "python {input.script} --molecules {input.molecules} --shards {input.shards}"
-        " --shard-failures {input.failures} --quality {input.quality} --settings {params.settings:q}"
-        " --output {params.directory} --log {log}"
+        "python {input.script:q} --molecules {input.molecules:q} --shards {input.shards:q}"
+        " --shard-failures {input.failures:q} --quality {input.quality:q} --settings {params.settings:q}"
+        " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
 
 # The stress set, `snakemake stress`: labels the shards that resources/stress/shards lacks. Its data sheet says more.
@@ -148,8 +151,9 @@ rule sample_stress:
     message:
         "Sample the geometries of the stress set; copy them to resources/stress to label them."
     shell:
-        "python {input.script} --molecules {input.molecules} --cages {input.cages} --benchmark {input.benchmark}"
-        " --output {output} --seed {params.seed} --threads {threads} --log {log}"
+        "python {input.script:q} --molecules {input.molecules:q}"
+        " --cages {input.cages:q} --benchmark {input.benchmark:q} --output {output:q} --seed {params.seed:q} --threads {threads}"
+        " --log {log:q} >> {log:q} 2>&1"
 
 
 rule label_stress:
@@ -180,6 +184,6 @@ rule label_stress:
     message:
         "Label shard {wildcards.shard} of the stress set with PySCF."
     shell:
-        "python {input.script} --geometries {input.geometries} --output {output.frames}"
-        " --failures {output.failures} --shard {params.number} --shards {params.shards}"
-        " --settings {input.level} --largest-force {params.largest} --log {log}"
+        "python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
+        " --failures {output.failures:q} --shard {params.number:q} --shards {params.shards:q}"
+        " --settings {input.level:q} --largest-force {params.largest:q} --log {log:q} >> {log:q} 2>&1"

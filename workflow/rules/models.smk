@@ -11,6 +11,7 @@ rule train_mace:
         **code("train_mace"),
         frames=rules.curate.output.train,
         reference=rules.curate.output.train_reference,
+        label_check=ancient("<results>/label_check/train.csv"),
     output:
         checkpoint="<results>/models/mace/mace.model",
         timing="<results>/timings/train_mace.json",
@@ -30,8 +31,9 @@ rule train_mace:
     message:
         "Train a small MACE on the reference labels."
     shell:
-        "{params.python} {input.script} --frames {input.frames} --reference {input.reference}"
-        " --settings {params.settings:q} --output {output.checkpoint} --timing {output.timing} --log {log}"
+        "{params.python:q} {input.script:q} --frames {input.frames:q} --reference {input.reference:q}"
+        " --settings {params.settings:q} --output {output.checkpoint:q} --timing {output.timing:q} --log {log:q}"
+        " >> {log:q} 2>&1"
 
 
 rule check_model:
@@ -54,14 +56,14 @@ rule check_model:
         runtime=growing("10m"),
     params:
         entry=model_settings(CAPABILITY),
-        level=config["data"]["level"],
+        level=options(level=config["data"]["level"]) if config["data"]["level"] else "",
     message:
         "Find the structures that {wildcards.model} cannot take."
     # the lines are for the terminal; the log has what the script itself prints
     shell:
-        "python {input.script} --model {wildcards.model} --entry {params.entry:q} --level {params.level:q}"
-        " --train {input.train} --test {input.test} --output {output.excluded} --lines {output.lines} --log {log}"
-        " && cat {output.lines} >&2"
+        "python {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.level}"
+        " --train {input.train:q} --test {input.test:q} --output {output.excluded:q} --lines {output.lines:q}"
+        " --log {log:q} >> {log:q} 2>&1 && cat {output.lines:q} >&2"
 
 
 rule predict_model:
@@ -71,10 +73,12 @@ rule predict_model:
         frames=lambda wildcards: PREDICTED[wildcards.set],
         excluded=rules.check_model.output.excluded,
         checkpoint=model_checkpoint,
+        depends=model_files,
     output:
         predictions="<results>/models/external/{model}/{set}.h5",
         embedding="<results>/models/external/{model}/{set}_embedding.h5",
         failures="<results>/failures/models/{model}_{set}.csv",
+        notes="<results>/models/external/{model}/{set}_notes.txt",
         timing="<results>/timings/models/{model}_{set}.json",
     log:
         "<logs>/models/{model}_{set}.log",
@@ -93,15 +97,19 @@ rule predict_model:
             model_entry(wildcards.model)["environment"]
         ),
         entry=model_settings(OPERATIVE),
-        checkpoint=lambda wildcards, input: (
-            f"--checkpoint {input.checkpoint}" if input.checkpoint else ""
+        options=lambda wildcards, input: options(
+            **{"checkpoint": input.checkpoint} if input.checkpoint else {},
+            **{"depends": list(input.depends)} if input.depends else {},
+            **{"knows-charge": []} if model_entry(wildcards.model)["charge"] else {},
         ),
     message:
         "Predict the {wildcards.set} structures with {wildcards.model}."
     shell:
-        "{params.python} {input.script} --model {wildcards.model} --entry {params.entry:q} {params.checkpoint}"
-        " --frames {input.frames} --set {wildcards.set} --excluded {input.excluded} --output {output.predictions}"
-        " --embedding {output.embedding} --failures {output.failures} --timing {output.timing} --log {log}"
+        "{params.python:q} {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.options}"
+        " --frames {input.frames:q} --set {wildcards.set} --excluded {input.excluded:q}"
+        " --output {output.predictions:q} --embedding {output.embedding:q} --failures {output.failures:q}"
+        " --notes {output.notes:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+        " && cat {output.notes:q} >&2"
 
 
 rule diagnose_model:
@@ -116,6 +124,7 @@ rule diagnose_model:
         embedding_train="<results>/models/external/{model}/train_embedding.h5",
         embedding_test="<results>/models/external/{model}/test_embedding.h5",
         shifts=rules.diagnose_shifts.output.shifts,
+        label_check=ancient(LABEL_CHECKS),
     output:
         **{name: f"<results>/diagnosis/{{model}}/{name}.csv" for name in DIAGNOSIS},
         summary="<results>/diagnosis/{model}/diagnosis.json",
@@ -137,12 +146,12 @@ rule diagnose_model:
     message:
         "Compare the errors of {wildcards.model} with the measures of shift."
     shell:
-        "python {input.script} --model {wildcards.model} --train {input.train} --test {input.test}"
-        " --reference-train {input.reference_train} --reference-test {input.reference_test}"
-        " --predictions-train {input.predictions_train} --predictions-test {input.predictions_test}"
-        " --embedding-train {input.embedding_train} --embedding-test {input.embedding_test}"
-        " --shifts {input.shifts} --sigma {params.sigma} --resamples {params.resamples} --seed {params.seed}"
-        " --output {params.directory} --log {log}"
+        "python {input.script:q} --model {wildcards.model} --train {input.train:q} --test {input.test:q}"
+        " --reference-train {input.reference_train:q} --reference-test {input.reference_test:q}"
+        " --predictions-train {input.predictions_train:q} --predictions-test {input.predictions_test:q}"
+        " --embedding-train {input.embedding_train:q} --embedding-test {input.embedding_test:q}"
+        " --shifts {input.shifts:q} --sigma {params.sigma} --resamples {params.resamples} --seed {params.seed}"
+        " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule plot_shift:
@@ -168,7 +177,7 @@ rule plot_shift:
     message:
         "Draw the measures of shift of all structures."
     shell:
-        "python {input.script} {params.options} --output {output} --log {log}"
+        "python {input.script:q} {params.options} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 use rule plot_shift as plot_diagnosis with:
@@ -185,6 +194,7 @@ use rule plot_shift as plot_diagnosis with:
             tables=Path(input.summary).parent,
             title=models.entry(wildcards.model)["title"],
         ),
+        title=lambda wildcards: models.entry(wildcards.model)["title"],
     message:
         "Draw the diagnosis of {wildcards.model}."
 
@@ -198,7 +208,20 @@ rule report_diagnosis:
         summaries=expand("<results>/diagnosis/{model}/diagnosis.json", model=DIAGNOSED),
         figures=expand("<results>/diagnosis/{model}/figures", model=DIAGNOSED),
         capability=expand(rules.check_model.output.lines, model=DIAGNOSED),
+        read=tables_of.paths(tables_of.INPUT, "<results>"),
+        lines=INPUT_LINES,
+        failures=expand(
+            "<results>/failures/models/{model}_{set}.csv",
+            model=DIAGNOSED,
+            set=PREDICTED,
+        ),
+        notes=expand(
+            "<results>/models/external/{model}/{set}_notes.txt",
+            model=DIAGNOSED,
+            set=PREDICTED,
+        ),
         template=own("workflow/report/diagnosis.html.j2"),
+        statistics=rules.diagnose_shifts.input.statistics,
     output:
         "<results>/diagnosis.html",
     log:
@@ -216,11 +239,13 @@ rule report_diagnosis:
         sigma=config["statistics"]["sigma"],
         cutoff=config["spectra"]["cutoff_A"],
         run=f"--run {config['run']}" if config["run"] else "",
+        statistics=options(statistics=STATISTICS) if STATISTICS else "",
     message:
         "Write the diagnosis, one HTML file."
     shell:
-        "python {input.script} --shift-summary {input.shift_summary} --sweep {input.sweep} --criteria {input.criteria}"
-        " --models {params.models} --model-figures {input.figures} --titles {params.titles:q}"
-        " --capability {input.capability}"
-        " --sigma {params.sigma} --cutoff {params.cutoff} {params.run}"
-        " --template {input.template} --output {output} --log {log}"
+        "python {input.script:q} --shift-summary {input.shift_summary:q} --sweep {input.sweep:q}"
+        " --criteria {input.criteria:q} --models {params.models:q} --model-figures {input.figures:q}"
+        " --titles {params.titles:q} --capability {input.capability:q} --notes {input.notes:q}"
+        " --input {input.read:q} --lines {input.lines:q} --failures {input.failures:q}"
+        " --sigma {params.sigma} --cutoff {params.cutoff} {params.run} {params.statistics}"
+        " --template {input.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

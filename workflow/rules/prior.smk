@@ -26,7 +26,8 @@ rule augment:
     message:
         "Add rattled copies of the training structures for the prior to label."
     shell:
-        "python {input.script} --frames {input.frames} --output {output} {params.options} --log {log}"
+        "python {input.script:q} --frames {input.frames:q} --output {output:q} {params.options}"
+        " --log {log:q} >> {log:q} 2>&1"
 
 
 use rule augment as augment_pool with:
@@ -117,10 +118,10 @@ rule label_prior:
     message:
         "Label shard {params.shard} of the {wildcards.set} structures with {params.method}."
     shell:
-        "python {input.script} --frames {input.frames} --method {params.method}"
-        " --engine {params.engine} --accuracy {params.accuracy}"
-        " --shard {params.shard} --output {output.labels}"
-        " --failures {output.failures} --timing {output.timing} --log {log}"
+        "python {input.script:q} --frames {input.frames:q} --method {params.method:q}"
+        " --engine {params.engine:q} --accuracy {params.accuracy:q}"
+        " --shard {params.shard:q} --output {output.labels:q}"
+        " --failures {output.failures:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule gather_prior:
@@ -150,7 +151,7 @@ rule gather_prior:
     message:
         "Put the prior labels of all {wildcards.set} shards into the order of the frames."
     shell:
-        "python {input.script} --frames {input.frames} --method {params.method} --engine {params.engine}"
-        " --shards {input.shards}"
-        " --shard-failures {input.failures} --shard-timings {input.timings}"
-        " --output {output.labels} --failures {output.failures} --timing {output.timing} --log {log}"
+        "python {input.script:q} --frames {input.frames:q} --method {params.method:q} --engine {params.engine:q}"
+        " --shards {input.shards:q}"
+        " --shard-failures {input.failures:q} --shard-timings {input.timings:q}"
+        " --output {output.labels:q} --failures {output.failures:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"

@@ -33,8 +33,8 @@ rule refine_radius:
     message:
         "Refine the radius of every test graph for {wildcards.strategy}, seed {wildcards.seed}."
     shell:
-        "{params.python} {input.script} --model {params.directory} --device {params.device}"
-        " --train {input.train} --frames {input.frames}"
-        " --radii {params.radii} --envelope {params.envelope} --variant {params.variant} --sigma {params.sigma}"
-        " --output {output.predictions} --output-fallback {output.fallback}"
-        " --choices {output.choices} --timing {output.timing} --log {log}"
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        " --train {input.train:q} --frames {input.frames:q}"
+        " --radii {params.radii:q} --envelope {params.envelope:q} --variant {params.variant:q} --sigma {params.sigma:q}"
+        " --output {output.predictions:q} --output-fallback {output.fallback:q}"
+        " --choices {output.choices:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"

@@ -1,16 +1,21 @@
 # The settings of a run, checked, and the names that rules make of them. Included first; the Snakefile has no
 # configfile of its own.
 
+import functools
+import hashlib
 import json
+import os
 import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
 
+from snakemake.io import IOFile, is_flagged
 from snakemake.logging import logger
+from snakemake.persistence import PersistenceBase
 from snakemake.utils import min_version, update_config
 
-min_version("9.20")
+min_version("9.27")
 
 # the folder of this workflow, also where another workflow uses it as a module
 HOME = Path(str(workflow.current_basedir)).parents[1]
@@ -19,6 +24,7 @@ MAIN = workflow.modifier.is_main_snakefile()
 sys.path.insert(0, str(HOME / "workflow"))
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.files import expanded, matching
 from mlipshift.catalogue.adaptation import Settings
 from mlipshift.catalogue import figures as figures_of
 from mlipshift.catalogue import tables as tables_of
@@ -28,14 +34,12 @@ from mlipshift.catalogue.methods import prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
 from mlipshift.catalogue.strategies import needed
 from mlipshift.data.manifest import Manifest, alternatives
+from mlipshift.external.entries import calculator_of, files_in, import_root, is_file
 from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
-from mlipshift.run import configuration, console, locks, sources
+from mlipshift.run import configuration, console, locks, processes, sources
+from mlipshift.run.contents import contents
 
 console.prepare_jobs(HOME / "workflow")
-
-if MAIN and workflow.is_main_process:
-    locks.announce()
-    alive = locks.clear_stale_locks()
 
 # --verbose, --printshellcmds and --dryrun give Snakemake's own output
 if (
@@ -47,7 +51,9 @@ if (
         or workflow.output_settings.printshellcmds
     )
 ):
-    console.install(logger)
+    terminal = console.install(logger)
+else:
+    terminal = console.Console()
 
 
 def refuse(message):
@@ -88,8 +94,23 @@ config["data"]["files"] = {
     for group, paths in config["data"]["files"].items()
 }
 config["data"]["checksums"] = config["data"]["checksums"] and embedded(
-    config["data"]["checksums"]
+    expanded(config["data"]["checksums"])
 )
+for place in ("store", "mirror"):
+    if "://" not in (config["retrieve"][place] or "://"):
+        config["retrieve"][place] = expanded(config["retrieve"][place])
+config["labelling"]["known"] = config["labelling"]["known"] and expanded(
+    config["labelling"]["known"]
+)
+
+
+def folder_that_sets(name, key):
+    """Folder of the file that sets a key of a model; the working directory where none does."""
+    for place, settings in reversed(given):
+        if key in ((settings.get("models") or {}).get(name) or {}):
+            return Path(place).parent
+    return "."
+
 
 MANIFEST = {
     "manifest": own("resources/manifest.yaml"),
@@ -101,6 +122,7 @@ try:
         HOME / "config" / "models.yaml",
         HOME / "workflow" / "schemas" / "models.schema.yaml",
         config["models"],
+        folder_that_sets,
     )
 except UserError as error:
     refuse(error)
@@ -110,6 +132,28 @@ RESULTS, LOGS = (
     str(Path(folder, config["run"] or "")) for folder in ("results", "logs")
 )
 BENCHMARKS = f"{RESULTS}/benchmarks"
+
+if MAIN and workflow.is_main_process:
+    processes.announce(RESULTS)
+    # Snakemake's are lost whenever a run ends, and stay when one is killed: onstart has those of the operating system
+    if locks.available():
+        PersistenceBase.lock = PersistenceBase.noop
+
+
+def reports():
+    """The reports that this run is asked for."""
+    asked = set(workflow.dag_settings.targets or ["all"])
+    return [
+        f"{RESULTS}/{file}.html"
+        for file, targets in {
+            "report": {"all", "report"},
+            "diagnosis": {"diagnose"},
+        }.items()
+        if asked & targets
+    ]
+
+
+terminal.made = reports
 
 # what is trained, with which seeds; what is adapted, in which way
 SEEDS = config["training"]["seeds"]

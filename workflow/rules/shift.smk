@@ -9,6 +9,15 @@ FORCES = {
     ],
 }
 
+# statistics of the training structures, which another run can take in their place
+TRAINED = bool(config["data"]["files"].get("train"))
+STATISTICS = config["data"]["training_statistics"]
+
+if TRAINED and STATISTICS:
+    refuse(
+        f"data.training_statistics is {STATISTICS} beside the training structures of data.files.train; give one of them"
+    )
+
 
 rule diagnose_shifts:
     input:
@@ -16,9 +25,18 @@ rule diagnose_shifts:
         train=rules.curate.output.train,
         test=rules.curate.output.test,
         labels=lambda wildcards: [
-            path for kind in config["shifts"]["labels"] for path in FORCES[kind]
+            path
+            for kind in config["shifts"]["labels"]
+            for path in (FORCES[kind] if TRAINED else FORCES[kind][1:])
         ],
+        statistics=lambda wildcards: (
+            present([STATISTICS], "data.training_statistics") if STATISTICS else []
+        ),
+        label_check=ancient(
+            LABEL_CHECKS if "reference" in config["shifts"]["labels"] else []
+        ),
     output:
+        **({"training": "<results>/shifts/training.h5"} if TRAINED else {}),
         shifts="<results>/tables/shifts.csv",
         summary="<results>/tables/shift_summary.csv",
         sweep="<results>/tables/shift_sweep.csv",
@@ -39,15 +57,22 @@ rule diagnose_shifts:
         seed=config["shifts"]["seed"],
         sigma=config["statistics"]["sigma"],
         labels=lambda wildcards, input: " ".join(
-            f"--labels {kind} {train} {test}"
+            options(labels=[kind, train, test])
             for kind, train, test in zip(
-                config["shifts"]["labels"], input.labels[::2], input.labels[1::2]
+                config["shifts"]["labels"],
+                input.labels[:: 1 + TRAINED],
+                input.labels[TRAINED :: 1 + TRAINED],
             )
+        ),
+        training=lambda wildcards, input, output: (
+            options(training=output.training, name=config["run"] or "default")
+            if TRAINED
+            else options(statistics=input.statistics) if STATISTICS else ""
         ),
     message:
         "Measure every structure's distance from the training set on the three shift axes."
     shell:
-        "python {input.script} --train {input.train} --test {input.test}"
-        " {params.labels} --cutoff {params.cutoff} --variant {params.variant}"
-        " --sample {params.sample} --seed {params.seed} --sigma {params.sigma}"
-        " --output {output.shifts} --summary {output.summary} --sweep {output.sweep} --log {log}"
+        "python {input.script:q} --train {input.train:q} --test {input.test:q}"
+        " {params.labels} {params.training} --cutoff {params.cutoff:q} --variant {params.variant:q}"
+        " --sample {params.sample:q} --seed {params.seed:q} --sigma {params.sigma:q}"
+        " --output {output.shifts:q} --summary {output.summary:q} --sweep {output.sweep:q} --log {log:q} >> {log:q} 2>&1"

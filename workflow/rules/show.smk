@@ -29,8 +29,8 @@ rule plot_figure:
     message:
         "Draw {wildcards.figure} from its tables."
     shell:
-        "python {input.script} --name {wildcards.figure} --title {params.title:q} --tables {input.tables}"
-        " --svg {output.svg} --png {output.png} --facts {output.facts} --log {log}"
+        "python {input.script:q} --name {wildcards.figure} --title {params.title:q} --tables {input.tables:q}"
+        " --svg {output.svg:q} --png {output.png:q} --facts {output.facts:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule write_caption:
@@ -53,7 +53,8 @@ rule write_caption:
     message:
         "Write the caption of {wildcards.figure}."
     shell:
-        "python {input.script} --caption {params.caption:q} --facts {input.facts} --output {output} --log {log}"
+        "python {input.script:q} --caption {params.caption:q} --facts {input.facts:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"
 
 
 rule make_report:
@@ -63,6 +64,7 @@ rule make_report:
         timings=reported("timings"),
         figures=drawn(figures_of.reported()),
         info=rules.collect_run_info.output.info,
+        lines=INPUT_LINES,
         template=own("workflow/report/report.html.j2"),
     output:
         "<results>/report.html",
@@ -82,5 +84,5 @@ rule make_report:
     message:
         "Write the report, one HTML file."
     shell:
-        "python {input.script} --tables {params.tables} --timings {params.timings} --figures {params.figures}"
-        " --run-info {input.info} --output {output} --log {log}"
+        "python {input.script:q} --tables {params.tables:q} --timings {params.timings:q} --figures {params.figures:q}"
+        " --run-info {input.info:q} --lines {input.lines:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

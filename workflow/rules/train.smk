@@ -34,10 +34,10 @@ rule train_model:
     message:
         "Train strategy {wildcards.strategy} with seed {wildcards.seed}."
     shell:
-        "{params.python} {input.script} --strategy {wildcards.strategy} --seed {wildcards.seed}"
-        " --device {params.device} --architecture {params.architecture:q} --settings {params.settings:q}"
-        " --frames {input.frames} {params.options}"
-        " --output {params.directory} --timing {output.timing} --log {log}"
+        "{params.python:q} {input.script:q} --strategy {wildcards.strategy} --seed {wildcards.seed}"
+        " --device {params.device:q} --architecture {params.architecture:q} --settings {params.settings:q}"
+        " --frames {input.frames:q} {params.options}"
+        " --output {params.directory:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule predict:
@@ -65,10 +65,10 @@ rule predict:
         python=lambda wildcards: interpreter(NETWORK),
         device=config["model"]["device"],
         directory=subpath(input.model, parent=True),
-        prior=lambda wildcards, input: f"--prior {input.prior}" if input.prior else "",
+        prior=lambda wildcards, input: options(prior=input.prior) if input.prior else "",
     message:
         "Predict the test structures with {wildcards.strategy}, seed {wildcards.seed}, unadapted."
     shell:
-        "{params.python} {input.script} --model {params.directory} --device {params.device}"
-        " --frames {input.frames} {params.prior}"
-        " --output {output.predictions} --timing {output.timing} --log {log}"
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        " --frames {input.frames:q} {params.prior}"
+        " --output {output.predictions:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"

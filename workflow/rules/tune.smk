@@ -39,8 +39,8 @@ rule tune_adaptation:
     message:
         "Scan test-time training of {wildcards.strategy}, seed {wildcards.seed}, on the validation groups."
     shell:
-        "{params.python} {input.script} --model {params.directory} --device {params.device}"
-        " --frames {input.frames}"
-        " --reference {input.reference} --prior {input.prior} --pool {input.pool}"
-        " --pool-prior {input.pool_prior} --copies {params.copies} --settings {params.settings:q}"
-        " --levels {params.levels} --learning-rates {params.rates} --output {output} --log {log}"
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        " --frames {input.frames:q}"
+        " --reference {input.reference:q} --prior {input.prior:q} --pool {input.pool:q}"
+        " --pool-prior {input.pool_prior:q} --copies {params.copies:q} --settings {params.settings:q}"
+        " --levels {params.levels:q} --learning-rates {params.rates:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

@@ -28,7 +28,7 @@ use rule adapt_model as adapt_variant with:
         mode=lambda wildcards: VARIANTS[wildcards.variant]["mode"],
         settings=lambda wildcards: adaptation_settings(VARIANTS[wildcards.variant]),
         copies=lambda wildcards, input: (
-            f"--copies {input.copies} --copies-prior {input.copies_prior}"
+            options(copies=input.copies, copies_prior=input.copies_prior)
             if input.copies
             else ""
         ),

@@ -5,10 +5,11 @@ are left to the scan of hyper-parameters.
 """
 
 import json
-import time
+from dataclasses import asdict
 from pathlib import Path
 
 from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.timing import Stopwatch
 from mlipshift.catalogue.adaptation import Settings
 from mlipshift.learn import device
 from mlipshift.learn.potential import Potential
@@ -24,9 +25,9 @@ def main(args):
     potential, settings = Potential.load(args.model, args.device), Settings.of(args.settings)
     asked, timings = frames.take(~frames.of_kind("val_")), {}
     for count, path in zip(args.counts, args.output, strict=True):
-        start = time.perf_counter()
+        watch = Stopwatch()
         found = adapt_molecules(potential, asked, pool, prior, settings, count, args.copies, pseudo)
-        timings[count] = {"seconds": time.perf_counter() - start, "molecules": len(found.members)}
+        timings[count] = asdict(watch.timing(len(found.members)))
         found.predictions(potential, frames, f"{args.scheme}_{count}").save(path)
     args.timing.write_text(json.dumps({"scheme": args.scheme, "adaptations": timings}))
 

@@ -3,8 +3,6 @@
 The validation groups are left to the scan of hyper-parameters.
 """
 
-import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy as np
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import FAILURES, write_table
+from mlipshift.base.timing import Stopwatch
 from mlipshift.catalogue.adaptation import MODES, Settings
 from mlipshift.learn import device
 from mlipshift.learn.potential import Potential
@@ -33,9 +32,9 @@ def main(args):
         copies = Frames.load(args.copies)
         held = copies, Labels.load(args.copies_prior, copies)
     units = units_of(args.mode, frames, prior, args.seed, held)
-    start = time.perf_counter()
+    watch = Stopwatch()
     found = adaptation.adapt_frames(potential, frames, units, settings, prior)
-    seconds = time.perf_counter() - start
+    timing = watch.timing(sum(map(len, found.members)))
     method = args.method or f"{potential.card['strategy']}_{MODES[args.mode]}"
     predictions = found.predictions(potential, everything, method)
     predictions.save(args.output)
@@ -44,7 +43,7 @@ def main(args):
         for k in np.flatnonzero(asked & ~predictions.ok)
     ]
     write_table(args.failures, failures, FAILURES)
-    args.timing.write_text(json.dumps({"seconds": seconds, "structures": sum(map(len, found.members))}))
+    timing.write(args.timing)
 
 
 if __name__ == "__main__":

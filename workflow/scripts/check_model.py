@@ -32,7 +32,7 @@ if __name__ == "__main__":
             "entry": {"type": cli.settings, "help": "entry of the registry as JSON"},
             "train": {"type": Path, "help": "training frames"},
             "test": {"type": Path, "help": "test frames"},
-            "level": {"help": "level of theory of the labels"},
+            "level": {"required": False, "help": "level of theory of the labels, where it is stated"},
             "output": {"type": Path, "help": "table of the excluded structures"},
             "lines": {"type": Path, "help": "what the user is told"},
         },

@@ -1,63 +1,109 @@
 """Check and convert the input structures; test labels go into a store of their own."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import FAILURES, write_table
+from mlipshift.data import census, duplicates
 from mlipshift.data.curation import curate
 from mlipshift.run import cli
 
 
-def main(args):
-    failures, count = [], {"train": 0, "test": 0, "unlabelled": 0}
-    with ExitStack() as stores:
-        frames = {
-            "train": stores.enter_context(Frames.writer(args.train)),
-            "test": stores.enter_context(Frames.writer(args.test)),
-        }
-        if args.unlabelled:
-            frames["unlabelled"] = stores.enter_context(Frames.writer(args.unlabelled))
-        labels = {
-            "train": stores.enter_context(Labels.writer(args.train_reference, "reference")),
-            "test": stores.enter_context(Labels.writer(args.test_reference, "reference")),
-        }
-        validation = None
-        if args.validation_reference:
-            validation = stores.enter_context(Labels.writer(args.validation_reference, "reference"))
-        for row, label in curate(args.settings, failures):
-            kind = row["group"] if row["group"] in ("train", "unlabelled") else "test"
-            count[kind] += 1
-            if kind == "unlabelled":
-                # a reference label that a file may hold goes nowhere
-                if args.unlabelled:
-                    frames[kind](row)
-                continue
+@contextmanager
+def kept(args: object, tables: dict) -> Iterator[None]:
+    """Context in which a UserError leaves the tables that have rows beside the log, and says where.
+
+    Snakemake removes what a failed job has declared as its output, and nothing else. tables: {name: (columns, rows,
+    of which there is a number)}.
+    """
+    beside = {name: args.log.with_name(f"{args.log.stem}_{name}.csv") for name in tables} if args.log else {}
+    for path in beside.values():
+        path.unlink(missing_ok=True)
+    try:
+        yield
+    except UserError as error:
+        left = [(path, *tables[name]) for name, path in beside.items() if tables[name][1]]
+        for path, columns, rows in left:
+            write_table(path, rows, columns)
+        if not left:
+            raise
+        raise UserError(f"{error}; see {' and '.join(str(path) for path, *_ in left)}") from error
+
+
+def stores_of(args: object, stack: ExitStack) -> dict:
+    """{kind: what a row and its label are appended with} of the stores to write."""
+    frames = {"train": Frames.writer(args.train), "test": Frames.writer(args.test)}
+    if args.unlabelled:
+        frames["unlabelled"] = Frames.writer(args.unlabelled)
+    labels = {"train": args.train_reference, "test": args.test_reference, "validation": args.validation_reference}
+    frames = {kind: stack.enter_context(writer) for kind, writer in frames.items()}
+    labels = {k: stack.enter_context(Labels.writer(path, "reference")) for k, path in labels.items() if path}
+
+    def append(kind, row, label):
+        if kind in frames:
             frames[kind](row)
-            labels[kind]((row, label))
-            if validation and row["group"].startswith("val_"):
-                validation((row, label))
-    write_table(args.failures, failures, FAILURES)
-    log.info("%d training, %d test, %d unlabelled structures, %d failures", *count.values(), len(failures))
+        # a reference label that a file of the group unlabelled may hold goes nowhere
+        for name in (kind, "validation") if row["group"].startswith("val_") else (kind,):
+            if name in labels:
+                labels[name]((row, label))
+
+    return append
+
+
+def main(args):
+    failures, repeated, counts = [], duplicates.Duplicates(), census.Census()
+    tables = {"failures": (FAILURES, failures), "duplicates": (duplicates.DUPLICATES, repeated)}
+    with kept(args, tables), ExitStack() as stack:
+        append = stores_of(args, stack)
+        for row, label in curate(args.settings, failures, counts):
+            kind = row["group"] if row["group"] in ("train", "unlabelled") else "test"
+            append(kind, row, label)
+            repeated.add(row, *(label or ())[:1])
+        groups = counts.rows()
+        pairs = repeated.counts({row["group"]: row["n_used"] for row in groups})
+        said = duplicates.lines_of(pairs)
+        if repeated and args.settings.get("duplicates") == "refuse":
+            raise UserError(f"{'; '.join(said)}; take them out, or set data.duplicates to report")
+    for path, rows, columns in (
+        (args.failures, failures, FAILURES),
+        (args.census, groups, census.CENSUS),
+        (args.duplicates, repeated, duplicates.DUPLICATES),
+        (args.duplicate_counts, pairs, duplicates.COUNTS),
+    ):
+        if path:
+            write_table(path, rows, columns)
+    lines = counts.lines() + said
+    if args.lines:
+        args.lines.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    for line in lines:
+        log.info("%s", line)
+    log.info("%d structures, %d left out", sum(row["n_used"] for row in groups), len(failures))
 
 
 if __name__ == "__main__":
+    store, optional = {"type": Path}, {"type": Path, "required": False}
     cli.run(
         main,
         __doc__,
         {
             "settings": {"type": cli.settings, "help": "JSON: section data of the configuration"},
-            "train": {"type": Path, "help": "training frames to write"},
-            "train_reference": {"type": Path, "help": "reference labels of the training frames to write"},
-            "test": {"type": Path, "help": "frames of all other groups to write"},
-            "test_reference": {"type": Path, "help": "reference labels of the test frames to write"},
-            "unlabelled": {"type": Path, "required": False, "help": "frames of the group unlabelled to write"},
+            "train": {**store, "help": "training frames to write"},
+            "train_reference": {**store, "help": "reference labels of the training frames to write"},
+            "test": {**store, "help": "frames of all other groups to write"},
+            "test_reference": {**store, "help": "reference labels of the test frames to write"},
+            "unlabelled": {**optional, "help": "frames of the group unlabelled to write"},
             "validation_reference": {
-                "type": Path,
-                "required": False,
+                **optional,
                 "help": "reference labels of the validation groups alone, to write",
             },
-            "failures": {"type": Path, "help": "CSV of structures that cannot be used, to write"},
+            "failures": {**store, "help": "CSV of structures that are left out, to write"},
+            "census": {**optional, "help": "CSV of the structures and labels of every group, to write"},
+            "duplicates": {**optional, "help": "CSV of structures that occur more than once, to write"},
+            "duplicate_counts": {**optional, "help": "CSV of their numbers by group, to write"},
+            "lines": {**optional, "help": "text of what the user is told, to write"},
         },
     )

@@ -9,6 +9,7 @@ from mlipshift.base.log import log
 from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.evaluate import bins
 from mlipshift.evaluate.errors import Errors
+from mlipshift.evaluate.left_out import with_groups
 from mlipshift.evaluate.tables import tables_of
 from mlipshift.run import cli
 
@@ -24,10 +25,13 @@ def main(args):
         write_table(args.output / f"{name}.csv", rows, columns)
     failures = [r for path in args.failures for r in read_table(path).to_dict("records")]
     failures += [
-        {"id": frames.ids[k], "stage": "evaluate", "reason": "no reference label"}
+        {"id": frames.ids[k], "stage": "evaluate", "reason": "no reference forces"}
         for k in np.flatnonzero(~reference.ok)
     ]
-    write_table(args.output / "failures.csv", failures, FAILURES)
+    failures = with_groups(failures, dict(zip(frames.ids, frames.group)))
+    write_table(args.output / "method_failures.csv", failures, FAILURES)
+    for line in errors.missing():
+        log.info("%s", line)
     for row in sorted(tables["frontier"][1], key=lambda r: r["mean_meV_per_A"]):
         log.info("%-24s %8.1f meV/Å on all held-out structures", row["method"], row["mean_meV_per_A"])
 

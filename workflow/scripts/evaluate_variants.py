@@ -26,7 +26,7 @@ def main(args):
     write_table(args.paired_table, found, comparisons.PAIRED)
     write_table(args.conformers_table, curve, CONFORMERS)
 
-    seconds = {"prior": timings.per_structure(args.prior_timing)} | timings.of_predictions(args.base_timings)
+    seconds = {method: timing.each for method, timing in timings.by_method(args.base_timings).items()}
     adaptations = timings.of_adaptations(args.conformer_timings)
     methods = decision_methods(curve, seconds, adaptations, args.prior_calls)
     settings = args.decision
@@ -44,7 +44,6 @@ if __name__ == "__main__":
             "frames": {"type": Path, "help": "test frames"},
             "reference": {"type": Path, "help": "reference labels of the test frames"},
             "prior": {"type": Path, "help": "prior labels of the test frames"},
-            "prior_timing": {"type": Path, "help": "time of the prior labels"},
             "base_timings": {"type": Path, "nargs": "*", "help": "times of the unadapted predictions"},
             "predictions": {"type": Path, "nargs": "+", "help": "of the unadapted models and of the variants"},
             "conformers": {"type": Path, "nargs": "*", "help": "predictions after adaptation to some geometries"},

@@ -1,6 +1,5 @@
 """Put the prior labels of all shards back into the order of the frames."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import FAILURES, read_table, write_table
+from mlipshift.base.timing import Timing
 from mlipshift.prior import engines
 from mlipshift.prior.labels import stripe
 from mlipshift.run import cli
@@ -33,10 +33,10 @@ def main(args):
             labelled += labels.ok.sum()
     failures = [r for path in args.shard_failures for r in read_table(path).to_dict("records")]
     write_table(args.failures, sorted(failures, key=lambda r: r["id"]), FAILURES)
-    timings = [json.loads(path.read_text()) for path in args.shard_timings]
-    total = {key: sum(t[key] for t in timings) for key in ("seconds", "structures")}
-    args.timing.write_text(json.dumps(total))
-    log.info("%d labels, %d failures, %.1f core seconds", labelled, len(failures), total["seconds"])
+    timings = [Timing.read(path) for path in args.shard_timings]
+    total = Timing(sum(t.seconds for t in timings), sum(t.structures for t in timings))
+    total.write(args.timing)
+    log.info("%d labels, %d failures, %.1f CPU seconds", labelled, len(failures), total.seconds)
 
 
 if __name__ == "__main__":

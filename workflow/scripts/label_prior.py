@@ -1,9 +1,7 @@
 """Label one shard of frames with the prior, going on where a killed job stopped; failed structures go to a table."""
 
-import json
 import os
 import shutil
-import time
 from pathlib import Path
 
 from mlipshift.base.log import log, progress
@@ -11,11 +9,12 @@ from mlipshift.base.log import log, progress
 # threads only get into each other's way on molecules; shards are the parallel unit
 os.environ["OMP_NUM_THREADS"] = "1"
 
+from mlipshift.base.checkpoints import Checkpoints
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.limits import MOLECULES_ONLY
 from mlipshift.base.tables import FAILURES, write_table
+from mlipshift.base.timing import Stopwatch, Timing
 from mlipshift.prior import engines
-from mlipshift.prior.checkpoints import Checkpoints
 from mlipshift.prior.labels import fingerprint, label_frames, stripe
 from mlipshift.run import cli
 
@@ -29,28 +28,33 @@ def main(args):
     stripes = len(range((number - 1) * size, structures, total * size))
     # Snakemake removes what a killed job has declared as its output, and nothing else
     kept = args.output.with_name(args.output.name + ".stripes")
-    checkpoints = Checkpoints(kept, fingerprint(args.method, args.engine, args.accuracy), level)
-    failures, summed, labelled, resumed = [], 0.0, 0, 0
+    checkpoints = Checkpoints(kept, fingerprint(args.method, args.engine, args.accuracy))
+    failures, summed, labelled, asked, resumed = [], 0.0, 0, 0, 0
     blocks = Frames.blocks(args.frames, size, number - 1, total)
     with Labels.joiner(args.output, level) as append:
-        start = time.perf_counter()
+        watch = Stopwatch()
         for k, frames in enumerate(progress(blocks, stripes, f"{args.method} shard {args.shard}, stripes")):
             known = checkpoints.load(k, frames.molecules_only(MOLECULES_ONLY))
             if known is None:
                 labels, reasons = label_frames(frames, singlepoint, args.method, level)
                 reasons = {str(frames.ids[i]): reason for i, reason in reasons.items()}
-                seconds = time.perf_counter() - start
-                checkpoints.save(k, frames, labels, reasons, seconds)
+                seconds = watch.seconds
+                arrays = {"energy": labels.energy, "forces": labels.forces, "ok": labels.ok}
+                checkpoints.save(k, frames, arrays, {"reasons": reasons, "seconds": seconds})
             else:
-                labels, reasons, seconds = known
+                arrays, notes = known
+                labels = Labels(frames.ids, frames.offsets, **arrays, level=level)
+                reasons, seconds = notes["reasons"], notes["seconds"]
                 resumed += len(frames)
             append(labels)
             failures += [{"id": name, "stage": "prior", "reason": reason} for name, reason in reasons.items()]
-            summed, labelled, start = summed + seconds, labelled + len(frames), time.perf_counter()
+            # of a stripe of a job that was killed, what it took there
+            summed, watch = summed + seconds, Stopwatch()
+            labelled, asked = labelled + int(labels.ok.sum()), asked + len(frames)
     write_table(args.failures, failures, FAILURES)
-    args.timing.write_text(json.dumps({"seconds": summed, "structures": labelled}))
+    Timing(summed, labelled).write(args.timing)
     shutil.rmtree(kept, ignore_errors=True)
-    log.info("%d structures, %d of them labelled by a job that was killed", labelled, resumed)
+    log.info("%d structures, %d of them labelled by a job that was killed", asked, resumed)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from mlipshift.base.files import replacing
 from mlipshift.base.tables import read_table
 from mlipshift.catalogue.tables import in_report
 from mlipshift.run import cli
-from mlipshift.show.report import page
+from mlipshift.show.report import left_out, page
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "report" / "report.html.j2"
 
@@ -26,7 +26,7 @@ def main(args):
     except json.JSONDecodeError as error:
         raise UserError(f"{args.run_info}: not JSON ({error}); delete it and run again") from error
     tables = {name: read_table(paths[name]) for name in in_report("needed", "optional") if name in paths}
-    text = page.render(TEMPLATE, tables, page.figures(args.figures), info)
+    text = page.render(TEMPLATE, tables, page.figures(args.figures), info, left_out.lines(args.lines))
     with replacing(args.output) as part:
         part.write_text(text, encoding="utf-8")
 
@@ -39,6 +39,7 @@ if __name__ == "__main__":
             "tables": {"type": Path, "help": "folder of the result tables"},
             "timings": {"type": Path, "help": "folder of seconds.csv and durations.csv"},
             "figures": {"type": Path, "help": "folder of the figures (SVG) and their captions (txt)"},
+            "lines": {"type": Path, "nargs": "*", "default": [], "required": False, "help": "texts on the input"},
             "run_info": {"type": Path, "help": "run_info.json"},
             "output": {"type": Path, "help": "HTML file to write"},
         },

@@ -1,10 +1,9 @@
 """Predict the test structures with a trained model as it is, without adaptation."""
 
-import json
-import time
 from pathlib import Path
 
 from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.timing import Stopwatch
 from mlipshift.learn import device
 from mlipshift.learn.potential import Potential
 from mlipshift.run import cli
@@ -15,11 +14,12 @@ def main(args):
     frames = Frames.load(args.frames)
     prior = Labels.load(args.prior, frames) if args.prior else None
     potential = Potential.load(args.model, args.device)
-    start = time.perf_counter()
+    potential.warm_up(frames, prior)
+    watch = Stopwatch()
     predictions = potential.predictions(frames, prior)
-    seconds = time.perf_counter() - start
+    timing = watch.timing(len(frames))
     predictions.save(args.output)
-    args.timing.write_text(json.dumps({"seconds": seconds, "structures": len(frames)}))
+    timing.write(args.timing)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ from ase.io import write
 
 from mlipshift.labelling import sampling
 from mlipshift.run import cli
+from mlipshift.run.processes import end_with_parent
 
 
 def main(args):
     with open(args.molecules, newline="") as handle:
         rows = list(csv.DictReader(handle))
-    with ProcessPoolExecutor(args.threads) as pool:
+    with ProcessPoolExecutor(args.threads, initializer=end_with_parent) as pool:
         jobs = [pool.submit(sampling.of_row, row, args.seed) for row in rows]
         frames = [f for job in progress(jobs, len(jobs), "molecules") for f in job.result()]
     write(args.output, frames, format="extxyz")

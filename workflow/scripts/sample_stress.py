@@ -14,6 +14,7 @@ from ase.io import read, write
 from mlipshift.base.files import replacing
 from mlipshift.labelling import stress
 from mlipshift.run import cli
+from mlipshift.run.processes import end_with_parent
 
 
 def main(args):
@@ -21,7 +22,7 @@ def main(args):
         rows = list(csv.DictReader(handle))
     cages = {a.info["name"]: a for a in read(args.cages, index=":")}
     benchmark = {a.info["id"]: a for path in sorted(args.benchmark) for a in read(path, index=":")}
-    with ProcessPoolExecutor(args.threads) as pool:
+    with ProcessPoolExecutor(args.threads, initializer=end_with_parent) as pool:
         jobs = [pool.submit(stress.sample, row, cages, benchmark, args.seed) for row in rows]
         frames = [f for job in progress(jobs, len(jobs), "rows of the table") for f in job.result()]
     with replacing(args.output) as part:

@@ -1,10 +1,8 @@
 """Train a small MACE on the reference labels with mace-torch's own command, for a real checkpoint without a network."""
 
-import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +13,43 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
+from mlipshift.base.timing import Stopwatch
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
+from mlipshift.run.processes import end_with_parent
 
 NAME = "mace"
 LAST_RATE = 0.01  # of the first learning rate
 
 
 def structures(frames, labels):
-    """ASE Atoms of the structures that have labels, under the keys that are given to mace_run_train below."""
+    """ASE Atoms of the structures that have forces, labels under the keys that are given to mace_run_train below."""
     for k in np.flatnonzero(labels.ok):
         structure = Structure.of(frames, k)
         atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
-        atoms.info["REF_energy"] = float(labels.energy[k])
+        if np.isfinite(labels.energy[k]):
+            atoms.info["REF_energy"] = float(labels.energy[k])
         atoms.arrays["REF_forces"] = labels.forces_of(k)
         yield atoms
+
+
+def atomic_energies(data):
+    """Least-squares energies of the elements, of the structures that have an energy, as mace_run_train takes them."""
+    elements = np.unique(np.concatenate([atoms.numbers for atoms in data]))
+    known = [atoms for atoms in data if "REF_energy" in atoms.info]
+    counts = np.array([(atoms.numbers[:, None] == elements).sum(0) for atoms in known]).reshape(-1, len(elements))
+    values = np.linalg.lstsq(counts, np.array([atoms.info["REF_energy"] for atoms in known]), rcond=None)[0]
+    return str({int(z): float(value) for z, value in zip(elements, values)})
 
 
 def main(args):
     settings = args.settings
     frames = Frames.load(args.frames)
     data = list(structures(frames, Labels.load(args.reference, frames)))
-    start = time.perf_counter()
+    if not data:
+        raise UserError("no training structure has reference forces, and training needs them; give some (data.keys)")
+    energies = sum("REF_energy" in atoms.info for atoms in data)
+    watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         write(folder / "train.xyz", data, format="extxyz")
@@ -48,7 +61,8 @@ def main(args):
             "valid_fraction": settings["valid_fraction"],
             "energy_key": "REF_energy",
             "forces_key": "REF_forces",
-            "E0s": "average",
+            # which mace-torch takes from the energies of all structures
+            "E0s": "average" if energies == len(data) else atomic_energies(data),
             "model": "MACE",
             "hidden_irreps": settings["hidden_irreps"],
             "num_interactions": settings["layers"],
@@ -70,7 +84,8 @@ def main(args):
         }
         command = [sys.executable, "-m", "mace.cli.run_train", "--ema"]
         command += [f"--{name}={value}" for name, value in options.items()]
-        process = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        process = subprocess.run(command, cwd=folder, preexec_fn=end_with_parent, **told)
         log.info("%s", process.stdout)
         made = folder / f"{NAME}.model"
         if process.returncode or not made.exists():
@@ -78,7 +93,7 @@ def main(args):
             raise UserError(f"mace_run_train ended with {process.returncode}: {last}; the log has all it said")
         with replacing(args.output) as part:
             part.write_bytes(made.read_bytes())
-    args.timing.write_text(json.dumps({"seconds": time.perf_counter() - start, "structures": len(data)}))
+    watch.timing(len(data)).write(args.timing)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Train the two-head potential by one strategy and one seed."""
 
 import hashlib
-import json
-import time
 from pathlib import Path
+
+import numpy as np
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.log import log
+from mlipshift.base.timing import Stopwatch
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.learn import device, training
 from mlipshift.learn.potential import MOLECULES_ONLY, Potential
@@ -22,9 +24,10 @@ def main(args):
         reference = (frames, Labels.load(args.reference, frames))
         if not reference[1].ok.any():
             raise UserError(
-                "no training structure has a reference label, and training needs them; give some (data.keys names "
+                "no training structure has reference forces, and training needs them; give some (data.keys names "
                 "them), or name only models in the setting models that are not trained here"
             )
+        log.info("%d of %d training structures have no forces and are left out", (~reference[1].ok).sum(), len(frames))
     if args.prior:
         parts = [Frames.load(path) for path in args.prior_frames]
         labels = [Labels.load(path, part) for path, part in zip(args.prior, parts, strict=True)]
@@ -35,11 +38,11 @@ def main(args):
         if args.base is None:
             raise UserError(f"strategy {args.strategy} needs --base, the model of {kind.base}")
         base = Potential.load(args.base, args.device).network.train()
-    start = time.perf_counter()
+    watch = Stopwatch()
     network, history = training.train(
         args.strategy, args.architecture, args.settings, args.seed, reference, prior, base, args.device
     )
-    seconds = time.perf_counter() - start
+    timing = watch.timing(len(frames))
     inputs = [p for p in (args.frames, args.reference, *(args.prior or [])) if p]
     card = {
         "strategy": args.strategy,
@@ -48,11 +51,13 @@ def main(args):
         "history": history,
         "trained_on": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in inputs},
         "elements": sorted({int(z) for z in frames.numbers}),
+        # without any, the energy is that of an untrained head
+        "reference_energies": int(np.isfinite(reference[1].energy).sum()) if reference else 0,
         "largest_structure": int(frames.sizes.max()),
         "licence": "MIT",
     }
     Potential(network, card).save(args.output)
-    args.timing.write_text(json.dumps({"seconds": seconds, "structures": len(frames)}))
+    timing.write(args.timing)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,45 @@
-"""Output files that are whole or not there."""
+"""What a path of the settings means, and output files that are whole or not there."""
 
 import errno
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import glob, has_magic
 from pathlib import Path
+
+from mlipshift.base.errors import UserError
 
 NO_SPACE = "no space left on the disk, or a quota is used up; free some and run again"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def expanded(path: Path | str, base: Path | str = ".") -> str:
+    """A path as a user writes it, with `~`; a relative one is of the working directory, or else of the folder `base`.
+
+    base: where the file is that names the path. What is in neither stays as it is.
+    """
+    path = os.path.expanduser(path)
+    beside = os.path.join(base, path)
+    return beside if os.path.exists(beside) and not os.path.exists(path) else path
+
+
+def matching(path: Path | str) -> list[str]:
+    """Paths that one of the settings means: a pattern (* ? [...], ** for any depth) is what matches it, sorted.
+
+    Hidden files match nothing. What exists under its very name is meant by it, whatever letters that has. A path
+    without a pattern is given back whether it is there or not. Raises UserError for a pattern that nothing matches.
+    """
+    root, names = Path(), list(Path(expanded(path)).parts)
+    while names and os.path.lexists(root / names[0]):
+        root /= names.pop(0)
+    rest = os.path.join(*names) if names else ""
+    if not has_magic(rest):
+        return [str(root / rest)]
+    found = sorted(str(root / name) for name in glob(rest, root_dir=root, recursive=True))
+    if not found:
+        raise UserError(f"{path}: matches no file; correct the pattern in the configuration, or put files there")
+    return found
 
 
 @contextmanager

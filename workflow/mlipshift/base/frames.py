@@ -7,6 +7,7 @@ never receives them. The one exception is an imported dataset, which is an input
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -14,7 +15,6 @@ import numpy as np
 
 from mlipshift.base import store
 from mlipshift.base.errors import UserError
-from mlipshift.base.store import BLOCK
 
 FORMAT = "mlipshift-frames-2"
 LABELS_FORMAT = "mlipshift-labels-1"
@@ -132,8 +132,8 @@ class Frames:
             return _read(cls, handle)
 
     @classmethod
-    def blocks(cls, path: Path | str, size: int = BLOCK, first: int = 0, step: int = 1) -> Iterator["Frames"]:
-        """Yield a store as Frames of `size` structures, the last one fewer; raises as `load`.
+    def blocks(cls, path: Path | str, size: int | None = None, first: int = 0, step: int = 1) -> Iterator["Frames"]:
+        """Yield a store as Frames of `size` structures, the last one fewer, or of store.blocks; raises as `load`.
 
         first, step: number of the first block, and how many further on the next one is.
         """
@@ -151,8 +151,9 @@ class Frames:
 class Labels:
     """Energies and forces of one level for S structures in the order of their frames.
 
-    ids [S]; offsets [S + 1]; energy [S] eV; forces [N, 3] eV/Å; ok [S]: False where labelling failed
-    (energy and forces are then NaN).
+    ids [S]; offsets [S + 1]; energy [S] eV; forces [N, 3] eV/Å; ok [S]: whether a structure has forces, by which all
+    methods learn and are compared. What is not known is NaN: the forces where not ok, and the energy, which may be
+    missing where forces are known, and known where they are missing.
     """
 
     ids: np.ndarray
@@ -191,14 +192,19 @@ class Labels:
 
     @classmethod
     def build(cls, frames: Frames, results: Iterable[tuple | None], level: str) -> "Labels":
-        """Labels of `frames` from results: per structure (energy eV, forces [n, 3] eV/Å) or None for a failure."""
+        """Labels of `frames` from results: per structure (energy eV, forces [n, 3] eV/Å) or None for a failure.
+
+        Either of the two may be NaN.
+        """
         energy = np.full(len(frames), np.nan)
         forces = np.full((len(frames.numbers), 3), np.nan)
+        ok = np.zeros(len(frames), dtype=bool)
         for k, result in enumerate(results):
             if result is not None:
                 energy[k] = result[0]
                 forces[frames.offsets[k] : frames.offsets[k + 1]] = result[1]
-        return cls(frames.ids, frames.offsets, energy, forces, np.isfinite(energy), level)
+                ok[k] = np.isfinite(result[1]).all()
+        return cls(frames.ids, frames.offsets, energy, forces, ok, level)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Labels"]) -> "Labels":
@@ -235,18 +241,20 @@ class Labels:
             def append(labels):
                 nonlocal waiting
                 waiting = cls.concatenate([waiting, labels])
-                while len(waiting) >= BLOCK:
-                    _append(handle, waiting.take(np.arange(BLOCK)))
+                start = 0
+                for end in store.whole_blocks(np.diff(waiting.offsets)):
+                    _append(handle, waiting.take(np.arange(start, end)))
                     check()
-                    waiting = waiting.take(np.arange(BLOCK, len(waiting)))
+                    start = end
+                waiting = waiting.take(np.arange(start, len(waiting)))
 
             yield append
             if len(waiting):
                 _append(handle, waiting)
 
     @classmethod
-    def blocks(cls, path: Path | str, size: int = BLOCK) -> Iterator["Labels"]:
-        """Yield a store as Labels of `size` structures, the last one fewer; raises as `load`."""
+    def blocks(cls, path: Path | str, size: int | None = None) -> Iterator["Labels"]:
+        """Yield a store as Labels of `size` structures, the last one fewer, or of store.blocks; raises as `load`."""
         with store.opened(path, LABELS_FORMAT) as handle:
             yield from _blocks(cls, handle, size)
 
@@ -294,13 +302,9 @@ class Dataset:
     def blocks(cls, path: Path | str) -> Iterator["Dataset"]:
         """Yield Datasets of BLOCK structures; raises UserError as Frames.load."""
         with store.opened(path, DATASET_FORMAT) as handle:
-            for start in range(0, len(handle["ids"]), BLOCK):
-                rows = slice(start, start + BLOCK)
-                yield cls(
-                    _read(Frames, handle, start, start + BLOCK),
-                    _read(Labels, handle, start, start + BLOCK),
-                    *(store.get(handle, name, rows) for name in ("smiles", "subset")),
-                )
+            for rows in store.blocks(handle):
+                texts = (store.get(handle, name, slice(*rows)) for name in ("smiles", "subset"))
+                yield cls(_read(Frames, handle, *rows), _read(Labels, handle, *rows), *texts)
 
 
 def _numbers(index):
@@ -324,8 +328,9 @@ def _append(handle: h5py.File, *blocks: Frames | Labels, **columns: np.ndarray) 
 def _save(handle, whole):
     """Append Frames or Labels block by block, as a writer does."""
     _append(handle, whole.take([]))
-    for start in range(0, len(whole), BLOCK):
-        _append(handle, whole.take(np.arange(start, min(start + BLOCK, len(whole)))))
+    ends = store.whole_blocks(np.diff(whole.offsets))
+    for start, end in pairwise(dict.fromkeys([0, *ends, len(whole)])):
+        _append(handle, whole.take(np.arange(start, end)))
 
 
 def _read(cls, handle, start=0, stop=None):
@@ -336,6 +341,9 @@ def _read(cls, handle, start=0, stop=None):
 
 
 def _blocks(cls, handle, size, first=0, step=1):
-    """Yield every step-th block of `size` structures of a store, from number `first`."""
+    """Yield every step-th block of `size` structures of a store, from number `first`; without a size all blocks."""
+    if size is None:
+        yield from (_read(cls, handle, *rows) for rows in store.blocks(handle))
+        return
     for start in range(first * size, len(handle["ids"]), step * size):
         yield _read(cls, handle, start, start + size)

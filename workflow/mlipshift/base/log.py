@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator
 
 log = logging.getLogger("mlipshift")
 
-RELAY = "MLIPSHIFT_RELAY"  # set while a workflow run shows the error lines of the logs itself
+RELAY = "MLIPSHIFT_RELAY"  # set while a workflow run shows the error and warning lines of the logs itself
+WARNING = "warning: "  # what a line for the terminal begins with
+
+
+def warn(text: str) -> None:
+    """Write a line that does not end the job but has to reach the user: to the log, and in a run to the terminal."""
+    log.warning("%s%s", WARNING, " ".join(text.split()))
 
 
 def progress(iterable: Iterable, total: int, what: str) -> Iterator:

@@ -3,9 +3,10 @@
 Equal content gives equal bytes, however it was appended. Memory does not grow with the number of structures.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +15,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.files import Sink, replacing
 
 BLOCK = 1024  # structures that are written or read at a time
+ATOMS = 2**20  # atoms that end a block of fewer structures
 CHUNK = 1024  # rows of an HDF5 chunk
 OFFSETS = "offsets"  # of the blocks of rows that belong to one structure; 0 is the first
 
@@ -49,23 +51,54 @@ def opened(path: Path | str, kind: str) -> Iterator[h5py.File]:
 
 @contextmanager
 def writer(
-    path: Path | str, kind: str, flush: Callable[[h5py.File, list], None], **attributes: str | int
-) -> Iterator[Callable[[object], None]]:
-    """append(item) of a new store, which calls flush(handle, items) for every BLOCK items and once for the rest."""
+    path: Path | str,
+    kind: str,
+    flush: Callable[[h5py.File, list], None],
+    **attributes: str | int,
+) -> Iterator[Callable[[Any], None]]:
+    """append(item) of a new store, which calls flush(handle, items) for every whole block and once for the rest.
+
+    An item is a row with `numbers` [n], or a tuple that begins with one.
+    """
     with created(path, kind, **attributes) as (handle, check):
-        waiting = []
+        waiting, atoms = [], 0
 
         def append(item):
+            nonlocal atoms
             waiting.append(item)
-            if len(waiting) == BLOCK:
+            atoms += len((item if isinstance(item, dict) else item[0])["numbers"])
+            if len(waiting) == BLOCK or atoms >= ATOMS:  # as in whole_blocks
                 flush(handle, waiting)
                 check()
                 waiting.clear()
+                atoms = 0
 
         flush(handle, [])  # an empty store has its datasets too
         yield append
         if waiting:
             flush(handle, waiting)
+
+
+def whole_blocks(sizes: Sequence[int] | np.ndarray) -> list[int]:
+    """Ends of the whole blocks of structures of `sizes` atoms: BLOCK of them, or fewer with at least ATOMS atoms."""
+    ends, start, total = [], 0, np.concatenate([[0], np.cumsum(sizes)])
+    while start < len(sizes):
+        end = min(start + BLOCK, int(np.searchsorted(total, total[start] + ATOMS)))
+        if end > len(sizes):
+            break
+        ends.append(end)
+        start = end
+    return ends
+
+
+def blocks(handle: h5py.File) -> Iterator[tuple[int, int]]:
+    """Yield (first structure, that after the last) of the blocks of a store: whole ones, and the rest."""
+    start, total = 0, len(handle[OFFSETS]) - 1
+    while start < total:
+        sizes = np.diff(handle[OFFSETS][start : start + BLOCK + 1])
+        end = start + next(iter(whole_blocks(sizes)), len(sizes))
+        yield start, end
+        start = end
 
 
 def append(handle: h5py.File, arrays: dict[str, np.ndarray]) -> None:

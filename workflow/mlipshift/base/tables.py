@@ -12,7 +12,8 @@ from mlipshift.base.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-FAILURES = ["id", "stage", "reason"]  # columns of every table of failed structures
+NAMES = ["id", "group", "molecule", "same_as", "same_as_group", "also_in"]  # columns of text that may look like numbers
+FAILURES = ["id", "group", "stage", "reason"]  # columns of every table of structures that are left out
 
 
 def _cell(value):
@@ -47,7 +48,7 @@ def write_table(
 
 
 def read_table(path: Path | str) -> "pd.DataFrame":
-    """DataFrame of a CSV written by write_table; empty cells are missing values."""
+    """DataFrame of a CSV written by write_table; empty cells are missing values, and names stay text: 0007 is not 7."""
     import pandas as pd
 
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(NAMES, str))

@@ -1,6 +1,8 @@
 """Numbers and lists in words."""
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 
 def count(number: float) -> str:
@@ -17,3 +19,17 @@ def listed(words: Iterable) -> str:
 def several(number: int | str, word: str, words: str | None = None) -> str:
     """'1 molecule' or '43 molecules' of a count, which may be text."""
     return f"{number} {word if str(number) == '1' else words or word + 's'}"
+
+
+def kind(reason: str) -> str:
+    """A reason without what is of the single structure, numbers, names and details: those of a kind count together."""
+    plain = re.sub(r"'[^']*'|(?<![\w./-])[-+]?\d[\d.]*(e[-+]?\d+)?(?![\w])", "…", reason)
+    return re.split(r"[,;] (?![A-Z])", plain)[0]
+
+
+def reasons(counts: Mapping[str, int], most: int = 3) -> str:
+    """'REF_forces is not finite (3), has no atom (2)' of {reason: structures}, the most frequent `most` of them."""
+    common = Counter(counts).most_common()
+    parts = [f"{reason} ({number})" for reason, number in common[:most]]
+    rest = sum(number for _, number in common[most:])
+    return ", ".join([*parts, f"other reasons ({rest})"] if rest else parts)

@@ -11,4 +11,6 @@ FORCES = {
     "Hartree/Bohr": EV / BOHR,
     "Hartree/Angstrom": EV,
     "kcal/mol/Angstrom": KCAL,
+    "eV/Bohr": 1 / BOHR,
+    "kcal/mol/Bohr": KCAL / BOHR,
 }

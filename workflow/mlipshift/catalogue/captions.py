@@ -5,7 +5,9 @@ from collections.abc import Mapping
 
 from mlipshift.base.errors import UserError
 
-INTERVAL = "95 % bootstrap interval over molecules (over structures where there is one molecule alone)"
+INTERVAL = "95 % bootstrap interval over molecules"
+# a drawing that has such an interval says so in the fact `alone`
+ALONE = "[[alone: (dotted: over the structures of one molecule alone, and too narrow)]]"
 
 
 def filled(template: str, facts: Mapping[str, str]) -> str:
@@ -16,8 +18,9 @@ def filled(template: str, facts: Mapping[str, str]) -> str:
     """
     if "nothing" in facts:
         return facts["nothing"]
+    template = template.replace("{interval}", INTERVAL + ALONE)
     text = re.sub(r"\[\[(\w+):(.*?)\]\]", lambda part: part[2] if part[1] in facts else "", template, flags=re.S)
     try:
-        return text.format_map({"interval": INTERVAL, **facts})
+        return text.format_map(facts)
     except KeyError as error:
         raise UserError(f"no fact {error} for the caption") from error

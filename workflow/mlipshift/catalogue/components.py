@@ -27,12 +27,15 @@ LIBRARIES = {
 
 # modules of data.readers, in the order in which they are asked whether a file is theirs; ASE takes what is left
 READERS = (
+    "asedb",
     "oc20",
     "npz",
     "dataset",
     "spice",
     "ani1x",
+    "qm7x",
     "mptrj",
+    "sdf",
     "extxyz",
     "ase",
 )

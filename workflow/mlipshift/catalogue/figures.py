@@ -47,7 +47,8 @@ class Figure:
 
 _BINNED = (
     "Force MAE of test structures ({scope}), binned by EXPLAINED.[[number: (a)]] Points, dodged for clarity: mean over"
-    " structures and seeds; bars: {interval}; {per_bin}. In all: {sample}.[[number: (b) The {number} structures whose"
+    " structures and seeds, at the mean of the axis over the structures of a bin; bars: {interval}[[bare:, none for a"
+    " single structure]]; {per_bin}. In all: {sample}.[[number: (b) The {number} structures whose"
     " error TTT lowers most, chosen by the errors shown and so no estimate of what TTT does; {few}.]] Grey: normalised"
     f" density of the training structures. {ACCURACY}"
 )
@@ -80,15 +81,16 @@ _FIGURES = (
         "mitigation",
         ("error_bins", "summary"),
         "Number of structures of all held-out shift groups per bin of the force MAE, before (open) and after (filled)"
-        " test-time training; numbers: change. Counts are means over seeds. In all {sample}. Structures below"
-        " {limit} meV/Å: {below}.",
+        " test-time training[[delta:, and of Δ-learning (pale)]]; numbers: change by TTT. Bins without a structure"
+        " are left out. Counts are means over seeds. In all {sample}. Structures below {limit} meV/Å: {below}.",
     ),
     Figure(
         "fig_ttt_steps",
         "Force error during test-time training (TTT)",
         "mitigation",
         ("steps", "summary"),
-        "Force MAE against the number of TTT steps. Lines: mean over structures and seeds; bands: {interval}. {samples}"
+        "Force MAE against the number of TTT steps. Lines: mean over structures and seeds; bands: {interval}."
+        "[[delta: Dash-dotted: Δ-learning, which makes the same prior calls.]] {samples}"
         f" {ACCURACY}",
     ),
     Figure(
@@ -97,9 +99,12 @@ _FIGURES = (
         "mitigation",
         ("gains", "gain_correlation", "summary"),
         "Every point is a structure, seeds averaged. (a) Force MAE of the Joint model minus that after TTT, against the"
-        " force MAE of the prior that TTT learns from; rank correlation of the gain {correlations} ({interval}). (b)"
-        " Force MAE after TTT; below the line TTT is better than its prior, as for {better} % of the structures;"
-        f" {{sample}}. {ACCURACY}",
+        " force MAE of the prior that TTT learns from; rank correlation of the gain {correlations} (95 % bootstrap"
+        " interval over molecules[[alone:, here over the structures of one molecule alone, and too narrow]]). (b)"
+        " Force MAE after TTT; below the line TTT is better than its prior, as for {better} % of the structures."
+        "[[delta: (c) Force MAE of Δ-learning, which is better than the prior for {delta} % of the structures and"
+        " better than TTT for {than_ttt} %.]] {sample}.[[beyond: Open at the edge: {beyond} errors beyond the axes.]]"
+        f" {ACCURACY}",
     ),
     Figure(
         "fig_conformers",
@@ -108,7 +113,7 @@ _FIGURES = (
         ("conformers",),
         "Force MAE on geometries of held-out molecules that were not adapted on, against the number of geometries"
         " that were (with their rattled copies; prior calls per molecule by number of geometries: {spent}). (a) Mean"
-        " over structures and seeds; dotted: methods on the same structures without adaptation. (b) Paired difference"
+        " over structures and seeds; dash-dotted: methods on the same structures, not adapted. (b) Paired difference"
         f" to the same model before adaptation. Bars: {{interval}}; {{sample}}. {ACCURACY}",
     ),
     Figure(
@@ -117,8 +122,9 @@ _FIGURES = (
         "cost",
         ("frontier", "seconds", "summary"),
         "Force MAE over all held-out shift groups against the cost of a prediction: (a) prior calls per structure"
-        " (methods with equal numbers side by side, best first), (b) seconds per structure on one core, adaptation and"
-        " prior calls included. Mean over structures and seeds; bars: {interval}; {sample}. Grey line: lowest mean"
+        " (methods with equal numbers side by side, best first), (b) CPU seconds of one core per structure, adaptation"
+        " and prior calls included.[[gpu: Networks ran on a GPU, and it is wall time, of: {gpu}.]] Mean over structures"
+        " and seeds; bars: {interval}; {sample}. Grey line: lowest mean"
         f" error at this cost or less. {ACCURACY}[[missing: Not in (b), as no time was measured: {{missing}}.]]",
     ),
     Figure(
@@ -127,8 +133,8 @@ _FIGURES = (
         "mitigation",
         ("variants_paired",),
         "Adaptations of section variants, best last. (a) Mean force MAE of the model before and after its adaptation;"
-        " dotted: what one could use instead. (b) Paired difference to the model before adaptation, mean over"
-        f" structures and seeds with the {{interval}}; {{sample}}. {ACCURACY}",
+        " dash-dotted: what one could use instead. Colours: the model that is adapted. (b) Paired difference to the"
+        f" model before adaptation, mean over structures and seeds with the {{interval}}; {{sample}}. {ACCURACY}",
         on_demand="variants",
     ),
     Figure(
@@ -147,8 +153,9 @@ _FIGURES = (
         "ablations",
         ("ablation_bins", "ablations"),
         "Number of structures of all held-out shift groups per bin of the force MAE of the Joint model, before (open)"
-        " and after (filled) test-time training on each prior, with which the model was pre-trained as well; numbers:"
-        " change. Counts are means over seeds. In all {sample}. Structures below 25 meV/Å: {below}.",
+        " and after (filled) test-time training on each prior, with which the model was pre-trained as well[[delta:,"
+        " and of Δ-learning (pale)]]; numbers: change by TTT. Bins without a structure are left out. Counts are"
+        " means over seeds. In all {sample}. Structures below 25 meV/Å: {below}.",
         on_demand="ablations",
     ),
 )
@@ -163,17 +170,20 @@ _DIAGNOSIS = (
         ("bins", "axes"),
         "Force MAE of the model “{model}” on {n_errors} test structures, binned along one criterion per axis of the"
         f" shift. Points: mean over the structures of a bin; bars: {INTERVAL_OF}; open: fewer than {{enough}}"
-        " {resampled}. {sizes}. Grey: density of the {n_train} training structures. Ratio: mean error of the structures"
-        f" outside over that of those inside the training distribution by this criterion. {ACCURACY}[[same: Not drawn,"
-        " since all these structures are the same there: {same}.]]",
+        " {resampled}. {sizes}.[[n_train: Grey: density of the {n_train} training structures. Ratio: mean error of the"
+        f" structures outside over that of those inside the training distribution by this criterion.]] {ACCURACY}"
+        "[[same: Not drawn, since all these structures are the same there: {same}.]]",
     ),
     Figure(
         "fig_rank_correlations",
         "Which measure predicts the error",
         "diagnosis",
         ("ranks",),
-        "Spearman rank correlation between the force MAE of the model “{model}” and every measure of shift (distance"
-        " from the training mean where both sides are a shift), best first. n = {n_structures} test structures of"
+        "Spearman rank correlation between the force MAE of the model “{model}” and every measure of shift, best first;"
+        " AUROC: how well it finds the tenth of the structures with the largest errors (dashed: a guess)."
+        "[[n_validation: Whether large or small values, or those far from the training mean, are a sign of error was"
+        " chosen on {n_validation} validation structures, which are not among the others.]][[unknown: No validation"
+        " group says which sign to expect: measures are taken as they are.]] n = {n_structures} test structures of"
         f" {{molecules}}; bars: {INTERVAL_OF}.[[constant: Not shown: {{constant}} that are the same for all"
         " structures.]]",
     ),
@@ -182,8 +192,8 @@ _DIAGNOSIS = (
         "Structures as the model represents them",
         "diagnosis",
         ("embedding", "errors"),
-        "Training (grey) and test structures in the representation of the model “{model}”, one vector per structure,"
-        " reduced by principal component analysis of both together. n = {n_train} training and {n_test} test"
+        "Structures in the representation of the model “{model}”, one vector per structure, reduced by principal"
+        " component analysis of all together. n = [[n_train:{n_train} training (grey) and ]]{n_test} test"
         " structures.[[n_errors: (b) coloured by the force MAE of {n_errors} of them, which has no part in the map.]]"
         "[[most: At most {most} points of a set are drawn.]]",
     ),
@@ -192,9 +202,9 @@ _DIAGNOSIS = (
         "Measures of shift, training set and groups",
         "diagnosis",
         ("shifts",),
-        "Distribution of every measure of shift in the training set and in each group of test structures: median"
-        " (point), middle half (bar), 5 % to 95 % (line). Band: training mean ± {sigma} standard deviations. Colours:"
-        " axes of the shift. Structures: {sizes}.[[same: Not drawn, since they are the same for all structures:"
+        "Distribution of every measure of shift in each group of structures: median (point), middle half (bar), 5 % to"
+        " 95 % (line).[[sigma: Band: training mean ± {sigma} standard deviations.]] Colours: axes of the shift."
+        " Structures: {sizes}.[[same: Not drawn, since they are the same for all structures:"
         " {same}.]]",
     ),
 )

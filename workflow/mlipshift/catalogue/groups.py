@@ -34,7 +34,7 @@ def group(key: str) -> str:
 
 def shift(axis: str) -> str:
     """Display name of a shift, the part of a held-out group's key behind ood_."""
-    return AXES.get(axis, axis.replace("_", " "))
+    return AXES.get(axis) or f"{axis[:1].upper()}{axis[1:].replace('_', ' ')}"
 
 
 def ordered(keys: Iterable[str], names: Iterable[str]) -> list[str]:

@@ -180,18 +180,31 @@ _METHODS = (
 )
 METHODS = {method.key: method for method in _METHODS}
 
-# adaptations of section conformers that have a title of their own
+
+@dataclass(frozen=True)
+class Scheme:
+    """An adaptation of section conformers that has a title of its own; colour, marker: as of a Method, and filled."""
+
+    title: str
+    colour: str
+    marker: str
+
+
 SCHEMES = {
-    "joint_ttt": "Joint + TTT",
-    "joint_ttt_between": "Joint + TTT, interpolated",
-    "joint_distil": "Joint + distillation",
-    "joint_distil_between": "Joint + distillation, interpolated",
-    "joint_distil_unless_known": "Joint + distillation, unless known",
-    "joint_distil_and_ttt": "Joint + distillation and TTT",
-    "supervised_distil": "Supervised + distillation",
-    "broad_ttt": "Joint, broad + TTT",
-    "broad_distil": "Joint, broad + distillation",
+    "joint_ttt": Scheme("Joint + TTT", "#0072B2", "^"),  # the method of this name
+    "joint_ttt_between": Scheme("Joint + TTT, interpolated", "#332288", "v"),
+    "joint_distil": Scheme("Joint + distillation", "#56B4E9", "o"),
+    "joint_distil_between": Scheme("Joint + distillation, interpolated", "#882255", "s"),
+    "joint_distil_unless_known": Scheme("Joint + distillation, unless known", "#8A8A00", "D"),
+    "joint_distil_and_ttt": Scheme("Joint + distillation and TTT", "#44AA99", "p"),
+    "supervised_distil": Scheme("Supervised + distillation", "#D55E00", "D"),
+    "broad_ttt": Scheme("Joint, broad + TTT", "#0072B2", "d"),
+    "broad_distil": Scheme("Joint, broad + distillation", "#56B4E9", "d"),
 }
+Look = tuple[str, str, bool]  # colour, marker, filled
+# of adaptations that a configuration names, in the order of their names
+SPARE = [(c, m, filled) for filled in (True, False) for c, m in zip(("#661100", "#AA4499", "#117733"), ("<", "*", "h"))]
+SPARE += [(c, m, True) for c, m in zip(("#117733", "#661100", "#AA4499"), ("<", "*", "h"))]
 
 
 def title(key: str) -> str:
@@ -202,14 +215,24 @@ def title(key: str) -> str:
 def scheme_title(key: str) -> str:
     """Display name of an adaptation, or of 'KEY (K)' with K geometries; an unknown key without underscores."""
     name, space, count = key.partition(" ")
-    known = SCHEMES.get(name) or (METHODS[name].title if name in METHODS else name.replace("_", " "))
-    return known + space + count
+    known = SCHEMES.get(name) or METHODS.get(name)
+    return (known.title if known else name.replace("_", " ")) + space + count
 
 
-def look(key: str) -> tuple[str, str, bool]:
-    """(colour, marker, filled) of a method; grey circles for an unknown one."""
-    known = METHODS.get(key)
-    return (known.colour, known.marker, known.filled) if known else ("#6B6B6B", "o", False)
+def look(key: str) -> Look:
+    """(colour, marker, filled) of a method, of an adaptation or of 'KEY (K)'; grey circles for an unknown one."""
+    name = key.partition(" ")[0]
+    if known := METHODS.get(name):
+        return known.colour, known.marker, known.filled
+    scheme = SCHEMES.get(name)
+    return (scheme.colour, scheme.marker, True) if scheme else ("#6B6B6B", "o", False)
+
+
+def looks(keys: Iterable[str]) -> dict[str, Look]:
+    """{key: look} of what one figure shows; no two are the same as long as SPARE has enough for the unknown ones."""
+    keys = list(keys)
+    spare = dict(zip(sorted(k for k in keys if k not in METHODS and k not in SCHEMES), SPARE))
+    return {key: spare.get(key) or look(key) for key in keys}
 
 
 def prior_calls(methods: Iterable[str] = METHODS) -> dict[str, float]:

@@ -41,7 +41,17 @@ _EVALUATE = (
     Table("refinement", "Radii that were chosen", "strategy, group", "evaluate", report="optional"),
     Table("gains", "Error of the prior, before and after TTT", "structure, method", "evaluate"),
     Table("gain_correlation", "What the gain of TTT goes with", "method, group, quantity", "evaluate"),
-    Table("failures", "Failed structures", "structure, stage", "evaluate", report="needed"),
+    Table("method_failures", "Structures without a result", "structure, stage", "evaluate", report="needed"),
+)
+_INPUT = (
+    Table("failures", "Structures that were left out", "structure, stage", "collect_failures", report="needed"),
+    Table("left_out", "What was left out, and why", "group, stage, reason", "collect_failures", report="needed"),
+    Table("label_check", "Labels against those of GFN-xTB", "group", "collect_failures", report="needed"),
+    Table("census", "Structures and labels of every group", "group", "curate", report="needed"),
+    Table("duplicates", "Structures that occur more than once", "structure", "curate"),
+    Table(
+        "duplicate_counts", "Structures of a group that are in another, too", "group, group", "curate", report="needed"
+    ),
 )
 _OTHERS = (
     Table("shifts", "Measures of shift", "structure", "diagnose_shifts"),
@@ -91,7 +101,8 @@ _OTHERS = (
     Table("ablation_bins", "Structures per bin of the force MAE, by prior", "point, method, bin", "evaluate_ablations"),
     Table("sources", "What the addresses of the manifest answer", "address", "ask_sources"),
 )
-TABLES = {table.name: table for table in (*_EVALUATE, *_OTHERS)}
+INPUT = ("census", "left_out", "label_check", "duplicate_counts")  # of what was read, on both pages
+TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS)}
 
 _MODEL = "diagnosis/{model}"
 # of every diagnosed model
@@ -136,17 +147,26 @@ REPORT = {
     ),
     "conformers": Shown(
         "Geometries of held-out molecules that were not adapted on, by number of geometries that were, and paired"
-        " differences to what one could do instead; negative is better.",
+        " differences to its own model and to what one could do instead; negative is better. Intervals and means of the"
+        " others when pointed at.",
+        "cost",
+    ),
+    "answers": Shown(
+        "Which methods are the choice for other geometries of a molecule: the most accurate one that takes no longer"
+        " than allowed, for the costs of a prior call, the numbers of predictions that follow one adaptation and the"
+        " allowed times of the settings. Brackets: geometries adapted on. Times of models are those of this run: CPU"
+        " time of one core, wall time where networks ran on a GPU.",
         "cost",
     ),
     "decision": Shown(
-        "Which method to choose for other geometries of a molecule: the most accurate one that takes no longer than"
-        " allowed, by the cost of a prior call and by the number of predictions that follow one adaptation. Times of"
-        " models are those of this run, on one core.",
+        "Which of them is the choice where, by the predictions that follow one adaptation; equal neighbours are put"
+        " together, and timings/decision.csv has every combination.",
         "cost",
     ),
     "methods": Shown(
-        "All methods on the held-out shift groups: force MAE per structure, averaged over seeds, and cost on one core."
+        "All methods on the held-out shift groups: force MAE per structure, averaged over seeds, on the structures that"
+        " all of them predict, and cost: CPU time of one core, adaptation and prior calls included (on a GPU, wall"
+        " time of the networks)."
     ),
     "groups": Shown("Mean force MAE (meV/Å) by group; intervals when pointed at."),
     "all": Shown(
@@ -158,21 +178,34 @@ REPORT = {
         "Adaptations of section variants on the held-out shift groups, against their own model and what one could do"
         " instead; negative is better."
     ),
-    "failed": Shown("Failed structures."),
+    "failed": Shown("Structures that were left out, or for which a method has no result."),
     "knowledge": Shown("What each method uses of a test structure."),
     "durations": Shown("Wall time and memory per rule of the workflow."),
+}
+# of what was read, on both pages
+INPUT_REPORT = {
+    "census": "Structures of every group as the files were read, and the reference labels of those that are used. A"
+    " structure without forces has no error; one without an energy has an error all the same.",
+    "left_out": "Structures that were left out, by stage and reason; all of them are in tables/failures.csv.",
+    "duplicates": "Structures that occur more than once: same elements, charge, multiplicity and geometry, up to"
+    " rotation, reflection, order of the atoms and rounding. Errors on them are errors on known structures.",
+    "label_check": "Reference labels against those of GFN-xTB on the same structures: medians over structures for"
+    " forces, differences between geometries of a molecule for energies. A wrong sign or unit shows itself in either.",
 }
 # headings of the page of a diagnosis
 DIAGNOSIS_REPORT = {
     "outside": "Share of structures outside the training distribution, further than {sigma} training standard"
-    " deviations from the training mean.",
+    " deviations from the training mean, beside that of the training structures themselves.",
     "sweep": "How that share depends on the limit: structures further than {sigmas} training standard deviations from"
     " the training mean.",
     "side_by_side": "Force MAE in meV/Å, mean over the structures of a group (their number in brackets), which differ"
     " where a model excludes some.",
     "axes": "Force MAE of the test structures inside and outside the training distribution, judged by each measure."
     " Square brackets: {interval}. Chemical accuracy is {accuracy} meV/Å.",
-    "ranks": "Spearman rank correlation of the force MAE with each measure, the best predictor of the error first.",
+    "ranks": "How well each measure predicts the force MAE, used as it would be, the best one first: Spearman rank"
+    " correlation, and area under the curve (AUROC) for finding the worst tenth of the errors, where 0.5 is a guess and"
+    " 1 finds all. Whether larger or smaller values of a measure, or those far from the training mean, are a sign of"
+    " error is what the validation groups say, which are then not among the structures here.",
     "groups": "Datasets: fraction of the Laplacian's eigenvalues in [0.9, 1.1] (mean ± standard deviation), share of"
     " structures outside the training distribution by it, and force MAE.",
 }

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import covalent_radii
+from ase.geometry import complete_cell, wrap_positions
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.geometry import edges, scaled_distances, symbol
+from mlipshift.base.geometry import edges, nearest, symbol
 from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, check_spin
 from mlipshift.base.log import log
-from mlipshift.data.readers import checked, iterate
-from mlipshift.data.records import Record, label_of, record_failure, row_of
+from mlipshift.data.census import Census, left_out_of
+from mlipshift.data.readers import Reading, checked, iterate
+from mlipshift.data.records import Record, isolated_atom, label_of, record_failure, row_of, shown
 
+ISOLATED = "isolated atom, whose energy no method here takes"
 MIN_SCALED_DISTANCE = 0.4  # in sums of covalent radii; the shortest bonds of hot molecules are at 0.7
 
 
@@ -64,12 +67,12 @@ class Ids:
         self.table.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID")
 
     def add(self, name: str, place: str) -> None:
-        """Raise UserError if the id was already added; place: where it stands, for the message."""
+        """Raise ValueError if the id was already added; place: where it stands, for the message."""
         try:
             self.table.execute("INSERT INTO seen VALUES (?, ?)", (name, place))
         except sqlite3.IntegrityError:
             (first,) = self.table.execute("SELECT place FROM seen WHERE id = ?", (name,)).fetchone()
-            raise UserError(f"{place}: id {name!r} was already used in {first}; give unique ids") from None
+            raise ValueError(f"id {name!r} was already used in {first}; give unique ids") from None
 
 
 def convert(
@@ -78,7 +81,7 @@ def convert(
     """(row for Frames.build, (energy eV, forces [n, 3] eV/Å) or None) of a record.
 
     crystals: whether periodic structures are taken. Raises ValueError with the reason when the structure cannot be
-    used. A structure without labels is an error only where they are needed; half a label always is.
+    used. A structure without any label is an error only where labels are needed.
     """
     row = row_of(record, group)
     numbers = record.numbers
@@ -96,12 +99,16 @@ def convert(
 
 
 def _check_overlap(numbers, positions):
-    scaled = scaled_distances(numbers, positions)
-    distance = scaled * (covalent_radii[numbers][:, None] + covalent_radii[numbers])
-    close = np.argwhere((scaled < MIN_SCALED_DISTANCE) | (distance < MIN_DISTANCE))
+    """Raise ValueError for the first atom that lies on another one, and the first of those."""
+    apart, scaled = nearest(numbers, positions)
+    close = np.flatnonzero((scaled < MIN_SCALED_DISTANCE) | (apart < MIN_DISTANCE))
     if len(close):
-        i, j = close[0]
-        _overlap(numbers, i, j, distance[i, j])
+        i = close[0]
+        distance = np.linalg.norm(positions - positions[i], axis=1)
+        distance[i] = np.inf
+        scaled = distance / (covalent_radii[numbers] + covalent_radii[numbers[i]])
+        j = np.flatnonzero((scaled < MIN_SCALED_DISTANCE) | (distance < MIN_DISTANCE))[0]
+        _overlap(numbers, i, j, distance[j])
 
 
 def _overlap(numbers, i, j, distance):
@@ -122,6 +129,8 @@ def _check_periodic(record, wanted):
         raise ValueError("has an atom without an element")
     if np.linalg.matrix_rank(record.cell[pbc], tol=0.1) < pbc.sum():
         raise ValueError("is periodic along cell vectors that are shorter than 0.1 Å or in one plane")
+    # within the cell first: then no atom has more images around it than find room there
+    _check_overlap(numbers, wrap_positions(record.positions, complete_cell(record.cell), pbc))
     radii = covalent_radii[numbers]
     reach = max(2 * MIN_SCALED_DISTANCE * radii.max(), MIN_DISTANCE)
     i, j, _, distance = edges(record.positions, record.cell, pbc, reach)
@@ -131,40 +140,68 @@ def _check_periodic(record, wanted):
         _overlap(numbers, i[k], j[k], distance[k])
 
 
-def curate(settings: dict, failures: list[dict]) -> Iterator[tuple[dict, tuple[float, np.ndarray] | None]]:
+def curate(
+    settings: dict, failures: list[dict], census: Census | None = None
+) -> Iterator[tuple[dict, tuple[float, np.ndarray] | None]]:
     """Yield (row for Frames.build, (energy, forces) or None) of all groups of the configuration section `data`.
 
-    The row says the group. failures: list that gets a row for every structure that cannot be used. One structure is
-    in memory at a time, beside SAMPLE ones of a file for its units; of a file no more is read than its limit, and files
-    beyond max_structures_per_group are not opened. Raises UserError for what the user must mend.
+    The row says the group; the training structures come first. failures: list that gets a row for every structure that
+    cannot be used; census: counts what is read, used and left out. One structure is in memory at a time, beside SAMPLE
+    ones of a file for its units; of a file no more is read than its limit, and files beyond max_structures_per_group
+    are not opened. Raises UserError for what the user must mend.
     """
-    for group, paths in settings["files"].items():
+    files = dict(sorted(settings["files"].items(), key=lambda item: item[0] != "train"))
+    for group, paths in files.items():
         for path in paths:
             if not Path(path).exists():
                 raise UserError(f"{path}: no such file; correct data.files.{group} or put the file there")
     if settings["checksums"]:
-        verify_checksums(chain.from_iterable(settings["files"].values()), settings["checksums"])
-    needed = ("train",) if settings.get("labels", "required") == "required" else ()
-    seen, used = Ids(), {}
-    for group, paths in settings["files"].items():
-        used[group] = 0
-        left = settings.get("max_structures_of", {}).get(group, settings["max_structures_per_group"])
-        for path in paths:
-            if left == 0:
-                break
-            read, limits = 0, (left, settings.get("max_structures_per_file"))
-            limit = min((n for n in limits if n is not None), default=None)
-            for record in checked(path, islice(iterate(path, group, settings), limit), settings):
-                read += 1
-                try:
-                    row, label = convert(record, group, group in needed, settings.get("periodic", False))
-                except ValueError as error:
-                    record_failure(record, error, settings, failures, "curate")
-                    continue
-                seen.add(record.id, record.where)
-                used[group] += 1
-                yield row, label
-            left = None if left is None else left - read
-        log.info("%s: %d structures", group, used[group])
-    if not used.get("train"):
-        raise UserError("data.files.train: no usable structure; the failure table has the reasons")
+        verify_checksums(chain.from_iterable(files.values()), settings["checksums"])
+    census = Census() if census is None else census
+    seen, reading = Ids(), Reading(files)
+    for group, paths in files.items():
+        if not paths:
+            continue  # the group is left out on purpose
+        count = census.of(group)
+        for record in _records(group, paths, settings, reading):
+            count.read += 1
+            found = _usable(record, group, settings, failures, census, seen)
+            if found:
+                count.note(record, found[1])
+                yield found
+        log.info("%s: %d structures", group, count.used)
+    if files.get("train") and not census.of("train").used:
+        raise UserError(f"data.files.train: no usable structure; {left_out_of('train', census.of('train'))}")
+    if not any(census.of(group).used for group in files):
+        raise UserError("data.files: no usable structure in any group; give files, or see the failure table")
+
+
+def _records(group, paths, settings, reading):
+    """The records of a group, as far as its limits allow."""
+    left = settings.get("max_structures_of", {}).get(group, settings["max_structures_per_group"])
+    for path in paths:
+        if left == 0:
+            break
+        read, limits = 0, (left, settings.get("max_structures_per_file"))
+        limit = min((n for n in limits if n is not None), default=None)
+        for record in checked(path, islice(iterate(path, group, settings, reading=reading), limit), settings):
+            read += 1
+            yield record
+        left = None if left is None else left - read
+
+
+def _usable(record, group, settings, failures, census, seen):
+    """What `convert` makes of a record, None if it is left out."""
+    if isolated_atom(record):
+        failures.append({"id": shown(record.id), "group": group, "stage": "curate", "reason": ISOLATED})
+        census.leave_out(group, ISOLATED)
+        return None
+    needed = group == "train" and settings.get("labels", "required") == "required"
+    try:
+        found = convert(record, group, needed, settings.get("periodic", False))
+        seen.add(record.id, record.where)
+    except ValueError as error:
+        record_failure(record, error, settings, failures, "curate", group)
+        census.leave_out(group, str(error))
+        return None
+    return found

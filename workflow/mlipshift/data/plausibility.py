@@ -7,25 +7,26 @@ from pathlib import Path
 import numpy as np
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.geometry import centred, rotation, scaled_distances
+from mlipshift.base.geometry import centred, nearest, rotation
 from mlipshift.base.units import ENERGY, EV, FORCES, LENGTH
-from mlipshift.data.records import Record, misfit, scalar
+from mlipshift.data.records import Record, isolated_atom, misfit, scalar
 
 NOBLE = (2, 10, 18, 36, 54, 86)
 TOLERANCE = 0.15  # relative, for naming the unit that an energy is in
 MIN_PAIRS = 8  # pairs of geometries below which force units are not judged
 MAX_STEP = 0.2  # Å, root mean square per coordinate; beyond it the trapezoidal rule says nothing, not even the sign
 SAMPLE = 400  # structures of a file that its units are judged by
+SAMPLE_ATOMS = 2**18  # atoms after which fewer of them will do, as they are in memory
 
 
 def check_units(path: Path | str, records: Iterable[Record], units: dict[str, str], configured: bool) -> None:
     """Raise UserError naming the unit that a file seems to be in when it is not the declared one.
 
-    records: the first ones of the file, periodic ones do not count. units: {"energy", "length", "forces"} that they
-    were converted from; configured: whether section data.units says so, not the format. Lengths are judged by
-    nearest neighbours, energies by the all-electron total energy -0.5 Z^2.4 hartree per atom, forces by the energy
-    differences between geometries. Only a clear match with another unit is an error; energies of formation match
-    none.
+    records: the first ones of the file, periodic ones and isolated atoms do not count. units: {"energy", "length",
+    "forces"} that they were converted from; configured: whether section data.units says so, not the format. Lengths
+    are judged by nearest neighbours, energies by the all-electron total energy -0.5 Z^2.4 hartree per atom, forces by
+    the energy differences between geometries. Only a clear match with another unit is an error; energies of formation
+    match none.
     """
 
     def mend(kind, unit):
@@ -33,7 +34,7 @@ def check_units(path: Path | str, records: Iterable[Record], units: dict[str, st
             return f"set data.units.{kind} to {unit} or convert the file"
         return f"files of this format have {units[kind]}; convert the file"
 
-    records = [r for r in records if not np.any(r.pbc) and not misfit(r)]
+    records = [r for r in records if not np.any(r.pbc) and not misfit(r) and not isolated_atom(r)]
     ratio = neighbour_ratio(records)
     if not 0.7 < ratio < 1.5:
         for unit, factor in LENGTH.items():
@@ -69,9 +70,8 @@ def neighbour_ratio(records: Iterable[Record]) -> float:
     """
     ratios = [np.empty(0)]
     for record in records:
-        scaled = scaled_distances(record.numbers, record.positions)
-        bonding = ~np.isin(record.numbers, NOBLE)
-        ratios.append(scaled.min(axis=1, initial=np.inf)[bonding])
+        _, scaled = nearest(record.numbers, record.positions)
+        ratios.append(scaled[~np.isin(record.numbers, NOBLE)])
     ratios = np.concatenate(ratios)
     ratios = ratios[np.isfinite(ratios)]
     return float(np.median(ratios)) if len(ratios) else np.nan

@@ -18,7 +18,8 @@ class Record:
     pbc [3]; charge, multiplicity: None where the file has none, values as they stand there otherwise; energy eV;
     forces [n, 3] eV/Å; both None where missing, as they stand in the file where they are no numbers.
     names: what the file calls energy and forces; found: the keys of the structure where data.keys says these names,
-    for messages; smiles, subset: empty where the file has none; problem: why the reader cannot use the structure.
+    for messages; smiles, subset, config_type: empty where the file has none; problem: why the reader cannot use the
+    structure.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Record:
     found: tuple = ()
     smiles: str = ""
     subset: str = ""
+    config_type: str = ""
     problem: str = ""
 
 
@@ -74,21 +76,31 @@ def row_of(record: Record, group: str) -> dict:
     }
 
 
+def isolated_atom(record: Record) -> bool:
+    """Whether a record is one that gives the energy of a free atom, as training files of MACE hold them.
+
+    It says so (config_type), or has an energy and no forces.
+    """
+    if len(record.numbers) != 1 or np.any(record.pbc):
+        return False
+    named = record.config_type.lower().translate({ord(c): None for c in " _-"}) == "isolatedatom"
+    return named or (record.energy is not None and record.forces is None)
+
+
 def label_of(record: Record, needed: bool) -> tuple[float, np.ndarray] | None:
     """(energy eV, forces [n, 3] eV/Å) of a record, None if it has no label and none is needed.
 
-    Raises ValueError for half a label and for values that are no finite numbers.
+    Either of the two suffices; the other is NaN then. Raises ValueError for values that are no finite numbers.
     """
-    values = (record.energy, record.forces)
-    missing = [name for name, value in zip(record.names, values) if value is None]
-    if missing:
-        if len(missing) == 2 and not needed:
+    if record.energy is None and record.forces is None:
+        if not needed:
             return None
-        keys = f" (data.keys); its keys are {', '.join(record.found)}" if record.found else ""
-        raise ValueError(f"has no label {' and '.join(missing)}{keys}")
+        raise ValueError(f"has no label {' and '.join(record.names)}{in_the_file(record)}")
     energy, forces = scalar(record.energy), np.asarray(record.forces)
-    if not np.isfinite(energy):
+    if record.energy is not None and not np.isfinite(energy):
         raise ValueError(f"{record.names[0]} is {record.energy}, not a finite number")
+    if record.forces is None:
+        return energy, np.full(record.positions.shape, np.nan)
     if forces.shape != record.positions.shape or not np.issubdtype(forces.dtype, np.number):
         raise ValueError(f"{record.names[1]} does not have three numbers per atom")
     if not np.isfinite(forces).all():
@@ -96,8 +108,15 @@ def label_of(record: Record, needed: bool) -> tuple[float, np.ndarray] | None:
     return energy, forces
 
 
-def record_failure(record: Record, error: ValueError, settings: dict, failures: list[dict], stage: str) -> None:
-    """Append a row {id, stage, reason} to `failures`, or raise UserError where data.bad_structures is `refuse`.
+def in_the_file(record: Record) -> str:
+    """What the file has instead of a label, for messages."""
+    return f" (data.keys); its keys are {', '.join(record.found)}" if record.found else ""
+
+
+def record_failure(
+    record: Record, error: ValueError, settings: dict, failures: list[dict], stage: str, group: str = ""
+) -> None:
+    """Append a row of FAILURES to `failures`, or raise UserError where data.bad_structures is `refuse`.
 
     error: what is wrong with the structure; settings: section `data` of the configuration.
     """
@@ -105,7 +124,7 @@ def record_failure(record: Record, error: ValueError, settings: dict, failures: 
         raise UserError(
             f"{record.where}, id {record.id}: {error}; mend or remove the frame, or set data.bad_structures to record"
         ) from error
-    failures.append({"id": shown(record.id), "stage": stage, "reason": str(error)})
+    failures.append({"id": shown(record.id), "group": group, "stage": stage, "reason": str(error)})
 
 
 def shown(text: str) -> str:

@@ -18,7 +18,7 @@ from ase.data import atomic_numbers
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Dataset
-from mlipshift.data.readers import checked, iterate, molecules
+from mlipshift.data.readers import Reading, checked, iterate, molecules
 from mlipshift.data.records import Record, label_of, record_failure, row_of, shown
 from mlipshift.data.smiles import canonical, charges_of_parts
 
@@ -51,13 +51,13 @@ class Selection:
         self.name, self.recipe, self.settings = name, recipe, settings
         self.no_label: Counter[str] = Counter()
         self.excluded: set[tuple[str, str]] = set()
-        self.seen = 0
+        self.seen, self.reading = 0, Reading({name: recipe["files"]})
         unknown = [s for s in recipe["elements"] or () if s not in atomic_numbers]
         if unknown:
             raise UserError(f"import.{name}.elements: {unknown[0]!r} is no element; give chemical symbols")
         self.elements = {atomic_numbers[s] for s in recipe["elements"] or ()}
         for path in recipe["exclude_molecules_of"]:
-            for molecule, smiles in molecules(path, settings):
+            for molecule, smiles in molecules(path, settings, self.reading):
                 self.excluded |= {("name", molecule), ("smiles", canonical(smiles))}
         self.excluded.discard(("smiles", ""))
         # an empty name is a private database on disk that SQLite deletes itself
@@ -76,7 +76,7 @@ class Selection:
         used.
         """
         for path in self.recipe["files"]:
-            records = iterate(path, self.name, self.settings, self._in_fraction, self.no_label)
+            records = iterate(path, self.name, self.settings, self._in_fraction, self.no_label, self.reading)
             for record in checked(path, records, self.settings):
                 try:
                     row, label = row_of(record, self.name), label_of(record, False)
@@ -106,7 +106,7 @@ class Selection:
     def chosen(self) -> Iterator[tuple[Record, dict, tuple | None]]:
         """Yield (record, row, label) of the structures that no step has dropped, reading the files again."""
         for path in self.recipe["files"]:
-            for record in iterate(path, self.name, self.settings, self._is_kept):
+            for record in iterate(path, self.name, self.settings, self._is_kept, reading=self.reading):
                 yield record, row_of(record, self.name), label_of(record, False)
 
     def counts(self) -> list[dict]:

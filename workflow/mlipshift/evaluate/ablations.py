@@ -1,7 +1,5 @@
 """One point of an ablation: errors of the models that were trained for it, and what test-time training gains."""
 
-import numpy as np
-
 from mlipshift.evaluate.errors import Errors
 
 POINT = ["point", "fraction", "noise", "prior"]  # what describes a point
@@ -19,13 +17,13 @@ def ablation(errors: Errors, point: dict[str, object]) -> list[dict]:
     before, after = errors.mean("joint"), errors.mean("joint_ttt")
     rows = []
     for group, chosen in errors.groups().items():
-        found = errors.compare(after, before, chosen)
+        keep = errors.common(chosen, MODELS)
+        found = errors.compare(after, before, keep)
         if not found:
             continue
-        keep = chosen & np.isfinite(before) & np.isfinite(after)
         row = {"group": group, "n_seeds": len(errors.seeds["joint"])}
         row |= {c: found[c] for c in ("n_structures", "n_molecules", "fraction_improved", "fraction_worsened")}
-        row |= {f"{m}_meV_per_A": np.nanmean(errors.mean(m)[keep]) for m in MODELS}
+        row |= {f"{m}_meV_per_A": errors.mean(m)[keep].mean() for m in MODELS}
         row |= {
             "gain_meV_per_A": -found["difference_meV_per_A"],
             "gain_ci_low_meV_per_A": -found["ci_high_meV_per_A"],

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlipshift.base.frames import Labels
+from mlipshift.base.rounding import distinct, places
 from mlipshift.evaluate.comparisons import MITIGATIONS
 from mlipshift.evaluate.errors import POOLED, Errors
 from mlipshift.evaluate.statistics import MEAN
@@ -54,11 +55,11 @@ def most_improved(errors: Errors, method: str, baseline: str, share: float = 0.1
     return chosen & (gain > 0)
 
 
-BINS = ["axis", "subset", "bin_left", "bin_right", "method", "n_structures", *MEAN]
+BINS = ["axis", "subset", "bin_left", "bin_right", "bin_mean", "method", "n_structures", "n_molecules", *MEAN]
 
 
 def bins(errors: Errors, axes: Axes) -> list[dict]:
-    """Errors binned along `axes`; in-distribution and held-out groups, no validation group.
+    """Errors binned along `axes`; in-distribution and held-out groups, no validation group; `bin_mean` of the axis.
 
     subset: "all", or "top10_METHOD", the tenth of the structures that METHOD of MITIGATIONS improves most, as in the
     b panels of the paper's figures; those are chosen by the errors that they show.
@@ -69,18 +70,21 @@ def bins(errors: Errors, axes: Axes) -> list[dict]:
     rows = []
     for axis, (values, _) in axes.items():
         for subset, (members, count) in subsets.items():
-            valid = members & np.isfinite(values)
+            valid = errors.common(members & np.isfinite(values))
             if not valid.any():
                 continue
             edges = bin_edges(values[valid], count)
-            for left, right in zip(edges[:-1], edges[1:]):
-                inside = valid & (values >= left) & (values < right)
+            place = np.full(len(values), -1)
+            place[valid] = places(values[valid], edges)
+            for k, (left, right) in enumerate(zip(edges, edges[1:])):
+                inside = place == k
                 for method in errors.final:
                     found = errors.summarise(errors.mean(method), inside)
                     if found:
                         rows.append(
                             {"axis": axis, "subset": subset, "bin_left": left, "bin_right": right, "method": method}
-                            | {c: found[c] for c in ("n_structures", *MEAN)}
+                            | {"bin_mean": values[inside].mean()}
+                            | {c: found[c] for c in ("n_structures", "n_molecules", *MEAN)}
                         )
     return rows
 
@@ -95,6 +99,8 @@ def training_density(axes: Axes) -> list[dict]:
         known = known[np.isfinite(known)]
         if not len(known):
             continue
+        if len(same := distinct(known)) == 1:
+            known = np.full(len(known), same[0])  # its range is no range of rounding
         height, edges = np.histogram(known, bins=DENSITY_COUNT, density=True)
         rows += [dict(zip(TRAINING_DENSITY, (axis, *row))) for row in zip(edges[:-1], edges[1:], height)]
     return rows
@@ -104,8 +110,11 @@ ERROR_BINS = ["method", "bin_left_meV_per_A", "bin_right_meV_per_A", "n_structur
 
 
 def error_bins(errors: Errors) -> list[dict]:
-    """Number of held-out structures per bin of the error, counted per seed and averaged; the last bin has no end."""
-    chosen = errors.groups()[POOLED]
+    """Number of held-out structures per bin of the error, counted per seed and averaged; the last bin has no end.
+
+    The same structures for all methods, see `Errors.common`.
+    """
+    chosen = errors.common(errors.groups()[POOLED])
     rows = []
     for method, values in errors.final.items():
         for left, right in zip(ERROR_EDGES[:-1], ERROR_EDGES[1:]):

@@ -27,9 +27,11 @@ COMPARISONS = [
     ("joint_ttt", "prior"),
     ("joint_ttt", "delta"),
     ("freeze_ttt", "delta"),
+    ("supervised_rr", "delta"),
     ("joint_placebo", "joint"),
     ("joint", "supervised"),
     ("delta", "supervised"),
+    ("delta", "prior"),
     ("supervised_rr", "supervised"),
     ("supervised_rr_fallback", "supervised"),
     ("joint_rr", "joint"),
@@ -57,12 +59,16 @@ SUMMARY = ["group", "method", *COUNTS, *statistics.SUMMARY]
 
 
 def summary(errors: Errors, methods: Iterable[str] | None = None) -> list[dict]:
-    """Distribution of the error per group and method; of all methods, or of those of `methods` that have errors."""
+    """Distribution of the error per group and method, of the same structures for all of them (`Errors.common`).
+
+    Of all methods, or of those of `methods` that have errors.
+    """
     chosen_methods = errors.final if methods is None else [m for m in dict.fromkeys(methods) if m in errors.final]
     rows = []
     for group, chosen in errors.groups().items():
+        same = errors.common(chosen, chosen_methods)
         for method in chosen_methods:
-            found = errors.summarise(errors.mean(method), chosen)
+            found = errors.summarise(errors.mean(method), same)
             if found:
                 seeds = len(errors.seeds[method]) if method in errors.seeds else None
                 rows.append({"group": group, "method": method, "n_seeds": seeds} | found)
@@ -95,27 +101,28 @@ def compared(errors: Errors, strategies: dict[str, str]) -> list[dict]:
     return paired(errors, [(name, other) for name, strategy in strategies.items() for other in alternatives(strategy)])
 
 
-STEPS = ["group", "method", "step", "n_structures", *MEAN, "prior_loss_meV_per_A"]
+STEPS = ["group", "method", "step", "n_structures", "n_molecules", *MEAN, "prior_loss_meV_per_A"]
 
 
 def steps(errors: Errors) -> list[dict]:
     """Error and prior loss of the adapted methods after every recorded step."""
     rows = []
     for method, (counts, trace, loss) in errors.trace.items():
-        for group, chosen in errors.groups().items():
+        for group, members in errors.groups().items():
+            chosen = errors.common(members)
             for t, step in enumerate(counts):
                 values = trace[:, t].mean(0)
                 found = errors.summarise(values, chosen)
                 if found:
                     rows.append(
                         {"group": group, "method": method, "step": step}
-                        | {c: found[c] for c in ("n_structures", *MEAN)}
+                        | {c: found[c] for c in ("n_structures", "n_molecules", *MEAN)}
                         | {"prior_loss_meV_per_A": loss[:, t].mean(0)[chosen & np.isfinite(values)].mean()}
                     )
     return rows
 
 
-SHIFT_AXES = ["axis", "group", "method", "n_structures", "n_seeds", *MEAN]
+SHIFT_AXES = ["axis", "group", "method", *COUNTS, *MEAN]
 
 
 def shift_axes(table: list[dict]) -> list[dict]:
@@ -130,7 +137,7 @@ def shift_axes(table: list[dict]) -> list[dict]:
     ]
 
 
-FRONTIER = ["method", *MEAN, "prior_calls_per_structure", "n_structures"]
+FRONTIER = ["method", *MEAN, "prior_calls_per_structure", "n_structures", "n_molecules"]
 
 
 def frontier(table: Iterable[dict], prior_calls: dict[str, float]) -> list[dict]:
@@ -139,7 +146,7 @@ def frontier(table: Iterable[dict], prior_calls: dict[str, float]) -> list[dict]
     prior_calls: {method: calls per predicted structure}. Raises UserError if it lacks a method of the table.
     """
     return [
-        {c: r[c] for c in ("method", *MEAN, "n_structures")}
+        {c: r[c] for c in ("method", *MEAN, "n_structures", "n_molecules")}
         | {"prior_calls_per_structure": calls_of(prior_calls, r["method"])}
         for r in table
         if r["group"] == POOLED and r["method"] != "zero"

@@ -7,7 +7,7 @@ from mlipshift.evaluate.errors import POOLED, Errors
 from mlipshift.evaluate.statistics import INTERVAL, MEAN
 from mlipshift.mitigate.decision import Method
 
-COMMON = "ood_common"  # held-out structures that every number of geometries predicts
+COMMON = "ood_common"  # held-out structures that every number of geometries, and every other method, predicts
 PAIR = ("baseline_mean_meV_per_A", "difference_meV_per_A")
 FRACTIONS = ("fraction_improved", "fraction_worsened")
 CONFORMERS = ["group", "scheme", "strategy", "geometries", "prior_calls_per_molecule"]
@@ -21,14 +21,14 @@ def _points(errors, strategies):
     return {n: (s, int(count)) for n, (s, _, count) in split.items() if s in strategies and count.isdigit()}
 
 
-def _groups(errors, points):
-    """Errors.groups, and COMMON."""
+def _groups(errors, points, others):
+    """Errors.groups, and COMMON; others: methods without an adaptation that are compared."""
     groups = errors.groups()
     # numbers of geometries that no held-out molecule has are no points of the curve
     reached = [np.isfinite(errors.mean(name)) & groups[POOLED] for name in points]
     reached = [r for r in reached if r.any()]
     common = np.logical_and.reduce(reached) if reached else np.zeros(len(errors.frames), dtype=bool)
-    return groups | {COMMON: common}
+    return groups | {COMMON: errors.common(common, others)}
 
 
 def conformers(errors: Errors, strategies: dict[str, str], copies: int) -> list[dict]:
@@ -40,17 +40,20 @@ def conformers(errors: Errors, strategies: dict[str, str], copies: int) -> list[
     points, rows = _points(errors, strategies), []
     if not points:
         return []
-    for group, chosen in _groups(errors, points).items():
+    beside = {s: [other for other in alternatives(s) if other in errors.final] for s in strategies.values()}
+    for group, chosen in _groups(errors, points, {other for others in beside.values() for other in others}).items():
         for name, (scheme, count) in points.items():
             values = errors.mean(name)
-            found = errors.summarise(values, chosen)
+            others = beside[strategies[scheme]]
+            same = errors.common(chosen & np.isfinite(values), others)
+            found = errors.summarise(values, same)
             if not found:
                 continue
             row = {"group": group, "scheme": scheme, "strategy": strategies[scheme], "geometries": count}
             row |= {"prior_calls_per_molecule": count * (1 + copies), "n_seeds": len(errors.seeds[name])}
             row |= {c: found[c] for c in ("n_structures", "n_molecules", *MEAN)}
-            for baseline in filter(errors.final.__contains__, alternatives(strategies[scheme])):
-                pair = errors.compare(values, errors.mean(baseline), chosen)
+            for baseline in others:
+                pair = errors.compare(values, errors.mean(baseline), same)
                 if pair:
                     row_of_pair = {c: pair[c] for c in (*PAIR, *FRACTIONS)}
                     row_of_pair |= {f"difference_{c}": pair[c] for c in INTERVAL}
@@ -65,26 +68,26 @@ def decision_methods(
     prior_calls: dict[str, float],
     group: str = COMMON,
 ) -> list[Method]:
-    """Methods for the decision, all on the same structures.
+    """Methods for the decision, all on the same structures; those of no measured time are left out, not free.
 
-    curve: rows of `conformers`; seconds: {method: time of a prediction, of a prior call for "prior"};
-    adaptations: {(scheme, geometries): list of seconds per adaptation without prior calls}; prior_calls: {method: calls
-    per predicted structure}. Raises UserError if it lacks a baseline.
+    curve: rows of `conformers`; seconds: {method: time of a prediction}; adaptations: {(scheme, geometries): list of
+    seconds per adaptation without prior calls}; prior_calls: {method: calls per predicted structure}. An adapted
+    network predicts as fast as that of its strategy. Raises UserError if `prior_calls` lacks a baseline.
     """
+    seconds = seconds | {"prior": 0.0}  # its time is that of its calls, which have their own price
     rows = [r for r in curve if r["group"] == group]
     methods = {}
     for r in rows:
         base = r["baseline"]
-        # the prior's time is that of its calls, which have their own price
-        single = 0.0 if base == "prior" else seconds.get(base, 0.0)
-        methods[base] = Method(base, r["baseline_mean_meV_per_A"], single, calls_of(prior_calls, base))
+        if base in seconds:
+            methods[base] = Method(base, r["baseline_mean_meV_per_A"], seconds[base], calls_of(prior_calls, base))
     for r in rows:
         key = (r["scheme"], r["geometries"])
-        if key in adaptations:
+        if key in adaptations and r["strategy"] in seconds:
             methods[key] = Method(
                 f"{r['scheme']} ({r['geometries']})",
                 r["mean_meV_per_A"],
-                seconds.get("supervised", 0.0),
+                seconds[r["strategy"]],
                 0.0,
                 r["prior_calls_per_molecule"],
                 float(np.mean(adaptations[key])),

@@ -38,27 +38,32 @@ def representation(path: Path | None, frames: Frames) -> np.ndarray | None:
 
 
 def _columns_of(path, train, test):
-    """Measures of the table of shift measures, which has to be of these frames."""
+    """Measures of the table of shift measures, which has to be of these frames.
+
+    Its training structures are those of others where the frames have none: of statistics, or none at all.
+    """
     table = read_table(path)
-    if list(table.id) != [*train.ids, *test.ids]:
+    known = (table.group == "train").to_numpy()
+    if list(table.id[~known]) != list(test.ids) or (len(train) and list(table.id[known]) != list(train.ids)):
         raise UserError(f"{path}: shift measures of other frames (ids differ); re-run the rule that made them")
     names = [name for name in CRITERIA if name in table.columns and table[name].notna().any()]
-    split = {name: np.split(table[name].to_numpy(dtype=float), [len(train)]) for name in names}
-    return {name: tuple(values) for name, values in split.items()}
+    values = {name: table[name].to_numpy(dtype=float) for name in names}
+    return {name: (column[known], column[~known]) for name, column in values.items()}
 
 
-def _distances(train, embeddings):
-    """Distance of every structure to the nearest training structure: of another molecule, for training ones."""
-    names = train.molecule if len(set(train.molecule)) > 1 else train.ids
-    known = embeddings[0][np.isfinite(embeddings[0]).all(axis=1)]
-    return nearest(embeddings[0], embeddings[0], names=names, known_names=names), nearest(embeddings[1], known)
+def _distances(train, test):
+    """Distance of every structure to the nearest training structure but itself, from representations."""
+    finite = np.isfinite(train).all(axis=1)
+    skipped = np.where(finite, np.cumsum(finite) - 1, -1)
+    return nearest(train, train[finite], skipped), nearest(test, train[finite], np.full(len(test), -1))
 
 
 @dataclass(frozen=True)
 class Diagnosed:
-    """What is known of a model; pairs are of the T training and the S test structures.
+    """What is known of a model; pairs are of the T training and the S test structures. There may be none of the former.
 
-    frames, labels (reference): pairs; errors: ([T], [S]) meV/Å, NaN without; measures: {criterion: ([T], [S])}; maps:
+    frames, labels (reference): pairs; errors: ([T], [S]) meV/Å, NaN without; measures: {criterion: ([K], [S])}, K as T
+    but where statistics stand for training structures; maps:
     coordinates ([T, 2], [S, 2]) of the representations, None where the model gives none; explained [2]: their shares
     of the variance.
     """
@@ -86,9 +91,11 @@ class Diagnosed:
         measures = _columns_of(shifts, *frames)
         measures["predicted_force_norm_eV_per_A"] = tuple(mean_norm(p.forces[-1], p.offsets) for p in predictions)
         maps, explained = None, np.zeros(2)
-        if embeddings[0] is not None and embeddings[1] is not None:
-            measures["embedding_distance"] = _distances(frames[0], embeddings)
-            first, second, explained = diagnosis.embedding_map(embeddings[0], embeddings[1])
+        if embeddings[1] is not None and (embeddings[0] is not None or not len(frames[0])):
+            known = np.empty((0, embeddings[1].shape[1])) if embeddings[0] is None else embeddings[0]
+            if len(known):
+                measures["embedding_distance"] = _distances(known, embeddings[1])
+            first, second, explained = diagnosis.embedding_map(known, embeddings[1])
             maps = first, second
         of_train, of_test = (diagnosis.errors_of(p, known) for p, known in zip(predictions, labels))
         return cls(frames, labels, (of_train, of_test), measures, maps, explained)
@@ -108,9 +115,10 @@ class Diagnosed:
         units = self.resampled[1]
         of_test = bootstrap | {"clusters": units[len(train) :]}
         side = (self.measures, self.errors[1], test.molecule)
-        window, errors = self.measures["window_fraction"], np.concatenate(self.errors)
+        (known, window), errors = self.measures["window_fraction"], np.concatenate(self.errors)
+        fraction = np.concatenate([known if len(train) else [], window])
         groups = diagnosis.by_group(
-            *(self._joined("group"), self._joined("molecule"), np.concatenate(window), window[0], errors, sigma),
+            *(self._joined("group"), self._joined("molecule"), fraction, known, errors, sigma),
             **bootstrap,
             clusters=units,
         )
@@ -129,7 +137,7 @@ class Diagnosed:
             ),
             "axes": (diagnosis.AXES, diagnosis.in_and_out(*side, sigma, **of_test)),
             "bins": (diagnosis.BINNED, diagnosis.binned(*side, **of_test)),
-            "ranks": (diagnosis.RANKS, diagnosis.ranks(*side, **of_test)),
+            "ranks": (diagnosis.RANKS, diagnosis.ranks(*side, **of_test, validation=test.of_kind("val_"))),
             "groups": (diagnosis.GROUPS, groups),
             "embedding": (
                 [*ABOUT, *COMPONENTS],
@@ -150,9 +158,21 @@ class Diagnosed:
             )
         elif unlabelled:
             found.append(f"{unlabelled} of {len(test)} test structures have no reference label and no error.")
+        validation = test.of_kind("val_") & np.isfinite(self.errors[1])
+        if labelled.any() and validation.sum() < diagnosis.FEW:
+            found.append(
+                f"No validation groups (val_NAME) with {diagnosis.FEW} errors or more: nothing says beforehand whether"
+                " larger or smaller values of a measure go with larger errors. Number of atoms, force norms and the"
+                " fraction of eigenvalues are ranked by their value, with the sign that was found."
+            )
         if unpredicted:
             found.append(f"{unpredicted} labelled test structures have no prediction of this model and no error.")
-        if not np.isfinite(self.errors[0]).any():
+        if not len(train):
+            found.append(
+                "No training structures given: the error on them is not known, nor how far structures lie from them in"
+                " the representation of the model."
+            )
+        elif not np.isfinite(self.errors[0]).any():
             found.append(
                 f"The error on the {len(train)} training structures is not known: no labels or no predictions."
             )
@@ -166,7 +186,7 @@ class Diagnosed:
         """What diagnosis.json says: numbers of structures and errors, what was resampled, what is missing."""
         return {
             "model": model,
-            "n_train": len(self.frames[0]),
+            "n_train": len(self.measures["window_fraction"][0]),
             "n_test": len(self.frames[1]),
             "resampled": self.resampled[0],
             "n_errors": int(np.isfinite(self.errors[1]).sum()),

@@ -12,11 +12,13 @@ from sklearn.decomposition import PCA
 
 from mlipshift.base.frames import Labels
 from mlipshift.base.predictions import Predictions
+from mlipshift.base.rounding import classes, distinct, places, rounding
 from mlipshift.catalogue.criteria import CRITERIA
-from mlipshift.evaluate.statistics import INTERVAL, MEAN, Bootstrap, force_mae, spearman
+from mlipshift.evaluate.statistics import INTERVAL, MEAN, TIE, Bootstrap, auroc, force_mae, rank_correlation, spearman
 from mlipshift.shift.distribution import outside
 
 BINS = 10  # per criterion
+FEW = 10  # structures, below which no direction is chosen by them
 TAIL = 0.99  # quantile at which the last bin starts to take what is beyond
 # {criterion: (values of the training structures [T], of the test structures [S])}
 Measures = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -30,15 +32,41 @@ def errors_of(predictions: Predictions, reference: Labels) -> np.ndarray:
     return force_mae(predictions.forces[-1], reference.forces, reference.offsets)
 
 
-def deviation(known: np.ndarray, values: np.ndarray, side: str) -> np.ndarray:
-    """What grows with the distance of `values` [S] from training values `known` [T].
+DIRECTIONS = ("larger", "smaller", "either")
 
-    The value itself where only larger ones are a shift ("upper"), its distance from the training mean otherwise.
+
+def directed(known: np.ndarray, values: np.ndarray, direction: str) -> np.ndarray:
+    """A score [S] that grows with the error that is expected of `values` [S], in one of DIRECTIONS.
+
+    "either": the distance from the mean of the training values `known` [T].
     """
-    return values if side == "upper" else np.abs(values - np.nanmean(known))
+    if direction == "either":
+        return np.abs(values - np.nanmean(known)) if np.isfinite(known).any() else np.full(len(values), np.nan)
+    return values if direction == "larger" else -values
 
 
-RANKS = ["axis", "criterion", "needs_labels", "n_structures", "n_molecules", "spearman", "ci_low", "ci_high"]
+def direction_of(side: str, known: np.ndarray, values: np.ndarray, errors: np.ndarray) -> tuple[str, int]:
+    """(one of DIRECTIONS, number of structures that it rests on) of a criterion, by validation structures [S].
+
+    The direction with the largest rank correlation there. None is left to choose where only larger values are a shift
+    (side "upper"); without FEW validation structures that differ it is the value itself, and rests on none.
+    """
+    use = np.isfinite(values) & np.isfinite(errors)
+    if side == "upper" or use.sum() < FEW:
+        return "larger", 0
+    codes, whole = classes(errors[use]), np.ones(int(use.sum()))
+    found = {
+        name: rank_correlation(classes(score), codes, whole)
+        for name in DIRECTIONS
+        if np.isfinite(score := directed(known, values[use], name)).all()
+    }
+    if not np.isfinite(found["larger"]):
+        return "larger", 0
+    return max(found, key=lambda name: np.nan_to_num(found[name], nan=-2)), int(use.sum())
+
+
+RANKS = ["axis", "criterion", "needs_labels", "direction", "n_validation", "n_structures", "n_molecules"]
+RANKS += ["spearman", "ci_low", "ci_high", "auroc", "auroc_ci_low", "auroc_ci_high"]
 
 
 def ranks(
@@ -48,25 +76,37 @@ def ranks(
     resamples: int,
     seed: int,
     clusters: np.ndarray | None = None,
+    validation: np.ndarray | None = None,
 ) -> list[dict]:
-    """Rows of the rank correlation of the error with every criterion, the best predictor of it first.
+    """Rows of how well every criterion, used as it would be, predicts the error; the best one first.
 
-    errors, molecules [S]; clusters [S]: what the intervals resample, the molecules if not given.
+    errors, molecules [S]; clusters [S]: what the intervals resample, the molecules if not given. validation [S]: the
+    structures that say in which direction a criterion is used; the others are those it is judged by. Where there are
+    no others with an error, all are judged, and no direction is chosen.
     """
     clusters = molecules if clusters is None else clusters
+    errors = np.where(errors < TIE, 0.0, errors)  # as of symmetric crystals: of rounding, which has no order
+    asked = np.zeros(len(errors), dtype=bool) if validation is None else validation
+    if not np.isfinite(errors[~asked]).any():
+        asked = np.zeros(len(errors), dtype=bool)
     rows = []
     for name, (known, values) in measures.items():
-        axis, side = CRITERIA[name].axis, CRITERIA[name].side
-        distance = deviation(known, values, side)
-        use = np.isfinite(distance) & np.isfinite(errors)
-        row = {"axis": axis, "criterion": name, "needs_labels": name.startswith("reference_")}
+        criterion = CRITERIA[name]
+        direction, number = direction_of(criterion.side, known, values[asked], errors[asked])
+        score = directed(known, values, direction)
+        use = np.isfinite(score) & np.isfinite(errors) & ~asked
+        row = {"axis": criterion.axis, "criterion": name, "needs_labels": name.startswith("reference_")}
+        row |= {"direction": direction, "n_validation": number}
         row |= {"n_structures": int(use.sum()), "n_molecules": len(set(molecules[use]))}
-        found = (np.nan,) * 3
-        if use.sum() > 1:
-            found = spearman(distance[use], errors[use], clusters[use], resamples, seed)
-        rows.append(row | dict(zip(("spearman", "ci_low", "ci_high"), found)))
-    # constant criteria last
-    return sorted(rows, key=lambda row: -np.nan_to_num(row["spearman"], nan=-2))
+        found = dict.fromkeys(RANKS[7:], np.nan)
+        if use.sum() > 1 and classes(score[use]).any():
+            side = (score[use], errors[use], clusters[use], resamples, seed)
+            found = dict(zip(found, (*spearman(*side), *auroc(*side))))
+        rows.append(row | found)
+    # constant criteria last; what has no direction of its own and none chosen is as good by either sign
+    free = lambda row: CRITERIA[row["criterion"]].side == "both" and not row["n_validation"]
+    size = lambda row: abs(row["spearman"]) if free(row) else row["spearman"]
+    return sorted(rows, key=lambda row: -np.nan_to_num(size(row), nan=-2))
 
 
 def _error_cells(errors, clusters, resamples, seed):
@@ -99,14 +139,16 @@ def in_and_out(
     rows = []
     for name, (known, values) in measures.items():
         axis, side = CRITERIA[name].axis, CRITERIA[name].side
-        use = np.isfinite(values) & np.isfinite(errors)
-        away = outside(known, values, side, sigma)
+        # what is known of no training structure has no inside
+        use = np.isfinite(values) & np.isfinite(errors) & np.isfinite(known).any()
+        away = outside(known, values, side, sigma) if use.any() else use
         row: dict[str, Any] = {"axis": axis, "criterion": name}
         for part, chosen in (("inside", use & ~away), ("outside", use & away)):
             row[f"n_{part}"] = int(chosen.sum())
             cells = _error_cells(errors[chosen], clusters[chosen], resamples, seed)
             row |= {f"{part}_{key}": value for key, value in cells.items()}
-        rows.append(row | {"ratio": row["outside_mean_meV_per_A"] / row["inside_mean_meV_per_A"]})
+        inside = row["inside_mean_meV_per_A"]
+        rows.append(row | {"ratio": row["outside_mean_meV_per_A"] / inside if inside > TIE else np.nan})
     return rows
 
 
@@ -115,22 +157,22 @@ def edges_of(values: np.ndarray) -> np.ndarray:
     values = values[np.isfinite(values)]
     if not len(values):
         return np.empty(0)
-    distinct = np.unique(values)
-    if len(distinct) == 1:
-        return distinct[0] + np.array([-0.5, 0.5])
-    if len(distinct) <= BINS and np.array_equal(distinct, np.round(distinct)):
-        # one bin for each of a few numbers of atoms
-        middle = (distinct[1:] + distinct[:-1]) / 2
-        first, last = (distinct[1] - distinct[0]) / 2, (distinct[-1] - distinct[-2]) / 2
-        return np.concatenate([[distinct[0] - first], middle, [distinct[-1] + last]])
-    low, high = values.min(), np.quantile(values, TAIL)
-    edges = np.linspace(low, high if high > low else values.max(), BINS + 1)
+    found = distinct(values)
+    if len(found) == 1:
+        return found[0] + np.array([-0.5, 0.5])
+    if len(found) <= BINS:
+        # one bin for each of a few values
+        middle = (found[1:] + found[:-1]) / 2
+        first, last = (found[1] - found[0]) / 2, (found[-1] - found[-2]) / 2
+        return np.concatenate([[found[0] - first], middle, [found[-1] + last]])
+    low, high = found[0], np.quantile(values, TAIL)
+    edges = np.linspace(low, high if high > low + rounding(low) else found[-1], BINS + 1)
     edges[-1] = values.max()
     return edges
 
 
-BINNED = ["axis", "criterion", "bin_left", "bin_right", "n_training", "training_density", "n_test", "n_structures"]
-BINNED += ["n_molecules", "n_resampled", *MEAN]
+BINNED = ["axis", "criterion", "bin_left", "bin_right", "mean", "n_training", "training_density", "n_test"]
+BINNED += ["n_structures", "n_molecules", "n_resampled", *MEAN]
 
 
 def binned(
@@ -143,41 +185,45 @@ def binned(
 ) -> list[dict]:
     """Rows of the error binned along every criterion, with the density of the training structures.
 
-    Arguments as in `ranks`. training_density integrates to one over the training structures with a finite value.
+    Arguments as in `ranks`. A bin without any structure has no row; mean: of the criterion over its structures with an
+    error. training_density integrates to one over the training structures with a finite value.
     """
     clusters = molecules if clusters is None else clusters
     rows = []
     for name, (known, values) in measures.items():
-        axis = CRITERIA[name].axis
         known = known[np.isfinite(known)]
         edges = edges_of(np.concatenate([known, values]))
         if not len(edges):
             continue
-        place = np.digitize(values, edges[1:-1])
-        counts = np.histogram(known, edges)[0]
+        counts = np.bincount(places(known, edges), minlength=len(edges) - 1)
+        finite = np.isfinite(values)
+        place = np.where(finite, places(np.where(finite, values, edges[0]), edges), -1)
         for k, (left, right) in enumerate(zip(edges, edges[1:])):
-            here = (place == k) & np.isfinite(values)
+            here = place == k
             use = here & np.isfinite(errors)
-            rows.append(
-                {
-                    "axis": axis,
-                    "criterion": name,
-                    "bin_left": left,
-                    "bin_right": right,
-                    "n_training": int(counts[k]),
-                    "training_density": counts[k] / max(len(known), 1) / (right - left),
-                    "n_test": int(here.sum()),
-                    "n_structures": int(use.sum()),
-                    "n_molecules": len(set(molecules[use])),
-                    "n_resampled": len(set(clusters[use])),
-                    **_error_cells(errors[use], clusters[use], resamples, seed),
-                }
-            )
+            if not counts[k] and not here.any():
+                continue
+            row = {"axis": CRITERIA[name].axis, "criterion": name, "bin_left": left, "bin_right": right}
+            row |= {
+                "mean": values[use].mean() if use.any() else np.nan,
+                "n_training": int(counts[k]),
+                "training_density": counts[k] / max(len(known), 1) / (right - left),
+                "n_test": int(here.sum()),
+                "n_structures": int(use.sum()),
+                "n_molecules": len(set(molecules[use])),
+                "n_resampled": len(set(clusters[use])),
+            }
+            rows.append(row | _error_cells(errors[use], clusters[use], resamples, seed))
     return rows
 
 
 GROUPS = ["group", "n_structures", "n_molecules", "window_fraction_mean", "window_fraction_standard_deviation"]
 GROUPS += ["window_fraction_outside", "n_errors", *MEAN, "median_meV_per_A"]
+
+
+def share_outside(known: np.ndarray, values: np.ndarray, sigma: float) -> float:
+    """Share of values [S] outside those of training structures [T] on either side, NaN where none of these is known."""
+    return float(outside(known, values, "both", sigma).mean()) if np.isfinite(known).any() else np.nan
 
 
 def by_group(
@@ -208,7 +254,7 @@ def by_group(
                 "n_molecules": len(set(molecules[chosen])),
                 "window_fraction_mean": fraction[chosen].mean(),
                 "window_fraction_standard_deviation": fraction[chosen].std(),
-                "window_fraction_outside": outside(known, fraction[chosen], "both", sigma).mean(),
+                "window_fraction_outside": share_outside(known, fraction[chosen], sigma),
                 "n_errors": int(use.sum()),
                 **_error_cells(errors[use], clusters[use], resamples, seed),
                 "median_meV_per_A": np.median(errors[use]) if use.any() else np.nan,

@@ -60,6 +60,29 @@ class Errors:
         out = {g: self.frames.group == g for g in dict.fromkeys(self.frames.group)}
         return out | {POOLED: self.frames.of_kind("ood_")}
 
+    def common(self, chosen: np.ndarray, methods: Iterable[str] | None = None) -> np.ndarray:
+        """Those of the structures `chosen` [S] that every method predicts which predicts any of them.
+
+        A method that fails where it is hardest has a low mean of what is left; so all have the mean of the same
+        structures. methods: keys of `final`, by default all of them.
+        """
+        known = (chosen & np.isfinite(self.mean(m)) for m in (self.final if methods is None else methods))
+        return np.logical_and.reduce([chosen, *(found for found in known if found.any())])
+
+    def missing(self) -> list[str]:
+        """A line per group and method that has left structures out of the comparison."""
+        lines = []
+        for group, chosen in self.groups().items():
+            known = {m: chosen & np.isfinite(self.mean(m)) for m in self.final}
+            most = np.logical_or.reduce(list(known.values()))
+            lines += [
+                f"{group}: {most.sum() - found.sum()} of {most.sum()} structures are in no comparison, since {method}"
+                " has no result for them"
+                for method, found in known.items()
+                if found.any() and found.sum() < most.sum()
+            ]
+        return lines
+
     def summarise(self, values: np.ndarray, chosen: np.ndarray) -> dict[str, float] | None:
         """statistics.summary of the structures `chosen` [S] that have a value, None if there are none."""
         keep = chosen & np.isfinite(values)

@@ -7,18 +7,23 @@ from mlipshift.evaluate.comparisons import ADAPTATIONS
 from mlipshift.evaluate.errors import Errors
 
 GAINS = ["id", "group", "molecule", "method", "baseline"]
-GAINS += ["prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A"]
+GAINS += ["prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A", "delta_meV_per_A"]
 
 
 def gains(errors: Errors) -> list[dict]:
-    """Error of the prior beside the error before and after TTT, per reported structure; seeds averaged."""
+    """Errors of the prior, before and after TTT and of Δ-learning, per reported structure; seeds averaged.
+
+    That of Δ-learning, which learns from the same prior, is missing where it was not run.
+    """
     f, prior = errors.frames, errors.mean("prior")
+    delta = errors.mean("delta") if "delta" in errors.final else np.full(len(f), np.nan)
     rows = []
     for method, baseline in errors.known(ADAPTATIONS):
         before, after = errors.mean(baseline), errors.mean(method)
+        columns = (prior, before, after, delta)
         keep = ~f.of_kind("val_") & np.isfinite(prior) & np.isfinite(before) & np.isfinite(after)
         rows += [
-            dict(zip(GAINS, (f.ids[k], f.group[k], f.molecule[k], method, baseline, prior[k], before[k], after[k])))
+            dict(zip(GAINS, (f.ids[k], f.group[k], f.molecule[k], method, baseline, *(v[k] for v in columns))))
             for k in np.flatnonzero(keep)
         ]
     return rows

@@ -5,9 +5,11 @@ all are of one molecule, structures are resampled (`resampled`). Seeds are avera
 compared.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
+
+from mlipshift.base.rounding import classes
 
 CHEMICAL_ACCURACY = 43  # meV/Å, 1 kcal/mol/Å rounded down
 TARGET = 25.0  # meV/Å, the paper's threshold
@@ -102,7 +104,7 @@ def paired(
         "difference_meV_per_A": difference.mean(),
         "ci_low_meV_per_A": low,
         "ci_high_meV_per_A": high,
-        "median_relative_change": np.median(method / baseline - 1),
+        "median_relative_change": _median_change(method, baseline),
         "fraction_improved": (difference < -TIE).mean(),
         "fraction_worsened": (difference > TIE).mean(),
         "below_25_before": (baseline < TARGET).mean(),
@@ -110,28 +112,73 @@ def paired(
     }
 
 
-def spearman(
-    values: np.ndarray, errors: np.ndarray, clusters: np.ndarray, resamples: int, seed: int, level: float = 0.95
-) -> tuple[float, float, float]:
-    """(coefficient, low, high) of Spearman's rank correlation of values [S] and errors [S], all finite.
+def _median_change(method, baseline):
+    """Median of method / baseline - 1; an error of zero before, as of a symmetric crystal, has no relative change."""
+    known = baseline > TIE
+    return np.median(method[known] / baseline[known] - 1) if known.any() else np.nan
 
-    Ties have the mean of their ranks. The interval resamples clusters [S]; it is NaN for a single one, and all is NaN
-    where either side is constant.
-    """
-    first, second = (np.unique(v, return_inverse=True)[1] for v in (values, errors))
-    whole = np.ones(len(values))
+
+WORST = 0.1  # share of the structures, those of the largest errors, that a measure is to find
+Estimate = tuple[float, float, float]  # value, and the ends of its interval; NaN for what there is not
+
+
+def _estimate(
+    statistic: Callable[[np.ndarray], float], clusters: np.ndarray, resamples: int, seed: int, level: float
+) -> Estimate:
+    """A statistic(weights [S]) of all structures, and its interval over resampled clusters [S]."""
+    whole = statistic(np.ones(len(clusters)))
     bootstrap = Bootstrap(clusters, resamples, seed)
     if bootstrap.clusters < 2:
-        return _rank_correlation(first, second, whole), np.nan, np.nan
-    found = np.array([_rank_correlation(first, second, counts[bootstrap.owner]) for counts in bootstrap.weights])
+        return whole, np.nan, np.nan
+    found = np.array([statistic(counts[bootstrap.owner]) for counts in bootstrap.weights])
     found = found[np.isfinite(found)]
     tail = (1 - level) / 2
     low, high = np.quantile(found, [tail, 1 - tail]) if len(found) else (np.nan, np.nan)
-    return _rank_correlation(first, second, whole), float(low), float(high)
+    return whole, float(low), float(high)
 
 
-def _rank_correlation(first, second, weights):
-    """Pearson correlation of the ranks of two codes [S], each structure taken `weights` [S] times."""
+def spearman(
+    values: np.ndarray, errors: np.ndarray, clusters: np.ndarray, resamples: int, seed: int, level: float = 0.95
+) -> Estimate:
+    """(coefficient, low, high) of Spearman's rank correlation of values [S] and errors [S], all finite.
+
+    Ties, equal but for rounding, have the mean of their ranks. The interval resamples clusters [S]; it is NaN for a
+    single one, and all is NaN where either side is constant.
+    """
+    first, second = classes(values), classes(errors)
+    return _estimate(lambda weights: rank_correlation(first, second, weights), clusters, resamples, seed, level)
+
+
+def worst(errors: np.ndarray) -> np.ndarray:
+    """Boolean [S]: the WORST part of finite errors [S], and what is as large as the least of these."""
+    codes = classes(errors)
+    count = int(np.ceil(WORST * len(codes)))
+    return codes >= np.sort(codes)[len(codes) - count] if count else np.zeros(0, dtype=bool)
+
+
+def auroc(
+    values: np.ndarray, errors: np.ndarray, clusters: np.ndarray, resamples: int, seed: int, level: float = 0.95
+) -> Estimate:
+    """(area, low, high) under the receiver operating characteristic of values [S] that are to find the worst errors.
+
+    The probability that a structure of `worst` has a larger value than another one, ties counted by half: 0.5 for a
+    guess, 1 for a measure that puts all of them first. Arguments and interval as in `spearman`; all is NaN where the
+    errors are constant.
+    """
+    codes, chosen = classes(values), worst(errors)
+    return _estimate(lambda weights: _area(codes, chosen, weights), clusters, resamples, seed, level)
+
+
+def _area(codes, chosen, weights):
+    """Area of `auroc` of codes 0 to K - 1 [S], each structure taken `weights` [S] times."""
+    size = codes.max(initial=-1) + 1
+    found, rest = (np.bincount(codes[part], weights[part], size) for part in (chosen, ~chosen))
+    total = found.sum() * rest.sum()
+    return float(found @ (np.cumsum(rest) - rest / 2) / total) if total else np.nan
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> float:
+    """Pearson correlation of the ranks of two codes of `classes` [S], each structure taken `weights` [S] times."""
     total = weights.sum()
     if not total:
         return np.nan

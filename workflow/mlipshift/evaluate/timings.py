@@ -1,33 +1,40 @@
-"""Seconds of every method on one core, from the timings that the rules write: {"seconds", "structures"} as JSON."""
+"""Seconds of every method, on one core or on a GPU, from the timings that the rules write."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
-SECONDS = ["method", "seconds_per_structure", "n_structures"]
+from mlipshift.base.timing import CPU, GPU, Timing
+
+SECONDS = ["method", "seconds_per_structure", "measured", "n_structures"]
 SUFFIX = {"structure": "ttt", "placebo": "placebo"}  # of the method that an adaptation in this mode is
 
 
-def per_structure(path: Path) -> float:
-    """Seconds per structure of one timing, 0 if there was none."""
-    found = json.loads(path.read_text())
-    return found["seconds"] / max(1, found["structures"])
+def together(timings: Iterable[Timing]) -> Timing:
+    """The sum of timings, such as those of all seeds; it is one of a GPU if any is."""
+    timings = list(timings)
+    measured = GPU if any(t.measured == GPU for t in timings) else CPU
+    return Timing(sum(t.seconds for t in timings), sum(t.structures for t in timings), measured)
 
 
-def of_predictions(paths: Iterable[Path]) -> dict[str, float]:
-    """{method: seconds per structure} of the files METHOD_SEED.json."""
-    return {path.stem.rsplit("_", 1)[0]: per_structure(path) for path in paths}
+def by_method(paths: Iterable[Path]) -> dict[str, Timing]:
+    """{method: timing of all its seeds} of the files STAGE/NAME_SEED.json, see `methods_of`."""
+    found: dict[str, list[Timing]] = {}
+    for path in paths:
+        for method in methods_of(path):
+            found.setdefault(method, []).append(Timing.read(path))
+    return {method: together(timings) for method, timings in found.items()}
 
 
 def of_adaptations(paths: Iterable[Path]) -> dict[tuple[str, int], list[float]]:
-    """{(scheme, geometries): seconds per molecule of every seed} of adaptations to some geometries of a molecule."""
+    """{(scheme, geometries): seconds per molecule of every seed} of adaptations to some geometries."""
     adaptations: dict[tuple[str, int], list[float]] = {}
     for path in paths:
         found = json.loads(path.read_text())
         for count, one in found["adaptations"].items():
-            if one["molecules"]:
-                key = (found["scheme"], int(count))
-                adaptations.setdefault(key, []).append(one["seconds"] / one["molecules"])
+            timing = Timing(**one)
+            if timing.structures:
+                adaptations.setdefault((found["scheme"], int(count)), []).append(timing.each)
     return adaptations
 
 
@@ -44,17 +51,14 @@ def summarise(prior: Path, paths: Iterable[Path], prior_calls: dict[str, float])
     """Rows of SECONDS, all seeds together, adaptation and prior calls included.
 
     prior: timing of the prior labels; paths: of the other timings, see `methods_of`; prior_calls: {method: calls per
-    predicted structure} of the methods that predict something.
+    predicted structure} of the methods that predict something. Prior calls take CPU time on any machine.
     """
-    call = per_structure(prior)
-    total: dict[str, list[float]] = {}
-    for path in paths:
-        timing = json.loads(path.read_text())
-        for method in filter(prior_calls.__contains__, methods_of(path)):  # one that predicts nothing has no cost
-            entry = total.setdefault(method, [0.0, 0])
-            entry[0] += timing["seconds"]
-            entry[1] += timing["structures"]
-    rows = [("prior", call, json.loads(prior.read_text())["structures"])]
-    for method, (seconds, structures) in total.items():
-        rows.append((method, seconds / max(1, structures) + call * prior_calls[method], structures))
+    call = Timing.read(prior)
+    rows = [("prior", call.each, call.measured, call.structures)]
+    for method, own in by_method(paths).items():
+        if method not in prior_calls:  # one that predicts nothing has no cost
+            continue
+        calls = prior_calls[method]
+        measured = f"{own.measured}; CPU time of prior calls" if calls and own.measured == GPU else own.measured
+        rows.append((method, own.each + call.each * calls, measured, own.structures))
     return [dict(zip(SECONDS, row)) for row in rows]

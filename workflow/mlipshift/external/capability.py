@@ -15,12 +15,13 @@ from mlipshift.base.text import listed
 def known_elements(entry: Mapping[str, Any], training: np.ndarray) -> np.ndarray | None:
     """Atomic numbers [n] that a registry entry knows, None for any.
 
-    training: atomic numbers of the training structures. Raises UserError for a symbol that is none.
+    training: atomic numbers of the training structures; of none, nothing is known. Raises UserError for a symbol that
+    is none.
     """
     if entry["elements"] is None:
         return None
     if entry["elements"] == "training":
-        return np.unique(training)
+        return np.unique(training) if len(training) else None
     unknown = [s for item in entry["elements"] for s in item.split("-") if s not in atomic_numbers]
     if unknown:
         raise UserError(f"elements of the model: there is no element {unknown[0]!r}; correct the entry")
@@ -49,10 +50,10 @@ def reasons(entry: Mapping[str, Any], frames: Frames, training: np.ndarray) -> l
     return out
 
 
-def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: str) -> list[str]:
+def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: str | None) -> list[str]:
     """Lines for the user: what is excluded and why, and a warning when the levels of theory differ.
 
-    found: reasons of all structures; level: that of the labels.
+    found: reasons of all structures; level: that of the labels, None where it is not stated.
     """
     excluded = Counter(filter(None, found))
     line = f"{name}: {len(found)} structures, "
@@ -63,7 +64,13 @@ def summary(name: str, entry: Mapping[str, Any], found: Sequence[str], level: st
         line += "none excluded"
     if entry["periodic"] == "needed":
         line += f"; molecules and slabs get {entry['box_padding_A']:g} Å of vacuum along open directions"
-    if entry["level"] is None or _plain(entry["level"]) == _plain(level):
+    if entry["environment"] is None:
+        line += "; runs in the environment of the workflow, as none is named"
+    if entry["level"] is None:
+        return [line]
+    if not level:
+        return [line, f"{name}: it learned {entry['level']}; whether the labels are that is not stated (data.level)"]
+    if _plain(entry["level"]) == _plain(level):
         return [line]
     warning = f"{name}: warning: it learned {entry['level']}, the labels are {level}; errors contain the difference"
     return [line, warning]

@@ -15,7 +15,7 @@ from ase.data import vdw_radii
 from scipy.spatial.transform import Rotation
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.geometry import centred, scaled_distances
+from mlipshift.base.geometry import centred, nearest
 from mlipshift.labelling import sampling
 from mlipshift.prior.engines import tblite
 
@@ -125,7 +125,7 @@ class _Sampler:
         pulled = {tuple(sorted(self.bond))} if self.bond else set()
         if sampling.bonds(twin) - pulled != self.reference - pulled:
             return False
-        if len(twin) > 1 and scaled_distances(twin.numbers, positions).min() < CLOSEST:
+        if nearest(twin.numbers, positions)[1].min() < CLOSEST:
             return False
         twin.calc = self.start.calc
         try:

@@ -14,6 +14,8 @@ import torch
 
 from mlipshift.shift.graphs import Graph
 
+ATOMS = 2**13  # of the structures that are computed at once, of which each has as many as the largest
+
 
 @dataclass
 class Batch:
@@ -42,6 +44,17 @@ class Batch:
         slot = (lists == own[..., None]).int().argmax(-1)
         flat = torch.arange(near.numel(), device=near.device).view(near.shape)
         return torch.where(real, near * near.shape[2] + slot, flat).flatten()
+
+
+def portions(sizes: Sequence[int] | np.ndarray, count: int) -> list[slice]:
+    """Consecutive parts of structures of `sizes` atoms: `count` of them, fewer where they are padded beyond ATOMS."""
+    parts, start, largest = [], 0, 0
+    for k, size in enumerate(sizes):
+        largest = max(largest, int(size))
+        if k > start and (k - start == count or (k - start + 1) * largest > ATOMS):
+            parts.append(slice(start, k))
+            start, largest = k, int(size)
+    return [*parts, slice(start, len(sizes))] if len(sizes) else []
 
 
 def collate(

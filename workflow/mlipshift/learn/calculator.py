@@ -18,13 +18,14 @@ from ase import Atoms
 from ase.calculators import calculator as ase
 from ase.data import chemical_symbols
 
+from mlipshift.base import electrons
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.learn.potential import Potential
 
 
 def frames_of(structures: Iterable[Atoms]) -> Frames:
-    """Frames of ASE Atoms, numbered from 0; charge and multiplicity (`spin`) of their info, cell where periodic."""
+    """Frames of ASE Atoms, numbered from 0; charge and multiplicity as base.electrons.told, cell where periodic."""
     return Frames.build(
         {
             "id": str(k),
@@ -32,8 +33,7 @@ def frames_of(structures: Iterable[Atoms]) -> Frames:
             "molecule": "",
             "numbers": atoms.numbers,
             "positions": atoms.positions,
-            "charge": atoms.info.get("charge", 0),
-            "multiplicity": atoms.info.get("multiplicity", atoms.info.get("spin", 1)),
+            **dict(zip(("charge", "multiplicity"), electrons.told(atoms))),
             "cell": atoms.cell[:],
             "pbc": atoms.pbc,
         }
@@ -73,6 +73,13 @@ class Calculator(ase.Calculator):
                 "or a function of Atoms that returns its energy (eV) and forces (eV/Å)"
             )
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation: the charge, which ASE does not look for in info, too."""
+        changes = super().check_state(atoms, tol)
+        if self.atoms is not None and electrons.told(atoms) != electrons.told(self.atoms):
+            changes = [*changes, "initial_charges", "initial_magmoms"]
+        return changes
+
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -96,7 +103,8 @@ class Calculator(ase.Calculator):
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
 
     def _prior_of(self, atoms):
-        """(energy, forces [n, 3]) of the prior."""
+        """(energy, forces [n, 3]) of the prior, which is told the charge wherever it or ASE's cache may look."""
+        electrons.tell(atoms, *electrons.told(atoms))
         if not hasattr(self.prior, "get_forces"):
             return self.prior(atoms)
         atoms.calc = self.prior
@@ -105,11 +113,10 @@ class Calculator(ase.Calculator):
     def _warn(self):
         """Python shows each of these once."""
         atoms, name = self.atoms, self.potential.name
-        charge = atoms.info.get("charge", 0) or round(float(atoms.get_initial_charges().sum()), 6)
-        spin = atoms.info.get("multiplicity", atoms.info.get("spin", 1))
+        charge, spin = electrons.told(atoms)
         if charge or spin > 1:
             warnings.warn(
-                f"{name}: the network knows neither charge ({charge:g}) nor multiplicity ({spin}); they change nothing",
+                f"{name}: the network knows neither charge ({charge}) nor multiplicity ({spin}); they change nothing",
                 stacklevel=3,
             )
         known = self.potential.card.get("elements")

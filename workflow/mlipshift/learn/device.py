@@ -1,6 +1,7 @@
 """Where and how torch computes."""
 
 import os
+import resource
 
 import torch
 
@@ -23,3 +24,12 @@ def configure(threads: int = 1, device: str = "cpu") -> None:
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True)
+
+
+def memory(device: torch.device) -> int:
+    """Bytes of memory of a device: of a GPU, or of this machine unless a process may have less."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return physical if limit == resource.RLIM_INFINITY else min(physical, limit)

@@ -51,15 +51,15 @@ def predict(
 
     cutoffs: that of the neighbour list of every structure (Å), the network's own if absent. envelope: the radius at
     which the network's envelope reaches zero stays the trained one (as published), or is rescaled to the cutoff of
-    the structure. batch: structures that are computed at once. Raises UserError for an unknown envelope.
+    the structure. batch: structures at once, fewer large ones. Raises UserError for an unknown envelope.
     """
     if envelope not in ENVELOPES:
         raise UserError(f"envelope {envelope!r} is unknown; use one of {', '.join(ENVELOPES)}")
     cutoffs = [network.architecture.cutoff] * len(structures) if cutoffs is None else cutoffs
     out = []
-    for start in range(0, len(structures), batch):
-        part = zip(structures[start : start + batch], cutoffs[start : start + batch])
-        rows = [graphs.build(*s, c, c if envelope == "rescaled" else None) for s, c in part]
+    for part in batches.portions([len(numbers) for numbers, _ in structures], batch):
+        both = zip(structures[part], cutoffs[part])
+        rows = [graphs.build(*s, c, c if envelope == "rescaled" else None) for s, c in both]
         with torch.no_grad():
             energy, forces = network(batches.collate([rows], network.dtype, network.device), (head,))[head]
         split = np.split(forces[0].double().cpu().numpy(), np.cumsum([len(g.numbers) for g in rows])[:-1])

@@ -145,6 +145,10 @@ class Potential:
         found = networks.predict(self.network, structures, cutoffs, envelope, batch=batch)
         return self.complete(frames, found, prior)
 
+    def warm_up(self, frames: Frames, prior: Labels | None = None, batch: int = 64) -> None:
+        """Predict a first batch for nothing: what torch sets up in its first calls is no cost of a structure."""
+        self.predict(frames.take(np.arange(min(batch, len(frames)))), prior, batch=batch)
+
     def predictions(
         self,
         frames: Frames,
@@ -174,8 +178,8 @@ class Potential:
     def features(self, frames: Frames, batch: int = 64) -> np.ndarray:
         """Scalar features of the shared representation, mean over the atoms of every structure [S, F]."""
         out, network = [], self.network
-        for start in range(0, len(frames), batch):
-            part = [frames[k][:2] for k in range(start, min(start + batch, len(frames)))]
+        for rows_of in batches.portions(frames.sizes, batch):
+            part = [frames[k][:2] for k in range(rows_of.start, rows_of.stop)]
             rows = [graphs.build(*structure, self.cutoff) for structure in part]
             found = network.features(batches.collate([rows], network.dtype, network.device))[0]
             out += [f.mean(dim=0).double().cpu().numpy() for f in found.split([len(numbers) for numbers, _ in part])]

@@ -22,7 +22,7 @@ CALIBRATION = 64  # training structures that fixed scaling factors are fitted to
 
 @dataclass
 class Dataset:
-    """Graphs with one kind of labels: forces list of [n, 3] eV/Å, energy [S] eV above the atomic baseline."""
+    """Graphs with one kind of labels: forces list of [n, 3] eV/Å, energy [S] eV above the atomic baseline or NaN."""
 
     graphs: list[graphs.Graph]
     forces: list[np.ndarray]
@@ -55,6 +55,8 @@ def difference(reference: Labels, prior: Labels) -> Labels:
 def atomic_energies(frames: Frames, energy: np.ndarray) -> np.ndarray:
     """Least-squares atomic energies [MAX_ELEMENT + 1] (eV), 0 for elements that do not occur."""
     counts = np.zeros((len(frames), MAX_ELEMENT + 1))
+    if not len(frames):
+        return counts.sum(0)
     for k in range(len(frames)):
         np.add.at(counts[k], frames[k][0], 1)
     present = np.flatnonzero(counts.any(0))
@@ -64,7 +66,7 @@ def atomic_energies(frames: Frames, energy: np.ndarray) -> np.ndarray:
 
 
 def dataset(frames: Frames, labels: Labels, cutoff: float, shift: np.ndarray) -> Dataset:
-    """Dataset of the structures that have labels; shift [elements]: atomic energies to subtract (eV)."""
+    """Dataset of the structures that have forces; shift [elements]: atomic energies to subtract (eV)."""
     keep = np.flatnonzero(labels.ok)
     chosen = [frames[k] for k in keep]
     return Dataset(
@@ -84,10 +86,12 @@ def force_loss(predicted: Tensor, target: Tensor, batch: batches.Batch) -> Tenso
 def loss_of(
     output: tuple[Tensor, Tensor], batch: batches.Batch, forces: Tensor, energy: Tensor, energy_weight: float
 ) -> Tensor:
-    """Force loss plus `energy_weight` times the mean absolute energy error per atom."""
+    """Force loss plus `energy_weight` times the mean absolute energy error per atom of those that are not NaN."""
     loss = force_loss(output[1], forces, batch)
-    if energy_weight:
-        loss = loss + energy_weight * ((output[0] - energy).abs() / batch.sizes).mean()
+    known = energy.isfinite()
+    if energy_weight and known.any():
+        error = output[0] - energy if known.all() else output[0][..., known] - energy[known]
+        loss = loss + energy_weight * (error.abs() / batch.sizes[known]).mean()
     return loss
 
 
@@ -184,7 +188,8 @@ def train(
         frames, labels = given
         row = HEADS.index(head)
         if not (kind.base and head in STRATEGIES[kind.base].heads):
-            network.shift[row] = torch.as_tensor(atomic_energies(frames.take(labels.ok), labels.energy[labels.ok]))
+            known = np.isfinite(labels.energy)
+            network.shift[row] = torch.as_tensor(atomic_energies(frames.take(known), labels.energy[known]))
         tasks[head] = dataset(frames, labels, network.architecture.cutoff, network.shift[row].cpu().numpy())
     if not kind.base:
         first = tasks[kind.heads[0]]

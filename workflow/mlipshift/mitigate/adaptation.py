@@ -134,8 +134,8 @@ def adapt(
     prior loss (eV/Å), NaN where nothing was adapted. The network is left as it was. Zero steps are the base model.
     """
     order = np.argsort([u.size for u in units], kind="stable")
-    size = settings.batch if network.stacks else 1
-    chunks = [order[k : k + size] for k in range(0, len(order), size)]
+    parts = batches.portions([units[u].size for u in order], settings.batch if network.stacks else 1)
+    chunks = [order[part] for part in parts]
     predictions: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in units]
     losses = np.full((len(units), len(settings.checkpoints)), np.nan)
     for chunk in progress(chunks, len(chunks), "adapted batches"):

@@ -13,6 +13,8 @@ import numpy as np
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
+from mlipshift.base.rounding import rounding
+from mlipshift.shift.distribution import beyond
 from mlipshift.shift.spectra import mean_spectrum, padded_distance, spectra_of_many
 
 
@@ -56,17 +58,18 @@ def choose(
     known = [spectrum for (spectrum,) in spectra_of_many(positions[0], [trained_cutoff], variant)]
     reference = mean_spectrum(known)
     usual = padded_distance(known, reference)
-    limit = usual.mean() + sigma * usual.std()
     largest = train.sizes.max()
     found = spectra_of_many(positions[1], [*radii, trained_cutoff], variant)
     distance = np.array([padded_distance(values, reference) for values in found]).reshape(len(test), -1)
     distance, at_trained = distance[:, :-1], distance[:, -1]
-    published = radii[distance.argmin(1)]
+    least = distance.min(1, keepdims=True)
+    published = radii[(distance <= least + rounding(least)).argmax(1)]  # the first of equal ones
+    away = beyond(at_trained, usual.mean(), usual.std(), "upper", sigma)
     reason = []
-    for size, own, radius in zip(test.sizes, at_trained, published):
+    for size, shifted, radius in zip(test.sizes, away, published):
         if size > largest:
             reason.append("larger than the largest training structure")
-        elif own <= limit:
+        elif not shifted:
             reason.append("in distribution at the trained cutoff")
         elif radius >= trained_cutoff:
             reason.append("chosen radius is not below the trained cutoff")

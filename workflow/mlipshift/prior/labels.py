@@ -11,13 +11,15 @@ from typing import cast
 import numpy as np
 from scipy.spatial import cKDTree
 
-from mlipshift.base import limits, units
+from mlipshift.base import geometry, limits, units
 from mlipshift.base.errors import shortened
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, spin_fits
 from mlipshift.prior import engines
 
 MAX_FORCE = 1e3  # eV/Å
+# of GFN-xTB, whose memory grows with the square of their number and time with the cube: half an hour and 4 GB
+MAX_ATOMS = 2000
 MAX_NET_FORCE = 1e-3  # eV/Å
 
 STRIPE = 32, 256  # structures that are labelled between two checkpoints: a checkpoint costs as much as five of them
@@ -26,7 +28,7 @@ STRIPES = 12  # per shard, where there are enough structures, so that shards tak
 
 def fingerprint(method: str, library: str, accuracy: float) -> bytes:
     """What labels depend on beside their structures: level, accuracy, and the modules that decide them."""
-    modules = (engines.module_of(method, library), limits, units)
+    modules = (engines.module_of(method, library), geometry, limits, units)
     parts = [Path(cast(str, module.__file__)).read_bytes() for module in modules]
     parts += [Path(__file__).read_bytes(), f"{engines.level(method, library)} {accuracy}".encode()]
     return b"".join(hashlib.sha256(part).digest() for part in parts)
@@ -41,6 +43,9 @@ def _refused(frames, method):
         reasons[k] = (
             f"charge {frames.charge[k]} and multiplicity {frames.multiplicity[k]} do not fit {electrons[k]} electrons"
         )
+    if method in engines.TIGHT_BINDING:
+        for k in np.flatnonzero(frames.sizes > MAX_ATOMS):
+            reasons[k] = f"has {frames.sizes[k]} atoms; {method} is for up to {MAX_ATOMS}, Morse for any number"
     finite = np.isfinite(frames.positions).all(axis=1)
     # the number of the structure as a fourth coordinate keeps structures apart
     tree = cKDTree(np.column_stack([frames.positions, owner * 2 * MIN_DISTANCE])[finite])

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import NO_SPACE, disk_is_full
 from mlipshift.base.log import RELAY, log
-from mlipshift.run.locks import end_with_the_run
+from mlipshift.run.processes import end_with_the_run
 
 
 def run(main: Callable[[argparse.Namespace], None], description: str, arguments: dict[str, dict]) -> None:
@@ -32,7 +32,8 @@ def run(main: Callable[[argparse.Namespace], None], description: str, arguments:
     handlers: list[logging.StreamHandler] = [logging.StreamHandler(sys.stderr)]
     if args.log:
         args.log.parent.mkdir(parents=True, exist_ok=True)
-        handlers = [logging.FileHandler(args.log, mode="w")]
+        args.log.write_bytes(b"")
+        handlers = [logging.FileHandler(args.log, mode="a")]  # what the rule's shell sends there is behind it, too
         logging.raiseExceptions = False  # a log on a full disk
         if os.environ.get(RELAY):
             # what libraries print belongs to the log; the run shows the error line of it

@@ -32,7 +32,8 @@ def load(config: dict, schema_path: Path | str, sources: Iterable[tuple[str, dic
 
     config: the merged settings as read from YAML or JSON; schema_path: JSON Schema (2020-12) for read_schema.
     sources: (name, settings) pairs in order of merging, the defaults first; the last that sets the offending key is
-    named in the message. If one behind the first sets data.files, only the groups that such sources name are used.
+    named in the message. If one behind the first sets data.files, only the groups that such sources name are used, and
+    data.level is that which such a source sets, or none.
     Raises UserError with the first problem.
     """
     schema, sources = read_schema(schema_path), list(sources)
@@ -119,12 +120,17 @@ def fill(node: dict, value: Any, schema: dict) -> Any:
 
 
 def _drop_default_files(filled, sources):
-    """Leave only the groups of data.files that sources behind the first name, if any does: own data replace all."""
+    """Leave only the groups of data.files that sources behind the first name, if any does: own data replace all.
+
+    Their level of theory is not that of the default files.
+    """
     given = [settings for name, settings in sources[1:] if name != sources[0][0]]
     data = [settings["data"] for settings in given if isinstance(settings.get("data"), dict)]
     own = {group for section in data if isinstance(section.get("files"), dict) for group in section["files"]}
     if own and isinstance(filled["data"], dict):
         filled["data"]["files"] = {g: v for g, v in filled["data"]["files"].items() if g in own}
+        if not any("level" in section for section in data):
+            filled["data"]["level"] = None
 
 
 def _explain(error, schema):

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mlipshift.base.rounding import rounding
 from mlipshift.catalogue.criteria import CRITERIA
 
 SWEEP = (0.5, 1.0, 2.0)  # standard deviations of the sweep
@@ -19,15 +20,21 @@ SUMMARY += ["training_mean", "training_standard_deviation", "fraction_outside"]
 SWEPT = ["group", "criterion", "sigma", "fraction_outside"]
 
 
-def beyond(values: np.ndarray, mean: float, deviation: float, side: str, sigma: float) -> np.ndarray:
-    """Boolean [S]: more than `sigma` times `deviation` from `mean`; NaN is not.
+def spread(mean: float, deviation: float) -> float:
+    """The standard deviation, zero where it is of the size of rounding: values that are all equal have none."""
+    return 0.0 if deviation <= rounding(mean) else deviation
 
-    side: "upper" counts only larger values, "both" either direction.
+
+def beyond(values: np.ndarray, mean: float, deviation: float, side: str, sigma: float) -> np.ndarray:
+    """Boolean [S]: more than `sigma` times `deviation` from `mean`, by more than rounding; NaN is not.
+
+    side: "upper" counts only larger values, "both" either direction. Without a spread whatever is another value is
+    outside.
     """
     distance = values - mean
     if side == "both":
         distance = np.abs(distance)
-    return distance > sigma * deviation
+    return distance > sigma * spread(mean, deviation) + rounding(np.maximum(np.abs(values), abs(mean)))
 
 
 def outside(train_values: np.ndarray, values: np.ndarray, side: str, sigma: float) -> np.ndarray:
@@ -62,8 +69,8 @@ class Tally:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation, of the whole and not of a sample."""
-        return np.sqrt(self.squares / self.n) if self.n else np.nan
+        """Standard deviation, of the whole and not of a sample; see `spread`."""
+        return spread(self.mean, float(np.sqrt(self.squares / self.n))) if self.n else np.nan
 
 
 @dataclass
@@ -95,7 +102,7 @@ class Groups:
             number, values = block[::width], block.reshape(-1, width)[:, 1:]
             for name, column in zip(self.criteria, values.T):
                 known = self.tallies[0, name]
-                for sigma in sigmas:
+                for sigma in sigmas if known.n else ():
                     far = beyond(column, known.mean, known.deviation, CRITERIA[name].side, sigma)
                     for group, found in zip(*np.unique(number[far], return_counts=True)):
                         away[int(group), name, sigma] += int(found)
@@ -104,17 +111,21 @@ class Groups:
     def tables(self, sigma: float) -> tuple[list[dict], list[dict]]:
         """Rows of SUMMARY, outside beyond `sigma` training standard deviations, and of SWEPT, beyond those of SWEEP.
 
-        A criterion without a finite value in training has none.
+        Shares and training values are NaN where no training structure has a value. A criterion that no structure has
+        a value of has no rows, and training none where there are no training structures.
         """
         away = self._away(sorted({sigma, *SWEEP}))
         summary, swept = [], []
+        trained = any(self.tallies[0, name].n for name in self.criteria)
+        numbers = {group: n for group, n in self.numbers.items() if n or trained}
         for name in self.criteria:
             known = self.tallies[0, name]
-            if not known.n:
+            if not any(self.tallies[number, name].n for number in numbers.values()):
                 continue
-            for group, number in self.numbers.items():
+            for group, number in numbers.items():
                 found = self.tallies[number, name]
-                share = lambda limit, n=found.n, key=(number, name): away[*key, limit] / n if n else np.nan
+                total = found.n if known.n else 0
+                share = lambda limit, n=total, key=(number, name): away[*key, limit] / n if n else np.nan
                 row = (CRITERIA[name].axis, name, group, found.n, found.mean, known.mean, known.deviation, share(sigma))
                 summary.append(dict(zip(SUMMARY, row)))
                 swept += [dict(zip(SWEPT, (group, name, limit, share(limit)))) for limit in SWEEP]

@@ -7,14 +7,18 @@ connectivity   spectrum of the normalised Laplacian of the radius graph: the fra
                (first version of the paper), the zero-padded distance to the average training spectrum (second
                version) and to the nearest one, and the Wasserstein distance to both, which compares sizes rightly
 
-Structures come in blocks and memory does not grow with their number: a `Training` keeps averages, and of the single
-training structures a sample.
+The nearest training structure of any structure is the nearest one but itself: a test structure that is drawn as the
+training structures were has the same distribution of distances as they have, and whether it is of a molecule that
+occurs in training is part of how far it lies. Without the other geometries of its own molecule, a training structure
+would be further from the rest than a new molecule is.
+
+Structures come in blocks and memory does not grow with their number: a `Training` (training.py) keeps averages, and of
+the single training structures a sample. Without training structures, number of atoms, force norms and the fraction of
+eigenvalues are what can be measured.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -23,23 +27,15 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.catalogue.criteria import CRITERIA
-from mlipshift.shift import periodic
-from mlipshift.shift.spectra import (
-    CAP,
-    mean_spectrum,
-    padded,
-    padded_distance,
-    quantiles,
-    spectra_of_many,
-    wasserstein,
-    window_fraction,
-)
+from mlipshift.shift.spectra import padded, padded_distance, window_fraction
+from mlipshift.shift.training import Spectra, Training, composition, spectra_of
 
 BLOCK = 256  # structures whose distances to the sample are in memory at a time
-ELEMENTS = 119  # atomic numbers, 0 included
 LABELS = ("prior", "predicted", "reference")
 # columns of `measure`: all but what only a model's own representation tells
 MEASURED = tuple(key for key, criterion in CRITERIA.items() if criterion.axis != "representation")
+# those of them that need no training structures
+UNTRAINED = ("n_atoms", *(f"{kind}_force_norm_eV_per_A" for kind in LABELS), "window_fraction")
 
 
 def mean_norm(forces: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -52,141 +48,59 @@ def force_norm(labels: Labels) -> np.ndarray:
     return mean_norm(labels.forces, labels.offsets)
 
 
-def composition(frames: Frames) -> np.ndarray:
-    """Element fractions [S, ELEMENTS] of every structure."""
-    owner = np.repeat(np.arange(len(frames)), frames.sizes)
-    counts = np.bincount(owner * ELEMENTS + frames.numbers, minlength=len(frames) * ELEMENTS)
-    return counts.reshape(len(frames), ELEMENTS) / frames.sizes[:, None]
-
-
-def _spectra(frames, cutoff, variant):
-    """Spectra of all structures, molecules and periodic ones."""
-    crystals = frames.pbc.any(axis=1)
-    molecules = iter(spectra_of_many([frames[k][1] for k in np.flatnonzero(~crystals)], [cutoff], variant))
-    crystal = lambda k: periodic.spectrum(frames[k][1], frames.cell[k], frames.pbc[k], cutoff, variant, CAP)
-    return [crystal(k) if crystals[k] else next(molecules)[0] for k in range(len(frames))]
-
-
-@dataclass(frozen=True)
-class Training:
-    """What is known of the training structures.
-
-    cutoff Å and variant of the spectra; seen [ELEMENTS] whether an element occurs; mean [L] average zero-padded
-    spectrum; centre [POINTS] average quantiles. Of T sampled structures: name [T] number of the molecule;
-    fractions [T, ELEMENTS]; known: list of spectra; shape [T, POINTS] quantiles. names: molecule -> number.
-    by_id: names are those of structures, since there is one molecule alone.
-    """
-
-    cutoff: float
-    variant: str
-    seen: np.ndarray
-    mean: np.ndarray
-    centre: np.ndarray
-    name: np.ndarray
-    fractions: np.ndarray
-    known: list[np.ndarray]
-    shape: np.ndarray
-    names: dict[str, int] = field(repr=False)
-    by_id: bool
-
-    @classmethod
-    def of(cls, blocks: Iterable[Frames], cutoff: float, variant: str, sample: int, seed: int = 0) -> Self:
-        """Training of an iterable of Frames; `sample` structures at most, drawn with `seed`, stand for the single ones.
-
-        All of them do where there are no more than that.
-        """
-        rng = np.random.default_rng(seed)
-        seen, first, several, count = np.zeros(ELEMENTS, dtype=bool), None, False, 0
-        shape: Any = 0.0  # [POINTS] from the first block on
-        total, chosen = np.empty(0), []
-        for frames in blocks:
-            own = _spectra(frames, cutoff, variant)
-            seen |= np.bincount(frames.numbers, minlength=ELEMENTS) > 0
-            first = frames.molecule[0] if first is None else first
-            several = several or (frames.molecule != first).any()
-            here = mean_spectrum(own) * len(own)
-            length = max(len(total), len(here))
-            total = np.pad(total, (0, length - len(total))) + np.pad(here, (0, length - len(here)))
-            shape = shape + quantiles(own).sum(0)
-            # the smallest of as many random numbers as there are structures, in the order of the structures
-            items = zip(rng.random(len(frames)), range(count, count + len(frames)), range(len(frames)))
-            fractions = composition(frames)
-            # copies, since a row would keep its whole block alive
-            chosen += [(r, n, frames.molecule[k], frames.ids[k], fractions[k].copy(), own[k]) for r, n, k in items]
-            if len(chosen) > sample:
-                chosen = sorted(chosen, key=lambda item: item[0])[:sample]
-            count += len(frames)
-        chosen.sort(key=lambda item: item[1])
-        known = [item[5] for item in chosen]
-        label: list[str] = [item[2] if several else item[3] for item in chosen]
-        names = {text: k for k, text in enumerate(dict.fromkeys(label))}
-        return cls(
-            cutoff,
-            variant,
-            seen,
-            total / count,
-            shape / count,
-            np.array([names[text] for text in label]),
-            np.array([item[4] for item in chosen]),
-            known,
-            quantiles(known),
-            names,
-            not several,
-        )
-
-
 def measure(
-    training: Training, frames: Frames, norms: dict[str, np.ndarray] | None = None, own: bool = False
+    how: Spectra,
+    training: Training | None,
+    frames: Frames,
+    norms: dict[str, np.ndarray] | None = None,
+    own: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Shift measures {column: [S]} of Frames.
+    """Shift measures {column: [S]} of Frames, and without training structures those that need none.
 
     norms: {kind of LABELS: force_norm [S] eV/Å} of whichever labels there are. The composition distance is the
     Manhattan distance of element fractions to the nearest structure of the training sample. own: `frames` are training
-    structures, for which the nearest is one of another molecule, or another geometry where there is one molecule
-    alone; NaN if there is none.
+    structures, none of which is the nearest one of itself; NaN if there is no other.
     """
-    values = _spectra(frames, training.cutoff, training.variant)
-    shape, fractions = quantiles(values), composition(frames)
-    names = None
-    if own:
-        labels = frames.ids if training.by_id else frames.molecule
-        names = np.array([training.names.get(text, -1) for text in labels])
-    closest = lambda rows, known, metric="cityblock": nearest(rows, known, metric, names, training.name)
-    # elements that do not occur in training are as good as one
-    merged = lambda table: np.c_[table[:, training.seen], table[:, ~training.seen].sum(1)]
-    known, _ = padded(training.known, max(map(len, values)))
+    values = spectra_of(frames, how)
     measures = {
-        "unseen_element_fraction": fractions[:, ~training.seen].sum(1),
-        "composition_distance": closest(merged(fractions), merged(training.fractions)),
         "n_atoms": frames.sizes.astype(float),
         **{f"{kind}_force_norm_eV_per_A": found for kind, found in (norms or {}).items()},
         "window_fraction": window_fraction(values),
-        "spectrum_padded_distance": padded_distance(values, training.mean),
-        "spectrum_padded_nearest": closest(padded(values, known.shape[1])[0], known, "sqeuclidean"),
-        "spectrum_wasserstein": wasserstein(shape, training.centre),
-        # the 1-Wasserstein distance is the mean difference of quantiles
-        "spectrum_wasserstein_nearest": closest(shape, training.shape) / shape.shape[1],
     }
+    if training is not None:
+        skipped = np.array([training.place.get(name, -1) if own else -1 for name in frames.ids], dtype=np.intp)
+        measures |= _distances(training, frames, values, skipped)
     return {name: measures[name] for name in MEASURED if name in measures}
 
 
-def nearest(
-    rows: np.ndarray,
-    known: np.ndarray,
-    metric: str = "euclidean",
-    names: np.ndarray | None = None,
-    known_names: np.ndarray | None = None,
-) -> np.ndarray:
-    """Distance [S] of every row [S, k] to the nearest known one [T, k], with names of another name; NaN if none is.
+def _distances(training, frames, values, skipped):
+    """Measures of frames and their spectra that are distances from training structures; skipped as in `nearest`."""
+    fractions = composition(frames)
+    # elements that do not occur in training are as good as one
+    merged = lambda table: np.c_[table[:, training.seen], table[:, ~training.seen].sum(1)]
+    known, _ = padded(training.known, max(map(len, values)))
+    return {
+        "unseen_element_fraction": fractions[:, ~training.seen].sum(1),
+        "composition_distance": nearest(merged(fractions), merged(training.fractions), skipped, "cityblock"),
+        "spectrum_padded_distance": padded_distance(values, training.mean),
+        "spectrum_padded_nearest": nearest(padded(values, known.shape[1])[0], known, skipped, "sqeuclidean"),
+        "spectrum_wasserstein": training.centre.distance(values),
+        "spectrum_wasserstein_nearest": training.spectra.nearest(values, skipped),
+    }
 
-    metric: of scipy's cdist. In blocks of rows, so that memory grows with T alone.
+
+def nearest(rows: np.ndarray, known: np.ndarray, skipped: np.ndarray, metric: str = "euclidean") -> np.ndarray:
+    """Distance [S] of every row [S, k] to the nearest known one [T, k], NaN if there is none.
+
+    skipped [S]: number of the known one that does not count, the structure itself; -1 for none. metric: of scipy's
+    cdist. In blocks of rows, so that memory grows with T alone.
     """
     out = np.full(len(rows), np.nan)
     for start in range(0, len(rows), BLOCK):
         block = slice(start, start + BLOCK)
         distance = cdist(rows[block], known, metric)
-        if names is not None:
-            distance[names[block, None] == known_names] = np.inf
+        own = np.flatnonzero(skipped[block] >= 0)
+        distance[own, skipped[block][own]] = np.inf
         distance[~np.isfinite(distance)] = np.inf
         out[block] = distance.min(axis=1, initial=np.inf)
     return np.where(np.isfinite(out), out, np.nan)
@@ -215,7 +129,7 @@ def _those_of(ids, stream, path):
 
 
 def of_store(
-    path: Path, labels: dict[str, Path], training: Training, own: bool
+    path: Path, labels: dict[str, Path], how: Spectra, training: Training | None, own: bool
 ) -> Iterator[tuple[Frames, dict[str, np.ndarray]]]:
     """Yield (Frames, `measure` of them) of the blocks of a store.
 
@@ -225,4 +139,4 @@ def of_store(
     streams = {kind: _norms(kind, store) for kind, store in labels.items()}
     for frames in Frames.blocks(path):
         norms = {kind: _those_of(frames.ids, stream, labels[kind]) for kind, stream in streams.items()}
-        yield frames, measure(training, frames, norms, own)
+        yield frames, measure(how, training, frames, norms, own)

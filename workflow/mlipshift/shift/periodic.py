@@ -16,25 +16,22 @@ neighbours
 The Laplacian at k is L(k) = I - D^-1/2 A(k) D^-1/2 with A_ij(k) = sum of exp(2 pi i k.S) over the edges from i to the
 image of j that is S cells away; all eigenvalues lie in [0, 2]. The released code looks for neighbours without images,
 so that an atom at a face of the cell seems to have lost half of them; neither variant does that.
+
+Of a cell with more atoms than quadrature.LARGEST_DENSE the distribution of the same eigenvalues is had from sparse
+matrices, see there.
 """
 
 import numpy as np
-from ase.geometry import complete_cell
 from scipy.sparse import csr_array
 
-from mlipshift.base.geometry import edges
+from mlipshift.base.geometry import edges, thickness
+from mlipshift.shift import quadrature
 from mlipshift.shift.laplacians import spectrum_of
 
 # Å; the wavevectors are those of a supercell that is at least so thick along every periodic direction. Spectra of fcc
 # copper in different cells then differ by a Wasserstein distance of 0.01, those in cells with the same grid by nothing
 SPAN = 36.0
 CELLS = 2**19  # entries of the matrices that are in memory at a time
-
-
-def thickness(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """Distances [3] (Å) between opposite faces of the cell; infinite along directions that are not periodic."""
-    reciprocal = np.linalg.inv(complete_cell(cell)).T
-    return np.where(pbc, 1.0 / np.linalg.norm(reciprocal, axis=1), np.inf)
 
 
 def wavevectors(cell: np.ndarray, pbc: np.ndarray, span: float = SPAN) -> np.ndarray:
@@ -60,16 +57,17 @@ def spectrum(
 def _in_cell(n, graph, cap):
     i, j, _, distance = graph
     if cap is not None:
-        # every centre j hears its nearest sources, as in spectra
-        order = np.lexsort((i, distance, j))
-        rank = np.arange(len(j)) - np.searchsorted(j[order], j[order])
-        kept = order[rank < cap]
+        kept = quadrature.heard(i, j, distance, cap)
         i, j = i[kept], j[kept]
     i, j = i[i != j], j[i != j]
+    if n > quadrature.LARGEST_DENSE:
+        return quadrature.of_edges(i, j, n, published=True)
     return spectrum_of(np.bincount(i * n + j, minlength=n * n).reshape(n, n))
 
 
 def _infinite(n, graph, points):
+    if n > quadrature.LARGEST_DENSE:
+        return _infinite_of_many(n, graph, points)
     i, j, shift, _ = graph
     degree = np.bincount(i, minlength=n)
     scale = 1 / np.sqrt(np.maximum(degree, 1))
@@ -82,3 +80,14 @@ def _infinite(n, graph, points):
         bloch = (pairs @ phases).T.reshape(-1, n, n)
         values.append(np.linalg.eigvalsh(diagonal - bloch).ravel())
     return np.sort(np.concatenate(values)).clip(0.0, 2.0)
+
+
+def _infinite_of_many(n, graph, points):
+    """As `_infinite`, by one sparse matrix after the other."""
+    i, j, shift, _ = graph
+    values = []
+    for point in points:
+        phases = np.exp(2j * np.pi * (shift @ point)) if point.any() else 1.0
+        matrix, degree = quadrature.normalised(i, j, n, phases)
+        values.append(quadrature.eigenvalues(matrix, degree, 0.0, share=len(points)))
+    return np.sort(np.concatenate(values))

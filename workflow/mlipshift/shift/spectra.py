@@ -11,7 +11,7 @@ isolated last atoms      vanish from the spectrum                        count a
 more than CAP            the nearest CAP send an edge; the graph is      all count
 neighbours               directed and eigenvalues lose their imaginary
                          part
-other number of atoms    zeros are appended to the ascending spectrum    Wasserstein distance, see `wasserstein`
+other number of atoms    zeros are appended to the ascending spectrum    Wasserstein distance, see wasserstein.py
                          (`padded_distance`), in both variants
 larger than training     the released code crashes; here the average     Wasserstein distance
                          spectrum is padded too
@@ -25,6 +25,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.geometry import within
+from mlipshift.base.log import progress
+from mlipshift.shift import quadrature
 from mlipshift.shift.eigenvalues import eigenvalues
 from mlipshift.shift.laplacians import merged, spectrum_of
 
@@ -32,7 +35,6 @@ VARIANTS = ("published", "robust")
 CAP = 50  # neighbours per atom in the released code
 WINDOW = 0.1  # half width of the interval [0.9, 1.1], strict inequality as in the released code
 ROUNDING = 1e-9  # eigenvalues this close to an end of the interval lie on it
-POINTS = 64  # quantiles that stand for a spectrum
 ENTRIES = 2**21  # entries of the matrices that are in memory at a time
 
 
@@ -53,18 +55,28 @@ def spectra_of_many(
 
     Exact, and faster than one diagonalisation per graph: atoms that have the same neighbours and each other are merged,
     see `laplacians.merged`, equal graphs of a structure share one matrix, and many matrices are diagonalised at once.
+    Of more than quadrature.LARGEST_DENSE atoms they are quantiles of the distribution of eigenvalues, see quadrature.
     """
     if variant not in VARIANTS:
         raise UserError(f"spectrum variant {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
     cutoffs = np.asarray(cutoffs, dtype=float)
     structures = [np.asarray(positions, dtype=float).reshape(-1, 3) for positions in structures]
     published = variant == "published"
-    if cap is None or not published:
-        cap = max(map(len, structures), default=0)
+    dense = [positions for positions in structures if len(positions) <= quadrature.LARGEST_DENSE]
+    most = max(map(len, dense), default=0) if cap is None or not published else cap
     found = []
-    for block in _blocks([len(positions) for positions in structures], len(cutoffs)):
-        found += _spectra_of_graphs(structures, cutoffs, block, published, cap)
-    return [found[k * len(cutoffs) : (k + 1) * len(cutoffs)] for k in range(len(structures))]
+    for block in _blocks([len(positions) for positions in dense], len(cutoffs)):
+        found += _spectra_of_graphs(dense, cutoffs, block, published, most)
+    rows = (found[k * len(cutoffs) : (k + 1) * len(cutoffs)] for k in range(len(dense)))
+    large = [positions for positions in structures if len(positions) > quadrature.LARGEST_DENSE]
+    sparse = iter(_spectra_of_large(large, cutoffs, published, cap if published else None))
+    return [next(sparse if len(p) > quadrature.LARGEST_DENSE else rows) for p in structures]
+
+
+def _spectra_of_large(structures, cutoffs, published, cap):
+    """Spectra of large structures at all cutoffs, a list of lists, with lines of progress."""
+    following = progress(structures, len(structures), f"spectra above {quadrature.LARGEST_DENSE} atoms")
+    return [[quadrature.of_molecule(positions, r, published, cap) for r in cutoffs] for positions in following]
 
 
 def _blocks(sizes, radii):
@@ -88,7 +100,7 @@ def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
     sizes = np.array([len(positions) for positions in members], dtype=np.intp)
     atoms = np.ascontiguousarray(np.concatenate(members).T)
     begin, size = (a[structure - structure[0]] for a in (np.cumsum(sizes) - sizes, sizes))
-    squared = np.square(cutoffs)[radius]
+    squared = np.square(within(cutoffs))[radius]
     values, count, earlier, directed, rows, triangles = merged(atoms, begin, size, squared, published, cap)
     solved = eigenvalues(triangles, rows)
     found, place, done = [], 0, 0
@@ -114,7 +126,7 @@ def _directed(positions, cutoff, cap):
     for x in positions.T:  # one component after the other is faster than a sum over the last axis
         squared = squared + np.square(x[:, None] - x)
     np.fill_diagonal(squared, np.inf)
-    graph = squared < cutoff**2
+    graph = squared < within(cutoff) ** 2
     rank = np.argsort(np.argsort(np.where(graph, squared, np.inf), axis=0, kind="stable"), axis=0)
     return spectrum_of(graph & (rank < cap))
 
@@ -148,27 +160,3 @@ def padded_distance(many: Sequence[np.ndarray], reference: np.ndarray) -> np.nda
     """
     table, _ = padded(many, len(reference))
     return np.square(table - np.pad(reference, (0, table.shape[1] - len(reference)))).sum(1)
-
-
-def quantiles(many: Sequence[np.ndarray], points: int = POINTS) -> np.ndarray:
-    """Quantile functions [S, points] of spectra at the midpoints of `points` equal parts, linear in between.
-
-    A description whose length does not depend on the number of atoms; zero for an empty spectrum.
-    """
-    table, sizes = padded(many, 1)
-    place = (np.arange(points) + 0.5) / points * np.maximum(sizes - 1, 0)[:, None]
-    below = place.astype(np.intp)
-    low = np.take_along_axis(table, below, 1)
-    high = np.take_along_axis(table, np.minimum(below + 1, np.maximum(sizes - 1, 0)[:, None]), 1)
-    return low + (high - low) * (place - below)
-
-
-def wasserstein(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """1-Wasserstein distance of two spectra given by their quantiles [..., points].
-
-    The least mean shift of eigenvalues that turns one distribution into the other. It compares distributions, not
-    eigenvalue by eigenvalue, so that structures of different size can be compared: many copies of one molecule, far
-    apart, have the distance 0 from it. It is a metric in the unit of the eigenvalues, needs neither bins nor a
-    bandwidth, and grows with how far eigenvalues are shifted, which the overlap of two histograms does not.
-    """
-    return np.abs(first - second).mean(-1)

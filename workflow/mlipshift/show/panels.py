@@ -1,6 +1,7 @@
 """Parts of a panel: scales, error bars, chemical accuracy, notes, the training density behind it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.style import DASHED, MUTED, PALE
+from mlipshift.show.style import DASHED, DOTTED, MUTED, PALE, WIDTH
 
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
 ERROR = (MEAN, LOW, HIGH)
+FENCE = 3  # beyond the middle 95 % of values, up to which an axis of single structures reaches
+SPAN = 1000  # largest factor between the ends of a logarithmic axis: errors that vanish by symmetry have no say
 
 
 def accuracy(axes: Axes, horizontal: bool = True) -> None:
@@ -21,10 +24,15 @@ def accuracy(axes: Axes, horizontal: bool = True) -> None:
 
 
 def scale(axes: Axes, which: str, values: np.ndarray | pd.Series, label: str) -> str:
-    """Label of the axis `which` ("x", "y") of an error; it starts at zero, or is logarithmic beyond a factor of six."""
+    """Label of the axis `which` ("x", "y") of an error; it starts at zero, or is logarithmic beyond a factor of six.
+
+    A logarithmic axis ends at SPAN, and its label says that there is something below.
+    """
     values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values) & (values > 0)]
-    low, high = min(values.min(), CHEMICAL_ACCURACY), max(values.max(), CHEMICAL_ACCURACY)
+    values = values[np.isfinite(values)]
+    high = max(values.max(initial=0), CHEMICAL_ACCURACY)
+    low = min(values[values > high / SPAN].min(initial=high), CHEMICAL_ACCURACY)
+    below = values.min(initial=high) < low
     axis = getattr(axes, f"{which}axis")
     limits = getattr(axes, f"set_{which}lim")
     if high > 6 * low:
@@ -33,7 +41,7 @@ def scale(axes: Axes, which: str, values: np.ndarray | pd.Series, label: str) ->
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(plain_numbers())
         limits(low / 1.15, high * 1.15)
-        return f"{label}, log scale"
+        return f"{label}, log scale" + ("\nsmaller ones below" if below else "")
     limits(0, high * 1.08)
     return label
 
@@ -48,9 +56,58 @@ def signed_numbers() -> FuncFormatter:
     return FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−"))
 
 
+def fence(values: np.ndarray | pd.Series) -> tuple[float, float]:
+    """Least and largest of positive values [S] within a factor of FENCE of their middle 95 %.
+
+    What lies beyond, errors that vanish by symmetry for one, would leave no room for all the others.
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values) & (values > 0)]
+    if not len(values):
+        return 1.0, 1.0
+    low, high = np.quantile(values, [0.025, 0.975])
+    inside = values[(values >= low / FENCE) & (values <= high * FENCE)]
+    return inside.min(), inside.max()
+
+
+def ends(axes: Axes, which: str, low: float, high: float) -> None:
+    """Limits of the axis `which` ("x", "y") around positive values; it is logarithmic beyond a factor of four."""
+    axis = getattr(axes, f"{which}axis")
+    if high > 4 * low:
+        getattr(axes, f"set_{which}scale")("log")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        getattr(axes, f"set_{which}lim")(low / 1.15, high * 1.15)
+    else:
+        axis.set_major_locator(MaxNLocator(4))
+        margin = 0.05 * (high - low) or 0.1 * high
+        getattr(axes, f"set_{which}lim")(low - margin, high + margin)
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(plain_numbers())
+
+
 def interval(row: Mapping[str, float]) -> np.ndarray:
     """Lengths [2, 1] of the error bar of one row; none where the table has no interval."""
     return np.nan_to_num(np.array([[row[MEAN] - row[LOW]], [row[HIGH] - row[MEAN]]], dtype=float)).clip(0)
+
+
+def point(
+    panel: Axes, x: float, y: float, ends: tuple[float, float], alone: bool, along: str = "y", **marks: Any
+) -> None:
+    """A value with the interval `ends` along an axis, none if it is not finite.
+
+    alone: of one molecule, whose interval is dotted: over its structures, it is too narrow. marks: of style.marks.
+    """
+    value = y if along == "y" else x
+    lengths = np.nan_to_num(np.array([[value - ends[0]], [ends[1] - value]], dtype=float)).clip(0)
+    bars: dict[str, Any] = {f"{along}err": lengths, "elinewidth": 1.1, "ls": "none"}
+    drawn = panel.errorbar(x, y, **bars | marks)
+    if alone:
+        drawn[2][0].set_linestyle(DOTTED)
+
+
+def mean(panel: Axes, x: float, row: Mapping[str, Any], **marks: Any) -> None:
+    """`point` of the mean of a row of a table with its interval, along y."""
+    point(panel, x, row[MEAN], (row[LOW], row[HIGH]), row["n_molecules"] == 1, **marks)
 
 
 def extent(table: pd.DataFrame) -> np.ndarray:
@@ -61,6 +118,15 @@ def extent(table: pd.DataFrame) -> np.ndarray:
 def note(panel: Axes, text: str) -> None:
     """Muted text above the right end of a panel."""
     panel.text(1, 1.02, text, ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
+
+
+def heading(panel: Axes, title: str, text: str) -> None:
+    """Title of a panel, shortened to its width, and a `note` beside it or, where there is no room, below."""
+    wide = panel.get_position().width * WIDTH
+    longest = int(wide / 0.075)  # inches of a letter
+    title = title if len(title) <= longest else f"{title[: longest - 1].rstrip()}…"
+    panel.set_title(title, pad=4 if 0.072 * len(title) + 0.06 * len(text) + 0.1 <= wide else 14)
+    note(panel, text)
 
 
 def foot(panels: np.ndarray, used: int, label: str) -> None:
@@ -81,7 +147,7 @@ def behind(panel: Axes, density: pd.DataFrame, label: str | None) -> Axes:
     panel.patch.set_visible(False)
     width = density.bin_right - density.bin_left
     axes.bar(density.bin_left, density.density, width=width, align="edge", color=PALE, lw=0)
-    highest = density.density.max()
+    highest = density.density.max() or 1.0  # no training structure
     axes.set_ylim(0, highest * 2.2)
     if label is None:
         axes.set_yticks([])

@@ -41,6 +41,11 @@ def sizes(rows: pd.DataFrame) -> str:
     return text + (f", {several(seeds, 'seed')}" if seeds else "")
 
 
+def alone(rows: pd.DataFrame) -> dict[str, str]:
+    """The fact of a caption that an interval is over the structures of a single molecule, if that of a row is."""
+    return {"alone": "yes"} if (rows.n_molecules == 1).any() else {}
+
+
 def sample(summary: pd.DataFrame, groups: list[str], methods: list[str]) -> str:
     """`sizes` of some rows of the summary."""
     rows = summary[summary.group.isin(groups) & summary.method.isin(methods)]
@@ -55,3 +60,8 @@ def samples(summary: pd.DataFrame, groups: list[str], methods: list[str]) -> str
 def resampling(resampled: str) -> dict[str, str]:
     """Facts of a caption of a diagnosis; resampled: "molecules", or "structures" of one molecule alone."""
     return {"resampled": resampled} | ({} if resampled == "molecules" else {"alone": "yes"})
+
+
+def interval_label(resampled: str) -> str:
+    """Name of an interval in a legend; resampled as in `resampling`."""
+    return "95 % interval" if resampled == "molecules" else "95 % interval of one molecule, too narrow"

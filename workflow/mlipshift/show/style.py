@@ -12,11 +12,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import RcKeyType
 
 from mlipshift.catalogue import methods
+from mlipshift.catalogue.groups import GROUPS, ordered
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 
 WIDTH = 7.0
@@ -52,9 +54,13 @@ RC: dict[RcKeyType, Any] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
 }
-# colour and marker of what has none in the catalogue
-SERIES = (("#0072B2", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#009E73", "P"), ("#D55E00", "s"), ("#56B4E9", "o"))
-DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
+# of groups of structures, none of them the colour of a method
+SERIES = (
+    *(("#B5485D", "o"), ("#2E7D4F", "^"), ("#B07D00", "s"), ("#7B4FA3", "D")),
+    *(("#3F7CAC", "v"), ("#6B4226", "P"), ("#5F6B6D", "X"), ("#C06090", "<")),
+)
+# chemical accuracy; an interval of one molecule; a method beside the others
+DASHED, DOTTED, DASHDOT = (0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5))
 
 
 def house_style() -> AbstractContextManager:
@@ -114,17 +120,23 @@ def empty(title: str, reason: str) -> Figure:
 
 
 def legend(figure: Figure, handles: Iterable[Artist], y: float, columns: int, x: float = 0.08) -> None:
-    """Legend at `y` inches from the bottom of the figure (upper edge), outside the axes."""
-    figure.legend(
-        handles=list(handles),
-        loc="upper left",
-        bbox_to_anchor=(x / WIDTH, y / figure.get_figheight()),
-        ncols=columns,
-        handlelength=1.6,
-        columnspacing=1.4,
-        borderaxespad=0,
-        labelspacing=0.35,
-    )
+    """Legend at `y` inches from the bottom of the figure (upper edge), outside the axes; of fewer columns to fit."""
+    handles, renderer = list(handles), FigureCanvasAgg(figure).get_renderer()
+    for number in range(columns, 0, -1):
+        made = figure.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(x / WIDTH, y / figure.get_figheight()),
+            ncols=number,
+            handlelength=1.6,
+            columnspacing=1.4,
+            borderaxespad=0,
+            labelspacing=0.35,
+        )
+        if made.get_window_extent(renderer).x1 <= figure.bbox.x1:
+            return
+        if number > 1:
+            made.remove()
 
 
 def colour(key: str) -> str:
@@ -134,7 +146,12 @@ def colour(key: str) -> str:
 
 def marks(key: str) -> dict[str, Any]:
     """Keywords of a line of a method."""
-    colour, marker, filled = methods.look(key)
+    return drawn_as(methods.look(key))
+
+
+def drawn_as(look: methods.Look) -> dict[str, Any]:
+    """Keywords of a line of a look of the catalogue."""
+    colour, marker, filled = look
     line = not filled or marker == "x"  # drawn by its edge; a filled marker has a white edge against overlap
     return {
         "color": colour,
@@ -146,9 +163,31 @@ def marks(key: str) -> dict[str, Any]:
     }
 
 
+def group_looks(keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """{group: keywords of a marker} in the order of GROUPS; a validation group is that of its shift, open."""
+    found = ordered(keys, GROUPS)
+    shift = lambda g: g.removeprefix("val_").removeprefix("ood_")
+    places = {name: k for k, name in enumerate(dict.fromkeys(map(shift, found)))}
+    looks = {}
+    for g in found:
+        (colour, marker), opened = SERIES[places[shift(g)] % len(SERIES)], g.startswith("val_")
+        looks[g] = {
+            "marker": marker,
+            "facecolor": "white" if opened else colour,
+            "edgecolor": colour if opened else "white",
+            "linewidth": 0.9 if opened else 0.3,
+        }
+    return looks
+
+
 def handle(key: str, line: bool = True, name: str = "") -> Line2D:
     """Entry of a legend for a method."""
     return Line2D([], [], ls="-" if line else "none", lw=1.2, label=name or methods.title(key), **marks(key))
+
+
+def alone_handle() -> Line2D:
+    """Entry of a legend for intervals of a single molecule."""
+    return Line2D([], [], color=MUTED, lw=1.1, ls=DOTTED, label="Of one molecule: too narrow")
 
 
 def accuracy_handle() -> Line2D:

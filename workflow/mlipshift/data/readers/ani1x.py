@@ -30,7 +30,7 @@ def read(path: Path | str, request: Request) -> Iterator[Record]:
     before = skipped["no label"]
     with hdf5.opened(path) as handle:
         for name, group in hdf5.groups(handle):
-            numbers, count, arrays = hdf5.arrays_of(path, group, NAMES)
+            numbers, count, arrays = hdf5.arrays_of(path, group, NAMES, UNITS)
             if any(a is None for a in arrays):
                 skipped["no label"] += count
                 continue
@@ -51,6 +51,8 @@ def read(path: Path | str, request: Request) -> Iterator[Record]:
                         positions=rows[0][k],
                         energy=energies[k] * EV,
                         forces=rows[2][k] * FORCES["Hartree/Angstrom"],
+                        charge=0,
+                        multiplicity=1,
                         names=NAMES[1:],
                     )
     if skipped["no label"] > before:

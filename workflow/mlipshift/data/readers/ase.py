@@ -1,4 +1,8 @@
-"""Whatever else ASE reads (.traj, .db, .pdb, ...); labels are those of the calculator, in eV and Å."""
+"""Whatever else ASE reads (.traj, .pdb, POSCAR, outputs of programs, ...).
+
+Labels are those of the calculator, in eV and Å, or what data.keys names, in data.units. Where ASE reads one structure
+of a format, a file that holds more is refused.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +11,14 @@ from ase.io import iread
 from ase.io.formats import filetype, ioformats
 
 from mlipshift.base.errors import UserError, shortened
-from mlipshift.data.readers.atoms import record_of
+from mlipshift.data.readers import programs
+from mlipshift.data.readers.atoms import Place, labels_of, record_of
 from mlipshift.data.readers.beginning import Beginning
-from mlipshift.data.readers.common import ANGSTROM, Request, selected
+from mlipshift.data.readers.common import Request, selected
+from mlipshift.data.readers.units import ANGSTROM, settled
 from mlipshift.data.records import Record
 
 UNITS = ANGSTROM
-KEYS = {"energy": "energy", "forces": "forces"}
 
 
 def recognises(beginning: Beginning) -> bool:
@@ -23,7 +28,7 @@ def recognises(beginning: Beginning) -> bool:
 
 def read(path: Path | str, request: Request) -> Iterator[Record]:
     """Yield the wanted structures of a file."""
-    yield from selected(path, _structures(path, request.name), request.wanted)
+    yield from selected(path, _structures(path, request), request.wanted)
 
 
 def _format(path):
@@ -37,18 +42,23 @@ def _format(path):
     return name if name in ioformats and name != "extxyz" else None
 
 
-def _structures(path, name):
+def _structures(path, request):
     kind, index = _format(path), 0
+    programs.check_single(path, kind)
+    sums = programs.state(path, kind)
+    stated = {name: unit for name, unit in request.settings.get("units", {}).items() if name != "length"}
+    own = settled(path, {"units": stated}, {}, ANGSTROM)
     frames = iread(str(path), index=":", format=kind)
     while True:
-        where = f"{path}, structure {index}"
+        place = Place(path, f"{path}, structure {index}", index)
         try:
             atoms = next(frames)
         except StopIteration:
-            return
+            break
         except Exception as error:  # ASE raises many kinds for a damaged file
             raise UserError(
-                f"{where}: ASE cannot read it as {kind} ({shortened(error)}); mend it, or convert it to extended XYZ"
+                f"{place.where}: ASE cannot read it as {kind} ({shortened(error)}); mend it, or convert it to extended "
+                "XYZ"
             ) from error
-        yield record_of(atoms, path, name, where, index, KEYS, UNITS)
+        yield record_of(atoms, place, labels_of(atoms, request.keys, own, {}), request, sums=sums)
         index += 1

@@ -9,6 +9,7 @@ from mlipshift.data.readers import hdf5
 from mlipshift.data.readers.common import stream, told
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
+LMDB = b"\xde\xc0\xef\xbe"  # from the sixteenth byte on
 
 
 class Beginning:
@@ -25,11 +26,11 @@ class Beginning:
 
     @cached_property
     def text(self) -> bytes:
-        """First bytes of the unpacked file, without leading blanks; none of HDF5."""
-        if self.is_hdf5:
+        """First bytes of the unpacked file, without a byte-order mark and leading blanks; none of HDF5 and folders."""
+        if self.is_hdf5 or self.path.is_dir():
             return b""
         with told(self.path), stream(self.path) as handle:
-            return handle.read(4096).lstrip()
+            return handle.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
 
     @property
     def is_hdf5(self) -> bool:

@@ -12,15 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms
-from ase.data import chemical_symbols
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.log import warn
+from mlipshift.data.readers.molecules import File
 from mlipshift.data.records import Record
 
 ROWS = 256  # structures of one molecule that are read at a time
-ANGSTROM = {"energy": "eV", "length": "Angstrom", "forces": "eV/Angstrom"}  # units of files that have those of inside
 DAMAGE = (OSError, EOFError, ValueError, KeyError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError)
+
+
+class Notes:
+    """What the user is to know of a file, each said once."""
+
+    def __init__(self, path: Path | str):
+        self.path, self.said = path, set[str]()
+
+    def say(self, what: str, text: str) -> None:
+        """Say a text about the file, unless `what` was said of it."""
+        if what not in self.said:
+            self.said.add(what)
+            warn(f"{self.path}: {text}")
 
 
 @dataclass(frozen=True)
@@ -29,13 +41,21 @@ class Request:
 
     name: first part of the ids of structures that have none of their own; settings: section `data` of the
     configuration; wanted: predicate of the id, to be asked once per structure; skipped: Counter that gets, under
-    "no label", the number of structures without a label of the level that is read.
+    "no label", the number of structures without a label of the level that is read; molecules: gives names to the
+    molecules of structures whose file does not; notes: takes what the user is to know.
     """
 
     name: str
     settings: dict
     wanted: Callable[[str], bool]
     skipped: Counter
+    molecules: File
+    notes: Notes
+
+    @property
+    def keys(self) -> dict[str, str | None]:
+        """Section data.keys of the configuration."""
+        return self.settings.get("keys", {})
 
 
 def selected(path: Path | str, records: Iterable[Record], wanted: Callable[[str], bool]) -> Iterator[Record]:
@@ -79,8 +99,3 @@ def converted(value: object, factor: float) -> object:
     """A label in other units; what is no number stays, to be shown to the user."""
     array = np.asarray(value)
     return array.astype(float) * factor if array.dtype.kind in "fiu" else value
-
-
-def formula(numbers: Iterable[int]) -> str:
-    """Hill formula of atomic numbers, X for what is none."""
-    return Atoms([z if 0 <= z < len(chemical_symbols) else 0 for z in map(int, numbers)]).get_chemical_formula()

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from mlipshift.base.frames import DATASET_FORMAT, Dataset
 from mlipshift.data.readers.beginning import Beginning
-from mlipshift.data.readers.common import ANGSTROM, Request, selected
+from mlipshift.data.readers.common import Request, selected
+from mlipshift.data.readers.units import ANGSTROM
 from mlipshift.data.records import Record
 
 UNITS = ANGSTROM
@@ -32,7 +35,7 @@ def _structures(path):
                 molecule=frames.molecule[k],
                 numbers=numbers,
                 positions=positions,
-                energy=labels.energy[k] if labels.ok[k] else None,
+                energy=labels.energy[k] if np.isfinite(labels.energy[k]) else None,
                 forces=labels.forces_of(k) if labels.ok[k] else None,
                 cell=frames.cell[k],
                 pbc=frames.pbc[k],

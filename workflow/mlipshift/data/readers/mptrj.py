@@ -13,7 +13,8 @@ from ase.data import atomic_numbers
 
 from mlipshift.base.errors import UserError
 from mlipshift.data.readers.beginning import Beginning
-from mlipshift.data.readers.common import ANGSTROM, Request, stream
+from mlipshift.data.readers.common import Request, stream
+from mlipshift.data.readers.units import ANGSTROM
 from mlipshift.data.records import Record
 
 UNITS = ANGSTROM
@@ -65,7 +66,9 @@ def _record(frame, path, material, name):
         mixed = any(len(s) > 1 or s[0].get("occu", 1) != 1 for s in species)
         forces = None if frame.get("force") is None else np.array(frame["force"], dtype=float)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise UserError(f"{where}: has no pymatgen structure ({error!r}); this is no MPtrj file") from error
+        raise UserError(
+            f"{where}: has no pymatgen structure ({error!r}); this is neither MPtrj nor a database of ASE"
+        ) from error
     return Record(
         id=f"{material}/{name}",
         where=where,
@@ -76,6 +79,7 @@ def _record(frame, path, material, name):
         forces=forces,
         cell=matrix,
         pbc=np.ones(3, dtype=bool),
+        charge=structure.get("charge"),
         names=("uncorrected_total_energy", "force"),
         problem="has a site of several elements" if mixed else "" if numbers.all() else "has an unknown element",
     )

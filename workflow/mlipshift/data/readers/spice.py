@@ -33,7 +33,7 @@ def read(path: Path | str, request: Request) -> Iterator[Record]:
     """Yield the wanted conformations of a file; the others are not built."""
     with hdf5.opened(path) as handle:
         for name, group in hdf5.groups(handle):
-            numbers, count, arrays = hdf5.arrays_of(path, group, NAMES)
+            numbers, count, arrays = hdf5.arrays_of(path, group, NAMES, UNITS)
             smiles, subset, problem, charge = hdf5.text(group, "smiles"), hdf5.text(group, "subset"), "", None
             try:
                 charge = charge_of(smiles)

@@ -7,6 +7,7 @@ Each runs in an environment of its own, so nothing is imported here; `load` does
 """
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -52,5 +53,6 @@ def load(entry: Mapping[str, Any], checkpoint: Path | None = None) -> Family:
         return family(entry, checkpoint)
     except ImportError as error:
         raise UserError(
-            f"family {entry['family']}: {shortened(error)}; install the environment of the model (make models)"
+            f"family {entry['family']}: {shortened(error)} in {sys.prefix}; install the environment of the model (make "
+            "models), or name the one that has it (models.NAME.environment)"
         ) from error

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from mlipshift.base.errors import UserError
 from mlipshift.catalogue.strategies import HEADS, LEVELS
 from mlipshift.learn.batches import Batch
+from mlipshift.learn.device import memory
 
 MAX_ELEMENT = 94
 FORCES = ("direct", "gradient")
@@ -75,6 +76,8 @@ def gather(x: Tensor, neighbours: Tensor, shape: Sequence[int]) -> Tensor:
 class Backbone(nn.Module):
     """Base class; `shift` [heads, elements] eV are atomic reference energies, fitted and not trained.
 
+    A batch that needs more memory than there is ends in a UserError before it takes the machine with it.
+
     architecture: dataclass of hyper-parameters with at least `cutoff` (Å) and `forces`, one of FORCES. Direct forces
     have no net force, since their mean over each structure is removed; forces that are a gradient have none by
     themselves. Raises UserError for forces that the backbone does not have.
@@ -83,6 +86,8 @@ class Backbone(nn.Module):
     name: str | None = None
     forces: tuple[str, ...] = FORCES
     stacks = True
+    # bytes that a prediction and a gradient step need for every neighbour of every atom, measured at the default size
+    slot_bytes = 2000, 7500
     shift: Tensor
     heads: nn.ModuleDict
 
@@ -126,10 +131,12 @@ class Backbone(nn.Module):
     def features(self, batch: Batch) -> Tensor:
         """Invariant features of every atom [R, n, F] of a Batch."""
         with torch.no_grad():
+            self._check_memory(batch)
             return self.scalars(self.represent(batch, batch.vectors))
 
     def forward(self, batch: Batch, heads: Sequence[str] | None = None) -> dict[str, tuple[Tensor, Tensor]]:
         """{head: (energy [S] eV, forces [R, n, 3] eV/Å)}, all heads unless named; padded atoms have zero force."""
+        self._check_memory(batch)
         heads = self.names if heads is None else heads
         real = (batch.structure < len(batch.sizes)).to(batch.vectors.dtype)
         if self.architecture.forces == "gradient":
@@ -147,6 +154,17 @@ class Backbone(nn.Module):
             forces = forces - mean.unflatten(0, batch.structure.shape)
             out[name] = (_total(energy, batch, real), forces)
         return out
+
+    def _check_memory(self, batch):
+        derives = torch.is_grad_enabled() or self.architecture.forces == "gradient"
+        each, there = self.slot_bytes[derives], memory(self.device)
+        if each * batch.edges.numel() > there:
+            replicas, n, width = batch.edges.shape
+            raise UserError(
+                f"{replicas * n} atoms at once, with up to {width} neighbours each, are more than the "
+                f"{there // (each * width)} that {there / 2**30:.1f} GiB of memory hold for the backbone {self.name}; "
+                "take large structures out of data.files, or lower the batch of the step that fails"
+            )
 
     def _conservative(self, batch, heads, real):
         """Forces as minus the gradient of the energy; differentiable where autograd is on."""

@@ -289,7 +289,7 @@ class Head(nn.Module):
 class GemNet(Backbone):
     """GemNet-dT or, with gradient forces, GemNet-T; see the module. Raises UserError for fewer than two blocks."""
 
-    name = "gemnet"
+    name, slot_bytes = "gemnet", (15_000, 120_000)
 
     def __init__(self, architecture: Architecture = Architecture(), heads: Collection[str] = HEADS):
         super().__init__(architecture, heads)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from ase.data import covalent_radii
 
+from mlipshift.base.geometry import pairs
+
 PACKAGE = "Morse"
 WELL_DEPTH = 4.0  # eV, of a typical single bond
 STEEPNESS = 2.0  # 1/Å; with the depth a force constant of 32 eV/Å² (5 mdyn/Å), that of a typical single bond
@@ -24,7 +26,9 @@ def morse(
     Every pair has the same depth and steepness and its minimum at the sum of the covalent radii (Cordero et al. 2008,
     doi:10.1039/b801115j); it fades smoothly over SWITCH. Charge and multiplicity are ignored.
     """
-    i, j = np.triu_indices(len(numbers), 1)
+    # what is farther away than SWITCH contributes nothing
+    i, j = pairs(positions, 2 * SWITCH[1] * covalent_radii[numbers].max(initial=0))
+    i, j = i[i < j], j[i < j]
     apart = positions[i] - positions[j]
     r = np.linalg.norm(apart, axis=1)
     bond = covalent_radii[numbers[i]] + covalent_radii[numbers[j]]

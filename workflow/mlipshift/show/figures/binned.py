@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
-from mlipshift.base.text import count
+from mlipshift.base.text import count, several
 from mlipshift.catalogue.groups import POOLED, ordered
 from mlipshift.catalogue.methods import METHODS
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
@@ -20,11 +21,14 @@ from mlipshift.show.panels import ERROR, MEAN
 from mlipshift.show.style import MUTED, PALE
 
 NEEDS = {
-    "bins": ("axis", "subset", "bin_left", "bin_right", "method", "n_structures", *ERROR),
+    "bins": (
+        *("axis", "subset", "bin_left", "bin_right", "bin_mean", "method", "n_structures", "n_molecules"),
+        *ERROR,
+    ),
     "training_density": ("axis", "bin_left", "bin_right", "density"),
     "summary": samples.SUMMARY,
 }
-SHOWN = ("prior", "supervised", "joint", "joint_ttt")
+SHOWN = ("prior", "supervised", "joint", "joint_ttt", "delta")
 BEST = "top10_joint_ttt"  # subset of panel b
 
 
@@ -50,13 +54,9 @@ def draw_axis(
     density = samples.need(density, "training_density", f"axis {axis}")
     methods = ordered(everything.method, METHODS)
     two = len(best) > 0
-    shape = {"left": 0.6, "right": 0.6, "top": 0.85, "bottom": 0.85, "wspace": 0.55}
+    shape = {"left": 0.75, "right": 0.6, "top": 0.85, "bottom": 0.85, "wspace": 0.55}
     figure, panels = style.canvas(3.6, 1, 1 + two, **shape, sharey=True, width_ratios=[1.5, 1] if two else [1])
-    limits = (
-        min(everything.bin_left.min(), density.bin_left.min()),
-        max(everything.bin_right.max(), density.bin_right.max()),
-    )
-    background = Background(limits, density, unit)
+    background = Background(_limits(table, density), density, unit)
     facts = {"per_bin": _bins_of(panels[0, 0], everything, methods, background, labelled=not two)}
     panels[0, 0].set_ylabel(parts.scale(panels[0, 0], "y", parts.extent(table), "Force MAE (meV/Å)"))
     scope, facts["sample"] = _scope(everything, tables["summary"], methods)
@@ -70,8 +70,22 @@ def draw_axis(
         panel.set_xlabel(label)
     style.head(figure, title, f"{scope}, {facts['sample']}")
     density_handle = Patch(color=PALE, label="Training structures")
-    style.legend(figure, [*map(style.handle, methods), style.accuracy_handle(), density_handle], 0.36, 4)
-    return figure, facts | {"scope": f"{scope[0].lower()}{scope[1:]}", "accuracy": str(CHEMICAL_ACCURACY)}
+    alone, bare = samples.alone(table), {"bare": "yes"} if table[ERROR[1]].isna().any() else {}
+    handles = [*map(style.handle, methods), style.accuracy_handle(), density_handle]
+    style.legend(figure, [*handles, *([style.alone_handle()] if alone else [])], 0.36, 4)
+    return figure, facts | alone | bare | {
+        "scope": f"{scope[0].lower()}{scope[1:]}",
+        "accuracy": str(CHEMICAL_ACCURACY),
+    }
+
+
+def _limits(table: pd.DataFrame, density: pd.DataFrame) -> tuple[float, float]:
+    """Ends of the axis: all means of bins, and all but the thinnest hundredth of the training structures."""
+    width = density.bin_right - density.bin_left
+    share = (density.density * width).cumsum() / (density.density * width).sum()
+    low, high = density.bin_left[share > 0.005].min(), density.bin_right[share >= 0.995].min()
+    low, high = min(low, table.bin_mean.min()), max(high, table.bin_mean.max())
+    return low - 0.03 * (high - low), high + 0.03 * (high - low)
 
 
 def _bins_of(panel: Axes, table: pd.DataFrame, methods: list[str], background: Background, labelled: bool) -> str:
@@ -81,30 +95,37 @@ def _bins_of(panel: Axes, table: pd.DataFrame, methods: list[str], background: B
     step = 0.008 * (limits[1] - limits[0])  # dodge of the methods
     for k, key in enumerate(methods):
         part = table[table.method == key].sort_values("bin_left")
-        x = (part.bin_left + part.bin_right) / 2 + step * (k - (len(methods) - 1) / 2)
-        panel.plot(x, part[MEAN], lw=0.9, color=style.colour(key), alpha=0.55, zorder=2)
+        x = part.bin_mean + step * (k - (len(methods) - 1) / 2)
+        # no line over a bin without structures
+        gap = (part.bin_left != part.bin_right.shift()).cumsum()
+        for _, run in part.assign(x=x).groupby(gap):
+            panel.plot(run.x, run[MEAN], lw=0.9, color=style.colour(key), alpha=0.55, zorder=2)
         for at, row in zip(x, part.to_dict("records")):
-            bar: dict[str, Any] = {"yerr": parts.interval(row), "elinewidth": 1.1, "ls": "none", "zorder": 3}
-            panel.errorbar(at, row[MEAN], **bar, **style.marks(key))
-    panel.set_xlim(*limits)
+            parts.mean(panel, at, row, **style.marks(key), zorder=3)
     parts.inner_ticks(panel, table)
+    panel.set_xlim(*limits)
+    panel.xaxis.set_major_locator(MaxNLocator(5))
     return _counts(panel, table, limits)
 
 
 def _counts(panel: Axes, table: pd.DataFrame, limits: tuple[float, float]) -> str:
     """Write the structures per bin above a panel, each over its bin where there is room; caption in words."""
-    counts = table.groupby(["bin_left", "bin_right"]).n_structures.agg(["min", "max"]).reset_index()
-    centres = (counts.bin_left + counts.bin_right) / 2
+    by_bin = table.groupby(["bin_left", "bin_right"])
+    counts, centres = by_bin.n_structures.agg(["min", "max"]).reset_index(), by_bin.bin_mean.mean().to_numpy()
     names = [samples.span([a, b]).replace(" to ", "–") for a, b in zip(counts["min"], counts["max"])]
-    room = np.diff(centres).min(initial=np.inf) / (limits[1] - limits[0])
-    if room < 0.012 * max(map(len, names)) + 0.005:
-        per_bin = f"n = {samples.span([counts['min'].min(), counts['max'].max()])} structures per bin"
+    wide = style.WIDTH * panel.get_position().width  # inches
+    room = wide * np.diff(centres).min(initial=np.inf) / (limits[1] - limits[0])
+    if room < 0.065 * max(map(len, names)) + 0.04:
+        numbers = samples.span([counts["min"].min(), counts["max"].max()])
+        per_bin = f"n = {several(numbers, 'structure')} per bin"
         parts.note(panel, per_bin)
         return per_bin
     for at, name in zip(centres, names):
         above: dict[str, Any] = {"transform": panel.get_xaxis_transform(), "color": MUTED, "size": 7}
-        panel.text(at, 1.01, name, ha="center", va="bottom", **above)
-    panel.text(-0.012, 1.01, "n =", ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
+        panel.text(at, 1.03, name, ha="center", va="bottom", **above)
+    # left of the first number
+    first = (centres[0] - limits[0]) / (limits[1] - limits[0]) - (0.035 * len(names[0]) + 0.06) / wide
+    panel.text(first, 1.03, "n =", ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
     return "numbers above: structures per bin (inner ticks)"
 
 

@@ -1,4 +1,4 @@
-"""Bars of the structures per bin of the force error, before and after test-time training."""
+"""Bars of the structures per bin of the force error, before and after test-time training and of Δ-learning."""
 
 from typing import Any
 
@@ -11,11 +11,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mlipshift.base.text import count
+from mlipshift.catalogue import methods
 from mlipshift.show import panels as parts
 from mlipshift.show import style
 from mlipshift.show.style import INK, MUTED
 
 LEFT, RIGHT = "bin_left_meV_per_A", "bin_right_meV_per_A"
+INSTEAD = "delta"  # what the same prior calls would have given
 
 
 def canvas(rows: int) -> tuple[Figure, np.ndarray]:
@@ -25,20 +27,35 @@ def canvas(rows: int) -> tuple[Figure, np.ndarray]:
     return style.canvas(height, rows, 1, **margins, sharex=True, sharey=True)
 
 
-def pair_of(table: pd.DataFrame, keys: tuple[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of two methods, by bin."""
-    before, after = (table[table.method == key].sort_values(LEFT).reset_index() for key in keys)
-    return before, after
+def shown(table: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
+    """Rows of methods, and of INSTEAD, in the bins in which one of them has a structure."""
+    table = table[table.method.isin([*methods, INSTEAD])]
+    filled = table.groupby(LEFT).n_structures.max()
+    return table[table[LEFT].isin(filled[filled > 0].index)]
 
 
-def bars(panel: Axes, before: pd.DataFrame, after: pd.DataFrame, colour: str) -> float:
-    """Bars of the structures per error bin before and after, with the change; returns the highest bar."""
-    x = np.arange(len(before))
-    bar: dict[str, Any] = {"width": 0.38, "edgecolor": colour, "lw": 0.9}
-    panel.bar(x - 0.2, before.n_structures, color="white", **bar)
-    panel.bar(x + 0.2, after.n_structures, color=colour, **bar)
+def of(table: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Rows of a method, by bin."""
+    return table[table.method == key].sort_values(LEFT).reset_index()
+
+
+def bars(panel: Axes, table: pd.DataFrame, keys: tuple[str, str]) -> float:
+    """Bars of the structures per error bin before and after, with the change, and of INSTEAD; the highest bar."""
+    (before, after), instead, colour = (of(table, key) for key in keys), of(table, INSTEAD), style.colour(keys[1])
+    x, width = np.arange(len(before)), 0.27 if len(instead) else 0.38
+    bar: dict[str, Any] = {"width": width, "edgecolor": colour, "lw": 0.9}
+    left = width if len(instead) else width / 2
+    panel.bar(x - left, before.n_structures, color="white", **bar)
+    panel.bar(x - left + width, after.n_structures, color=colour, **bar)
+    highest = max(before.n_structures.max(), after.n_structures.max())
+    if len(instead):
+        other = style.colour(INSTEAD)
+        panel.bar(x + width, instead.n_structures, color=other, alpha=0.55, **bar | {"edgecolor": other})
+        highest = max(highest, instead.n_structures.max())
     tops = np.maximum(before.n_structures, after.n_structures)
-    for at, top, change in zip(x, tops, after.n_structures - before.n_structures):
+    for at, top, change in zip(x - left + width / 2, tops, after.n_structures - before.n_structures):
+        if top == 0:
+            continue
         text = "0" if abs(change) < 0.05 else f"{'+' if change > 0 else '−'}{count(abs(change))}"
         above: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom", "size": 7}
         panel.annotate(text, (at, top), (0, 2.5), **above, color=INK if text != "0" else MUTED)
@@ -46,20 +63,22 @@ def bars(panel: Axes, before: pd.DataFrame, after: pd.DataFrame, colour: str) ->
     panel.set_xticks(x, [f"{a:g}–{b:g}" if np.isfinite(b) else f"> {a:g}" for a, b in ends])
     panel.tick_params(axis="x", length=0)
     panel.set_ylabel("Structures")
-    return tops.max()
+    return highest
 
 
-def finish(figure: Figure, panels: np.ndarray, highest: float, title: str, sample: str) -> None:
-    """Common height, label, title and legend."""
+def finish(figure: Figure, panels: np.ndarray, highest: float, title: str, sample: str, instead: bool) -> None:
+    """Common height, label, title and legend; instead: whether INSTEAD is shown."""
     panels[0, 0].set_ylim(0, highest * 1.15)
     parts.foot(panels, len(panels), "Force MAE of the structure (meV/Å)")
     style.head(figure, title, f"Held-out shift groups, {sample}")
-    style.legend(figure, _handles(), 0.22, 3)
+    style.legend(figure, _handles(instead), 0.22, 4)
 
 
-def _handles() -> list[Artist]:
+def _handles(instead: bool) -> list[Artist]:
+    other = style.colour(INSTEAD)
     return [
         Patch(facecolor="white", edgecolor=MUTED, lw=0.9, label="Before TTT"),
         Patch(facecolor=MUTED, edgecolor=MUTED, label="After TTT"),
+        *([Patch(facecolor=other, edgecolor=other, alpha=0.55, label=methods.title(INSTEAD))] if instead else []),
         Line2D([], [], ls="none", marker="$\\pm$", color=INK, ms=6, mew=0.3, label="Change (structures)"),
     ]

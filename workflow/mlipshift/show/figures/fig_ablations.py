@@ -24,8 +24,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     table = tables["ablations"]
     table = samples.need(table[table.group == POOLED], "ablations", "held-out shift groups")
     rows = len(table)
-    margins = {"left": 1.5, "right": 0.15, "top": 0.75, "bottom": 0.8, "wspace": 0.3}
-    figure, panels = style.canvas(1.75 + 0.27 * rows, 1, 2, **margins, sharey=True)
+    margins = {"left": 1.5, "right": 0.15, "top": 0.75, "bottom": 0.9, "wspace": 0.3}
+    figure, panels = style.canvas(1.85 + 0.27 * rows, 1, 2, **margins, sharey=True)
     left, right = panels[0]
     place = np.arange(rows)[::-1]
     for key, column in zip(METHODS, MEANS):
@@ -33,7 +33,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     left.set_xlabel(parts.scale(left, "x", table[MEANS].to_numpy(dtype=float), "Force MAE (meV/Å)"))
     parts.accuracy(left, horizontal=False)
     gain, low, high = (table[column] for column in GAIN)
-    right.errorbar(gain, place, xerr=[gain - low, high - gain], ls="none", elinewidth=1.1, **style.marks("joint_ttt"))
+    for at, *row in zip(place, gain, low, high, table.n_molecules == 1):
+        parts.point(right, row[0], at, (row[1], row[2]), row[3], along="x", **style.marks("joint_ttt"))
     right.axvline(0, color=MUTED, lw=0.8)
     right.set_xlabel("Gain of TTT over the joint model (meV/Å)")
     left.set_yticks(place, list(map(_name, table.to_dict("records"))))
@@ -42,9 +43,10 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         panel.set_ylim(-0.6, rows - 0.4)
     sample = samples.sizes(table)
     style.head(figure, title, f"Held-out shift groups, {sample}")
-    handles = [*(style.handle(k, line=False) for k in METHODS), style.accuracy_handle()]
-    style.legend(figure, handles, 0.3, 6)
-    return figure, {"sample": sample, "accuracy": str(CHEMICAL_ACCURACY)}
+    alone = samples.alone(table)
+    handles = [*(style.handle(k, line=False) for k in METHODS), *([style.alone_handle()] if alone else [])]
+    style.legend(figure, [*handles, style.accuracy_handle()], 0.36, 4)
+    return figure, alone | {"sample": sample, "accuracy": str(CHEMICAL_ACCURACY)}
 
 
 def _name(row: Mapping[str, Any]) -> str:

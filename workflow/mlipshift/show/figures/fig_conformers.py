@@ -12,12 +12,12 @@ from matplotlib.ticker import NullLocator
 
 from mlipshift.base.text import listed
 from mlipshift.catalogue import methods
-from mlipshift.catalogue.groups import COMMON
+from mlipshift.catalogue.groups import COMMON, ordered
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
-from mlipshift.show.panels import ERROR, HIGH, LOW, MEAN
-from mlipshift.show.style import DOTTED, MUTED, SERIES, WIDTH
+from mlipshift.show.panels import ERROR, MEAN
+from mlipshift.show.style import DASHDOT, MUTED, WIDTH
 
 CHANGE = ("difference_meV_per_A", "difference_ci_low_meV_per_A", "difference_ci_high_meV_per_A")
 NEEDS = {
@@ -34,7 +34,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     table = table[table.group == COMMON]
     if len(table) == 0:
         raise samples.NothingToDraw("no held-out molecule has two or more geometries")
-    margins = {"left": 0.65, "right": 2.2, "top": 0.75, "bottom": 0.5, "wspace": 0.6}
+    margins = {"left": 0.75, "right": 2.2, "top": 0.75, "bottom": 0.5, "wspace": 0.6}
     figure, panels = style.canvas(3.5, 1, 2, **margins)
     left, right = panels[0]
     shown = table.drop_duplicates(["scheme", "geometries"])
@@ -54,18 +54,21 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     parts.accuracy(left)
     sample = samples.sizes(shown)
     style.head(figure, title, f"Held-out shift groups, {sample}")
+    alone = samples.alone(shown)
+    handles += [style.alone_handle()] if alone else []
     style.legend(figure, [*handles, style.accuracy_handle()], 2.8, 1, x=WIDTH - 2.1)
     calls = shown.groupby("geometries").prior_calls_per_molecule.first()
     spent = listed(f"{k:g}: {v:g}" for k, v in calls.items())
-    return figure, {"spent": spent, "sample": sample, "accuracy": str(CHEMICAL_ACCURACY)}
+    return figure, alone | {"spent": spent, "sample": sample, "accuracy": str(CHEMICAL_ACCURACY)}
 
 
 def _unadapted(panel: Axes, table: pd.DataFrame) -> list[Line2D]:
-    """Dotted line of every baseline; entries of the legend."""
+    """Line of every baseline; entries of the legend."""
     handles = []
-    for key, part in table.drop_duplicates(["baseline"]).groupby("baseline"):
-        line: dict[str, Any] = {"color": style.colour(key), "lw": 0.9, "ls": DOTTED}
-        panel.axhline(part.baseline_mean_meV_per_A.iloc[0], zorder=1, **line)
+    known = table.drop_duplicates("baseline").set_index("baseline").baseline_mean_meV_per_A
+    for key in ordered(known.index, methods.METHODS):
+        line: dict[str, Any] = {"color": style.colour(key), "lw": 1, "ls": DASHDOT}
+        panel.axhline(known[key], zorder=1, **line)
         note = " (a prior call each)" if key in ("prior", "delta") else ", unadapted"
         handles.append(Line2D([], [], label=methods.title(key) + note, **line))
     return handles
@@ -74,19 +77,19 @@ def _unadapted(panel: Axes, table: pd.DataFrame) -> list[Line2D]:
 def _schemes(left: Axes, right: Axes, table: pd.DataFrame, shown: pd.DataFrame) -> list[Line2D]:
     """Error and change of every scheme, dodged for clarity by a factor on the logarithmic axis; entries of a legend."""
     handles = []
-    schemes = list(shown.groupby("scheme", sort=False))
-    for k, ((colour, marker), (name, part)) in enumerate(zip(SERIES * 9, schemes)):
-        dodge = 1.03 ** (k - (len(schemes) - 1) / 2)
-        # hollow when the colours begin again
-        again = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 1.1, "ls": (0, (3, 1.5))}
-        solid = {"markeredgecolor": "white", "markeredgewidth": 0.5}
-        marks: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5.6} | (again if k >= len(SERIES) else solid)
-        own = part.sort_values("geometries")
-        bars = np.clip([own[MEAN] - own[LOW], own[HIGH] - own[MEAN]], 0, None)
-        left.errorbar(own.geometries * dodge, own[MEAN], yerr=bars, elinewidth=0.9, **marks)
+    schemes = ordered(shown.scheme, methods.SCHEMES)
+    looks = methods.looks(schemes)
+    for k, name in enumerate(schemes):
+        dodge, marks = 1.03 ** (k - (len(schemes) - 1) / 2), style.drawn_as(looks[name])
+        own = shown[shown.scheme == name].sort_values("geometries")
+        left.plot(own.geometries * dodge, own[MEAN], color=marks["color"])
+        for row in own.to_dict("records"):
+            parts.mean(left, row["geometries"] * dodge, row, **marks)
         own = table[(table.scheme == name) & (table.baseline == table.strategy)].sort_values("geometries")
-        difference, low, high = (own[column] for column in CHANGE)
-        bars = np.clip([difference - low, high - difference], 0, None)
-        right.errorbar(own.geometries * dodge, difference, yerr=bars, elinewidth=0.9, **marks)
+        right.plot(own.geometries * dodge, own[CHANGE[0]], color=marks["color"])
+        for row in own.to_dict("records"):
+            difference, low, high = (row[column] for column in CHANGE)
+            at = row["geometries"] * dodge
+            parts.point(right, at, difference, (low, high), row["n_molecules"] == 1, **marks)
         handles.append(Line2D([], [], label=methods.scheme_title(name), **marks))
     return handles

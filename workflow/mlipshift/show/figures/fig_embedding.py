@@ -1,6 +1,6 @@
 """Training and test structures in the representation of a diagnosed model, by group and by error."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,32 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from mlipshift.base.text import count
-from mlipshift.catalogue.groups import GROUPS, group, ordered
+from mlipshift.catalogue.groups import group
+from mlipshift.evaluate.statistics import TIE
 from mlipshift.show import panels as parts
 from mlipshift.show import style
 
 ERROR = "force_mae_meV_per_A"
 NEEDS = {"embedding": ("id", "group", "component_1", "component_2"), "errors": ("id", ERROR)}
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
-MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
 GREY = "#C4C4C4"  # training structures
 MOST = 5000  # points of a map per set; beyond it every n-th structure is drawn
-
-
-def looks(groups: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """{group: keywords of a marker} in the order of GROUPS; a validation group is that of its shift, open."""
-    shifts = list(dict.fromkeys(g.removeprefix("val_").removeprefix("ood_") for g in ordered(groups, GROUPS)))
-    style = {}
-    for g in ordered(groups, GROUPS):
-        k = shifts.index(g.removeprefix("val_").removeprefix("ood_"))
-        colour, opened = PALETTE[k % len(PALETTE)], g.startswith("val_")
-        style[g] = {
-            "marker": MARKERS[k % len(MARKERS)],
-            "facecolor": "white" if opened else colour,
-            "edgecolor": colour if opened else "white",
-            "linewidth": 0.9 if opened else 0.3,
-        }
-    return style
 
 
 def draw(
@@ -49,9 +32,9 @@ def draw(
     table = tables["embedding"].dropna(subset=["component_1"])
     joined = table.merge(tables["errors"][["id", ERROR]], on="id")
     train, test = (joined[joined.group == "train"], joined[joined.group != "train"])
-    labelled = test[test[ERROR] > 0]
+    labelled = test.dropna(subset=[ERROR])
     two = len(labelled) > 0
-    groups = looks(test.group)
+    groups = style.group_looks(test.group)
     size = 15 * min(1, max(0.3, 400 / max(len(train), len(test), 1)))
     rows = -(-(len(groups) + 1) // 5)  # of the legend
     margins = {"left": 0.62, "right": 0.95 if two else 3.2, "top": 0.72, "bottom": 0.65 + 0.16 * rows, "wspace": 0.2}
@@ -70,9 +53,10 @@ def draw(
     if two:
         _by_error(figure, panels[0, 1], labelled, size)
     n_train, n_test = count(len(train)), count(len(test))
-    style.head(figure, title, f"{about['title']}; n = {n_train} training and {n_test} test structures")
-    style.legend(figure, _handles(groups), 0.08 + 0.16 * rows, 5)
-    facts = {"model": about["title"], "n_train": n_train, "n_test": n_test}
+    known = f"{n_train} training and " if len(train) else ""
+    style.head(figure, title, f"{about['title']}; n = {known}{n_test} test structures")
+    style.legend(figure, _handles(groups, len(train) > 0), 0.08 + 0.16 * rows, 5)
+    facts = {"model": about["title"], "n_test": n_test} | ({"n_train": n_train} if len(train) else {})
     facts |= {"n_errors": count(len(labelled))} if two else {}
     return figure, facts | ({"most": str(MOST)} if max(len(train), len(test)) > MOST else {})
 
@@ -92,6 +76,8 @@ def _by_error(figure: Figure, panel: Axes, labelled: pd.DataFrame, size: float) 
     # in no order, so that neither large nor small errors lie on top
     part = _thinned(labelled).sample(frac=1, random_state=0)
     low, high = np.quantile(labelled[ERROR], [0.02, 0.98])
+    high = max(high, parts.SPAN * TIE)
+    low = max(low, high / parts.SPAN)  # errors that vanish by symmetry have the colour of the least
     marks: dict[str, Any] = {"norm": LogNorm(low, max(high, low * 1.01)), "cmap": "viridis_r", "lw": 0.3, "ec": "white"}
     points = panel.scatter(part.component_1, part.component_2, c=part[ERROR], s=size, zorder=2, **marks)
     panel.set_title("b  By error", pad=4)
@@ -103,8 +89,8 @@ def _by_error(figure: Figure, panel: Axes, labelled: pd.DataFrame, size: float) 
     bar.outline.set_visible(False)
 
 
-def _handles(groups: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:
-    handles = [Line2D([], [], ls="none", marker="o", ms=4, color=GREY, label="Training")]
+def _handles(groups: Mapping[str, Mapping[str, Any]], trained: bool) -> list[Line2D]:
+    handles = [Line2D([], [], ls="none", marker="o", ms=4, color=GREY, label="Training")] if trained else []
     for g, marks in groups.items():
         face, edge, width = (marks[key] for key in ("facecolor", "edgecolor", "linewidth"))
         point: dict[str, Any] = {"ls": "none", "ms": 4.5, "mfc": face, "mec": edge, "mew": width}

@@ -9,8 +9,8 @@ from mlipshift.base.text import count
 from mlipshift.catalogue import methods
 from mlipshift.catalogue.groups import POOLED
 from mlipshift.catalogue.methods import METHODS
-from mlipshift.show import samples, style
-from mlipshift.show.figures.error_counts import LEFT, RIGHT, bars, canvas, finish, pair_of
+from mlipshift.show import samples
+from mlipshift.show.figures.error_counts import INSTEAD, LEFT, RIGHT, bars, canvas, finish, shown
 
 NEEDS = {"error_bins": ("method", LEFT, RIGHT, "n_structures"), "summary": samples.SUMMARY}
 ADAPTED = ("joint_ttt", "freeze_ttt")
@@ -22,16 +22,25 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     pairs = [(before, key) for key in ADAPTED if (before := METHODS[key].before)]
     pairs = [pair for pair in pairs if {*pair} <= set(table.method)]
     samples.need(pairs, "error_bins", "a method before and after TTT")
+    compared = [key for pair in pairs for key in pair]
+    filled = shown(table, compared)
     figure, panels = canvas(len(pairs))
     highest: float = 0
     for panel, keys in zip(panels[:, 0], pairs):
-        highest = max(highest, bars(panel, *pair_of(table, keys), style.colour(keys[1])))
+        highest = max(highest, bars(panel, filled, keys))
         panel.set_title(" → ".join(map(methods.title, keys)), pad=6)
-    sample = samples.sample(tables["summary"], [POOLED], [k for pair in pairs for k in pair])
-    finish(figure, panels, highest, title, sample)
+    sample = samples.sample(tables["summary"], [POOLED], compared)
+    instead = INSTEAD in set(table.method)
+    finish(figure, panels, highest, title, sample, instead)
     lowest = table[table.method == pairs[0][0]].sort_values(LEFT).iloc[0]
     below = "; ".join(f"{methods.title(b)} {_lowest(table, a)} before, {_lowest(table, b)} after" for a, b in pairs)
-    return figure, {"sample": sample, "limit": f"{lowest[RIGHT]:g}", "below": below}
+    if instead:
+        below += f"; {methods.title(INSTEAD)} {_lowest(table, INSTEAD)}"
+    return figure, ({"delta": "yes"} if instead else {}) | {
+        "sample": sample,
+        "limit": f"{lowest[RIGHT]:g}",
+        "below": below,
+    }
 
 
 def _lowest(table: pd.DataFrame, key: str) -> str:

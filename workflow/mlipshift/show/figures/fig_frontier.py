@@ -1,7 +1,6 @@
 """Force MAE against prior calls and against seconds per structure, all methods."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from mlipshift.base.text import listed
+from mlipshift.base.timing import CPU
 from mlipshift.catalogue import methods as methods_of
 from mlipshift.catalogue.groups import POOLED, ordered
 from mlipshift.catalogue.methods import METHODS
@@ -21,8 +21,8 @@ from mlipshift.show.panels import ERROR, MEAN
 from mlipshift.show.style import PALE, WIDTH
 
 NEEDS = {
-    "frontier": ("method", *ERROR, "prior_calls_per_structure"),
-    "seconds": ("method", "seconds_per_structure"),
+    "frontier": ("method", *ERROR, "prior_calls_per_structure", "n_molecules"),
+    "seconds": ("method", "seconds_per_structure", "measured"),
     "summary": samples.SUMMARY,
 }
 
@@ -32,25 +32,30 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     table = tables["frontier"].dropna(subset=[MEAN])
     table = samples.need(table, "frontier", "any method").set_index("method")
     methods = ordered(table.index, METHODS)
-    seconds = tables["seconds"].set_index("method").seconds_per_structure
-    seconds = seconds[seconds.index.isin(methods) & (seconds > 0)]
-    samples.need(seconds, "seconds", "any method of frontier.csv")
-    margins = {"left": 0.65, "right": 2.05, "top": 0.75, "bottom": 0.5, "wspace": 0.3}
+    timed = tables["seconds"].set_index("method")
+    timed = timed[timed.index.isin(methods) & (timed.seconds_per_structure > 0)]
+    seconds = samples.need(timed, "seconds", "any method of frontier.csv").seconds_per_structure
+    on_gpu = [key for key, how in timed.measured.items() if how != CPU]
+    margins = {"left": 0.75, "right": 2.05, "top": 0.75, "bottom": 0.5, "wspace": 0.3}
     figure, panels = style.canvas(3.5, 1, 2, **margins, sharey=True)
     _by_calls(panels[0, 0], table)
     _by_seconds(panels[0, 1], table, seconds)
     panels[0, 0].set_ylabel(parts.scale(panels[0, 0], "y", parts.extent(table), "Force MAE (meV/Å)"))
-    for name, panel in zip(("a  Cost in prior calls", "b  Cost in time (one core)"), panels[0]):
+    panels[0, 1].set_xlabel(("Seconds" if on_gpu else "CPU seconds") + " per structure, log scale")
+    for name, panel in zip(("a  Cost in prior calls", "b  Cost in time"), panels[0]):
         parts.accuracy(panel)
         panel.set_title(name, pad=4)
     sample = samples.sample(tables["summary"], [POOLED], methods)
     style.head(figure, title, f"Held-out shift groups, {sample}")
     lowest = Line2D([], [], color=PALE, lw=2.5, label="Lowest error at this cost")
-    handles = [*(style.handle(k, line=False) for k in methods), lowest, style.accuracy_handle()]
+    alone = samples.alone(table)
+    handles = [*(style.handle(k, line=False) for k in methods), lowest, *([style.alone_handle()] if alone else [])]
+    handles.append(style.accuracy_handle())
     style.legend(figure, handles, 2.8, 1, x=WIDTH - 1.95)
     facts = {"sample": sample, "accuracy": str(CHEMICAL_ACCURACY)}
     missing = [methods_of.title(k) for k in methods if k not in seconds.index]
-    return figure, facts | ({"missing": listed(missing)} if missing else {})
+    facts |= {"gpu": listed(map(methods_of.title, on_gpu))} if on_gpu else {}
+    return figure, facts | alone | ({"missing": listed(missing)} if missing else {})
 
 
 def _staircase(panel: Axes, x: np.ndarray | pd.Series, y: list[float] | pd.Series, end: float) -> None:
@@ -69,7 +74,7 @@ def _by_calls(panel: Axes, table: pd.DataFrame) -> None:
         members = table[calls == level].sort_values(MEAN)
         for k, (key, row) in enumerate(members.iterrows()):
             x = cluster + 0.8 * ((k + 0.5) / len(members) - 0.5)
-            panel.errorbar(x, row[MEAN], yerr=parts.interval(row), elinewidth=1.1, ls="none", **style.marks(key))
+            parts.mean(panel, x, row, **style.marks(key))
         lowest.append(members[MEAN].iloc[0])
         if cluster:
             panel.axvline(cluster - 0.5, color=PALE, lw=0.6)
@@ -83,12 +88,9 @@ def _by_calls(panel: Axes, table: pd.DataFrame) -> None:
 def _by_seconds(panel: Axes, table: pd.DataFrame, seconds: pd.Series) -> None:
     """Methods by their time per structure; seconds: indexed by method."""
     for key in seconds.index:
-        row = table.loc[key]
-        bar: dict[str, Any] = {"yerr": parts.interval(row), "elinewidth": 1.1, "ls": "none"}
-        panel.errorbar(seconds[key], row[MEAN], **bar, **style.marks(key))
+        parts.mean(panel, seconds[key], table.loc[key], **style.marks(key))
     panel.set_xscale("log")
     _staircase(panel, seconds, table[MEAN][seconds.index], seconds.max() * 2)
     panel.set_xlim(seconds.min() / 2, seconds.max() * 2)
     panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_major_formatter(parts.plain_numbers())
-    panel.set_xlabel("Seconds per structure, log scale")

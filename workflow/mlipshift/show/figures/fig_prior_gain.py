@@ -1,26 +1,31 @@
-"""TTT's gain, and the error after it, against the prior's error, one point per structure."""
+"""TTT's gain, and the errors after it and of Δ-learning, against the prior's error, one point per structure."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mlipshift.base.text import listed
-from mlipshift.catalogue.groups import GROUPS, POOLED, group, ordered
+from mlipshift.catalogue import methods
+from mlipshift.catalogue.groups import POOLED, group
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
-from mlipshift.show.style import INK, MUTED, SERIES
+from mlipshift.show.style import INK, MUTED
 
+ERRORS = ("prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A", "delta_meV_per_A")
 NEEDS = {
-    "gains": ("group", "method", "prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A"),
+    "gains": ("group", "method", *ERRORS),
     "gain_correlation": ("method", "group", "of", "with", "spearman", "ci_low", "ci_high"),
     "summary": samples.SUMMARY,
 }
 METHOD = "joint_ttt"
+Looks = Mapping[str, dict[str, Any]]  # of style.group_looks
+STRAIGHT = 100  # meV/Å, up to which the axis of large gains is linear
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:
@@ -28,54 +33,87 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     table = tables["gains"]
     table = table[(table.method == METHOD) & (table.group != "id_test")]
     table = samples.need(table, "gains", "held-out shift groups")
-    prior, before, after = (table[f"{k}_meV_per_A"] for k in ("prior_error", "before", "after"))
-    groups = ordered(table.group, GROUPS)
-    margins = {"left": 0.65, "right": 0.15, "top": 0.75, "bottom": 0.85, "wspace": 0.6}
-    figure, panels = style.canvas(3.7, 1, 2, **margins)
-    left, right = panels[0]
-    handles = []
-    for (colour, marker), name in zip(SERIES * 9, groups):
-        own = table.group == name
-        marks: dict[str, Any] = {
-            "ls": "none",
-            "marker": marker,
-            "ms": 3.2,
-            "mfc": colour,
-            "mec": "white",
-            "mew": 0.3,
-            "alpha": 0.75,
-        }
-        left.plot(prior[own], (before - after)[own], **marks)
-        right.plot(prior[own], after[own], **marks)
-        handles.append(Line2D([], [], label=group(name), **{**marks, "ms": 4.5, "alpha": 1}))
-    _axes(left, right, prior, after)
-    for panel, name in ((left, "a  Gain"), (right, "b  Error after TTT")):
-        panel.set_title(name, pad=4)
+    prior, before, after, delta = (table[name].astype(float) for name in ERRORS)
+    errors = {METHOD: after} | ({"delta": delta} if delta.notna().any() else {})
+    margins = {"left": 0.75, "right": 0.12, "top": 0.75, "bottom": 1.0, "wspace": 0.68}
+    figure, panels = style.canvas(3.55, 1, 1 + len(errors), **margins)
+    looks = style.group_looks(table.group)
+    across, up = parts.fence(prior), parts.fence(np.concatenate([*errors.values()]))
+    _gains(panels[0, 0], before - after)
+    _points(panels[0, 0], table.group, looks, prior.clip(*across), before - after, _beyond(prior, across))
+    beyond = 0
+    for panel, (key, error) in zip(panels[0, 1:], errors.items()):
+        parts.ends(panel, "y", min(up[0], CHEMICAL_ACCURACY), up[1])
+        panel.set_ylabel(_named(panel, "y", methods.title(key)))
+        far = _beyond(prior, across) | _beyond(error, up)
+        _points(panel, table.group, looks, prior.clip(*across), error.clip(*up), far)
+        beyond += int(far.sum())
+        panel.plot([1, 1e5], [1, 1e5], color=INK, lw=0.8)  # as good as the prior
+        parts.accuracy(panel)
+    names = ["Gain of TTT", "Error after TTT", "Error of Δ-learning"]
+    for panel, letter, name in zip(panels[0], "abc", names):
+        parts.ends(panel, "x", *across)
+        panel.set_xlabel(_named(panel, "x", "the prior"))
+        panel.set_title(f"{letter}  {name}", pad=4)
     sample = samples.sample(tables["summary"], [POOLED], [METHOD])
     style.head(figure, title, f"Held-out shift groups, {sample}")
-    same = Line2D([], [], color=INK, lw=0.8, label="As good as the prior")
-    style.legend(figure, [*handles, same, style.accuracy_handle()], 0.36, 3)
-    return figure, {
-        "correlations": _correlations(tables["gain_correlation"]),
-        "better": f"{100 * (after < prior).mean():.0f}",
-        "sample": sample,
-        "accuracy": str(CHEMICAL_ACCURACY),
-    }
+    handles = _handles(looks, beyond)
+    if max(across[0], min(up[0], CHEMICAL_ACCURACY)) < min(across[1], up[1]):
+        handles.append(Line2D([], [], color=INK, lw=0.8, label="As good as the prior"))
+    style.legend(figure, [*handles, style.accuracy_handle()], 0.36, 4)
+    facts = {"better": _share(after < prior), "sample": sample, "accuracy": str(CHEMICAL_ACCURACY)}
+    facts |= {"correlations": _correlations(tables["gain_correlation"])}
+    held_out = tables["summary"][(tables["summary"].group == POOLED) & (tables["summary"].method == METHOD)]
+    facts |= samples.alone(held_out)
+    if len(errors) > 1:
+        known = delta.notna()
+        facts |= {"delta": _share((delta < prior)[known]), "than_ttt": _share((delta < after)[known])}
+    return figure, facts | ({"beyond": str(beyond)} if beyond else {})
 
 
-def _axes(left: Axes, right: Axes, prior: pd.Series, after: pd.Series) -> None:
-    """Scales, labels and lines of the panels of the gain and of the error after TTT."""
-    for panel in (left, right):
-        panel.set_xlabel(parts.scale(panel, "x", prior, "Force MAE of the prior (meV/Å)"))
-        panel.set_xlim(prior.min() / 1.15, prior.max() * 1.15)
-    left.set_yscale("symlog", linthresh=100, linscale=0.8)
-    left.set_ylabel("Gain of TTT (meV/Å), linear within ±100")
-    left.yaxis.set_major_formatter(parts.signed_numbers())
-    left.axhline(0, color=MUTED, lw=0.8)
-    right.set_ylabel(parts.scale(right, "y", after, "Force MAE after TTT (meV/Å)"))
-    ends = [max(min(prior.min(), after.min()), 1e-3), max(prior.max(), after.max())]
-    right.plot(ends, ends, color=INK, lw=0.8, label="_")
-    parts.accuracy(right)
+def _named(panel: Axes, which: str, of: str) -> str:
+    """Label of an axis of errors."""
+    log = getattr(panel, f"get_{which}scale")() == "log"
+    return f"Force MAE of {of}\n(meV/Å)" + (", log scale" if log else "")
+
+
+def _share(found: pd.Series) -> str:
+    return f"{100 * found.mean():.0f}"
+
+
+def _beyond(values: pd.Series, limits: tuple[float, float]) -> pd.Series:
+    return (values < limits[0]) | (values > limits[1])
+
+
+def _points(panel: Axes, owner: pd.Series, looks: Looks, x: pd.Series, y: pd.Series, beyond: pd.Series) -> None:
+    """Structures by their group; open at the edge where they lie beyond it."""
+    for name, look in looks.items():
+        own = owner == name
+        panel.scatter(x[own & ~beyond], y[own & ~beyond], s=8, alpha=0.8, zorder=2, **look)
+        far: dict[str, Any] = {"marker": look["marker"], "facecolor": "white", "edgecolor": look["facecolor"]}
+        panel.scatter(x[own & beyond], y[own & beyond], s=8, linewidth=0.8, zorder=3, clip_on=False, **far)
+
+
+def _handles(looks: Looks, beyond: int) -> list[Line2D]:
+    marks: dict[str, Any] = {"ls": "none", "ms": 4.5}
+    handles = [
+        Line2D([], [], marker=m["marker"], mfc=m["facecolor"], mec="white", mew=0.3, label=group(g), **marks)
+        for g, m in looks.items()
+    ]
+    if beyond:
+        handles.append(Line2D([], [], marker="o", mfc="white", mec=MUTED, mew=0.8, label="Beyond the axis", **marks))
+    return handles
+
+
+def _gains(panel: Axes, gain: pd.Series) -> None:
+    """Axis of the gains: linear, or beyond STRAIGHT logarithmic if the largest are several times that."""
+    largest, label = gain.abs().max(), "Gain of TTT (meV/Å)"
+    if largest > 4 * STRAIGHT:
+        panel.set_yscale("symlog", linthresh=STRAIGHT, linscale=0.8)
+        label += f"\nlinear within ±{STRAIGHT}"
+    panel.set_ylabel(label)
+    panel.yaxis.set_major_formatter(parts.signed_numbers())
+    panel.axhline(0, color=MUTED, lw=0.8)
 
 
 def _correlations(ranks: pd.DataFrame) -> str:

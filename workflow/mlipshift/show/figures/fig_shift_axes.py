@@ -15,7 +15,7 @@ from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
 from mlipshift.show.panels import ERROR, MEAN
-from mlipshift.show.style import MUTED, PALE
+from mlipshift.show.style import DOTTED, MUTED, PALE
 
 NEEDS = {"shift_axes": ("axis", "group", "method", "n_structures", *ERROR), "summary": samples.SUMMARY}
 COMPARED = ("prior", "supervised", "joint", "joint_ttt", "delta")
@@ -26,6 +26,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     table, summary = tables["shift_axes"], tables["summary"]
     table = samples.need(table[table.method.isin(COMPARED)], "shift_axes", "the compared methods")
     shown, methods = ordered(table.axis, AXES), ordered(table.method, METHODS)
+    alone = set(summary[summary.n_molecules == 1].group)
     rows = (len(shown) + 1) // 2
     height = 1.2 + rows * (0.45 + 0.2 * len(methods)) + (rows - 1) * 0.25
     margins = {"left": 1.2, "right": 0.15, "top": 0.75, "bottom": 0.8, "wspace": 0.3, "hspace": 0.5}
@@ -35,9 +36,9 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         inside, outside = part[part.group == "id_test"], part[part.group != "id_test"]
         for y, key in enumerate(reversed(methods)):
             ends = [side[side.method == key] for side in (inside, outside)]
-            _dumbbell(panel, y, ends, style.colour(key))
-        panel.set_title(shift(axis), pad=4)
-        parts.note(panel, f"n = {samples.span(inside.n_structures)} in, {samples.span(outside.n_structures)} out")
+            _dumbbell(panel, y, ends, style.colour(key), alone)
+        sizes = f"n = {samples.span(inside.n_structures)} in, {samples.span(outside.n_structures)} out"
+        parts.heading(panel, shift(axis), sizes)
         panel.set_yticks(range(len(methods)), [methods_of.title(k) for k in reversed(methods)])
         panel.set_ylim(-0.6, len(methods) - 0.4)
         panel.tick_params(axis="y", length=0)
@@ -51,14 +52,19 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         Line2D([], [], color=MUTED, lw=1.4, label="95 % interval"),
         style.accuracy_handle(),
     ]
-    style.legend(figure, handles, 0.22, 4)
+    if alone & set(table.group):
+        handles.insert(3, style.alone_handle())
+    style.legend(figure, handles, 0.36 if len(handles) > 4 else 0.22, min(len(handles), 4))
     groups = [g for g in ordered(table.group, GROUPS) if g != "id_test"]
     sizes = samples.samples(summary, ["id_test", *groups], methods)
     return figure, {"samples": sizes, "accuracy": str(CHEMICAL_ACCURACY)}
 
 
-def _dumbbell(panel: Axes, y: int, ends: list[pd.DataFrame], colour: str) -> None:
-    """One row of a dot plot: (in, out) tables of at most one row each, joined by a pale line."""
+def _dumbbell(panel: Axes, y: int, ends: list[pd.DataFrame], colour: str, alone: set[str]) -> None:
+    """One row of a dot plot: (in, out) tables of at most one row each, joined by a pale line.
+
+    alone: groups of a single molecule, whose interval is dotted.
+    """
     means = []
     for filled, rows in enumerate(ends):
         for row in rows.to_dict("records"):
@@ -75,7 +81,9 @@ def _dumbbell(panel: Axes, y: int, ends: list[pd.DataFrame], colour: str) -> Non
                 "color": colour,
                 "zorder": 3 + filled,
             }
-            panel.errorbar(row[MEAN], y, **marker, **bar)
+            drawn = panel.errorbar(row[MEAN], y, **marker, **bar)
+            if row["group"] in alone:
+                drawn[2][0].set_linestyle(DOTTED)
             means.append(row[MEAN])
     if len(means) == 2:
         panel.plot(means, [y, y], color=PALE, lw=3.5, zorder=1, solid_capstyle="butt")

@@ -1,21 +1,29 @@
 """Force MAE against the TTT step, per group."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mlipshift.catalogue.groups import GROUPS, group, ordered
+from mlipshift.catalogue.groups import GROUPS, POOLED, group, ordered
 from mlipshift.catalogue.methods import METHODS
+from mlipshift.catalogue.methods import title as title_of
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
 from mlipshift.show.panels import ERROR, HIGH, LOW, MEAN
-from mlipshift.show.style import MUTED
+from mlipshift.show.style import DASHDOT, DOTTED, MUTED
 
-NEEDS = {"steps": ("group", "method", "step", "n_structures", *ERROR), "summary": samples.SUMMARY}
+NEEDS = {
+    "steps": ("group", "method", "step", "n_structures", "n_molecules", *ERROR),
+    "summary": (*samples.SUMMARY, MEAN),
+}
 ADAPTED = ("joint_ttt", "joint_placebo", "freeze_ttt")
+INSTEAD = "delta"  # what the same prior calls would have given
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:
@@ -23,23 +31,23 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     table, summary = tables["steps"], tables["summary"]
     table = table[~table.group.str.startswith("val_") & table.method.isin(ADAPTED)]
     table = samples.need(table, "steps", "the reported groups")
-    groups, methods = ordered(table.group, GROUPS), ordered(table.method, METHODS)
+    groups, methods = _shown(table.group), ordered(table.method, METHODS)
+    table = table[table.group.isin(groups)]
+    instead = summary[(summary.method == INSTEAD) & summary.group.isin(groups)].set_index("group")[MEAN].dropna()
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
-    margins = {"left": 0.6, "right": 0.15, "top": 0.75, "bottom": 0.8, "wspace": 0.25, "hspace": 0.5}
-    figure, panels = style.canvas(1.4 + 1.55 * rows, rows, columns, **margins, sharex=True, sharey=True)
+    margins = {"left": 0.72, "right": 0.15, "top": 0.75, "bottom": 0.95, "wspace": 0.25, "hspace": 0.5}
+    figure, panels = style.canvas(1.55 + 1.55 * rows, rows, columns, **margins, sharex=True, sharey=True)
     for panel, key in zip(panels.flat, groups):
-        part = table[table.group == key]
-        for name in methods:
-            line, colour = part[part.method == name].sort_values("step"), style.colour(name)
-            panel.fill_between(line.step, line[LOW], line[HIGH], color=colour, alpha=0.15, lw=0, zorder=1)
-            panel.plot(line.step, line[MEAN], zorder=3, **style.marks(name))
+        _lines(panel, table[table.group == key], methods)
+        if key in instead.index:
+            panel.axhline(instead[key], **_instead())
         parts.accuracy(panel)
-        panel.set_title(group(key), pad=4)
-        parts.note(panel, f"n = {samples.span(part.n_structures)}")
-    label = parts.scale(panels[0, 0], "y", parts.extent(table), "Force MAE (meV/Å)")
+        parts.heading(panel, group(key), f"n = {samples.span(table[table.group == key].n_structures)}")
+    values = [*parts.extent(table).ravel(), *instead]
+    label = parts.scale(panels[0, 0], "y", values, "Force MAE (meV/Å)")
     for panel in panels[:, 0]:
-        panel.set_ylabel(label)
+        panel.set_ylabel(label.replace("), ", ")\n"))
     parts.foot(panels, len(groups), "TTT step")
     last = table.step.max()
     panels[0, 0].set_xlim(-0.03 * last, 1.03 * last)
@@ -47,7 +55,37 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     if "joint_placebo" in methods:
         explained += "; the placebo adapts to the prior labels of another structure"
     style.head(figure, title, explained)
+    style.legend(figure, _handles(methods, len(instead) > 0, bool(samples.alone(table))), 0.37, 4)
+    facts = {"samples": samples.samples(summary, groups, methods), "accuracy": str(CHEMICAL_ACCURACY)}
+    return figure, facts | samples.alone(table) | ({"delta": "yes"} if len(instead) else {})
+
+
+def _shown(found: Iterable[str]) -> list[str]:
+    """Groups in their order, all held-out ones together last, and not where there is but one."""
+    groups = [g for g in ordered(found, GROUPS) if g != POOLED]
+    return [*groups, POOLED] if sum(g.startswith("ood_") for g in groups) != 1 else groups
+
+
+def _lines(panel: Axes, part: pd.DataFrame, methods: list[str]) -> None:
+    """Mean and interval of every method over the steps; the band of one molecule is dotted at its edges."""
+    for name in methods:
+        line, colour = part[part.method == name].sort_values("step"), style.colour(name)
+        edge: dict[str, Any] = {"lw": 0.8, "ls": DOTTED} if (line.n_molecules == 1).any() else {"lw": 0}
+        panel.fill_between(line.step, line[LOW], line[HIGH], color=colour, alpha=0.15, zorder=1, **edge)
+        panel.plot(line.step, line[MEAN], zorder=3, **style.marks(name))
+
+
+def _instead() -> dict[str, Any]:
+    return {"color": style.colour(INSTEAD), "lw": 1, "ls": DASHDOT, "zorder": 2}
+
+
+def _handles(methods: list[str], instead: bool, alone: bool) -> list[Any]:
     band = Patch(color=MUTED, alpha=0.2, lw=0, label="95 % interval")
-    style.legend(figure, [*map(style.handle, methods), band, style.accuracy_handle()], 0.22, 5)
-    sizes = samples.samples(summary, groups, methods)
-    return figure, {"samples": sizes, "accuracy": str(CHEMICAL_ACCURACY)}
+    line = [Line2D([], [], label=title_of(INSTEAD), **_instead())] if instead else []
+    return [
+        *map(style.handle, methods),
+        *line,
+        band,
+        *([style.alone_handle()] if alone else []),
+        style.accuracy_handle(),
+    ]

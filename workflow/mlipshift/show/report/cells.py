@@ -9,7 +9,7 @@ from mlipshift.base.text import count
 from mlipshift.catalogue.groups import group
 from mlipshift.catalogue.methods import METHODS, look, title
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, number, share
+from mlipshift.show.report.format import LOW, MEAN, interval, number, share
 
 Cell = dict[str, object]
 Row = Mapping[str, Any]
@@ -61,9 +61,9 @@ def error(value: float, sign: bool = False) -> Cell:
     return cell(number(value, sign), value)
 
 
-def shared(value: float) -> Cell:
-    """A share of the structures."""
-    return cell(share(value), value)
+def shared(value: float, number_of: float = np.inf) -> Cell:
+    """A share of so many structures."""
+    return cell(share(value, number_of), value)
 
 
 def error_cells(row: Row) -> list[Cell]:
@@ -71,14 +71,13 @@ def error_cells(row: Row) -> list[Cell]:
     median, q25, q75 = (row[f"{k}_meV_per_A"] for k in ("median", "q25", "q75"))
     return [
         error(row[MEAN]),
-        cell(bracket(row[LOW], row[HIGH]), row[LOW]),
+        cell(interval(row), row[LOW]),
         error(median),
         cell(f"{number(q25)} to {number(q75)}", q25),
-        *(shared(row[k]) for k in ("below_25_meV_per_A", "below_43_meV_per_A")),
+        *(shared(row[k], row["n_structures"]) for k in ("below_25_meV_per_A", "below_43_meV_per_A")),
     ]
 
 
 def difference_cells(row: Row, prefix: str = "") -> list[Cell]:
     """Paired difference and its interval; prefix of the columns of the interval."""
-    low, high = row[f"{prefix}ci_low_meV_per_A"], row[f"{prefix}ci_high_meV_per_A"]
-    return [error(row["difference_meV_per_A"], True), cell(bracket(low, high, True), low)]
+    return [error(row["difference_meV_per_A"], True), cell(interval(row, True, prefix), row[prefix + LOW])]

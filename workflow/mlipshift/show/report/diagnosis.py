@@ -18,7 +18,7 @@ from mlipshift.catalogue.tables import DIAGNOSIS_REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import samples
 from mlipshift.show.criteria import AXES, label, short
-from mlipshift.show.report import cells
+from mlipshift.show.report import cells, shifts
 from mlipshift.show.report.cells import Cell, Row, cell, counted, group_cell, shared
 from mlipshift.show.report.format import bracket, number, share
 from mlipshift.show.report.page import embedded, page
@@ -48,7 +48,7 @@ def model(title: str, tables: Path, figures: Path, lines: Iterable[str] = ()) ->
         "interval": interval_of(summary["resampled"]),
         "best": best(read["ranks"]) if labelled else "",
         "figures": drawn(figures),
-        "axes": axes_table(read["axes"]) if labelled else None,
+        "axes": axes_table(read["axes"]) if read["axes"][["n_inside", "n_outside"]].to_numpy().any() else None,
         "ranks": ranks_table(read["ranks"]) if labelled else None,
         "groups": groups_table(read["groups"]),
     }
@@ -61,12 +61,25 @@ def best(table: pd.DataFrame) -> str:
         return "No measure of shift varies over the structures with an error: none can predict it."
     row = known.iloc[0]
     interval = f"{coefficient(row.spearman)} [{coefficient(row.ci_low)}, {coefficient(row.ci_high)}]"
-    if not row.ci_low > 0:
+    found = f"rank correlation {interval}"
+    if np.isfinite(row.auroc):
+        area = f"{coefficient(row.auroc)} [{coefficient(row.auroc_ci_low)}, {coefficient(row.auroc_ci_high)}]"
+        found += f"; the worst tenth of the errors is found with an AUROC of {area}, a guess has 0.5"
+    free = unknown_sign(row)
+    if not (row.ci_low > 0 or (free and row.ci_high < 0)):
         return (
-            "No measure of shift is shown to rise with the error: the largest rank correlation is that of"
+            "No measure of shift is shown to rise or fall with the error: the largest rank correlation is that of"
             f" “{label(row.criterion)}”, {interval}."
         )
-    return f"The error rises most clearly with “{label(row.criterion)}”: rank correlation {interval}."
+    fall = row.direction == "smaller" or (free and row.spearman < 0)
+    how = f"The error {'falls' if fall else 'rises'} most clearly with “{label(row.criterion)}”"
+    how += " by its distance from the training mean" if row.direction == "either" else ""
+    return f"{how}: {found}." + (" No validation group told that sign beforehand." if free else "")
+
+
+def unknown_sign(row: pd.Series) -> bool:
+    """Whether a row of the ranks is of a measure of which nothing said beforehand what goes with large errors."""
+    return CRITERIA[row.criterion].side == "both" and not row.n_validation
 
 
 def coefficient(value: float) -> str:
@@ -102,21 +115,34 @@ def axes_table(table: pd.DataFrame) -> dict[str, list]:
     return cells.table([*head, "Ratio"], rows)
 
 
+USED = {"larger": "larger values", "smaller": "smaller values", "either": "distance from the training mean"}
+
+
 def ranks_table(table: pd.DataFrame) -> dict[str, list]:
-    """Rank correlations, best first."""
-    rows = [
-        [
-            criterion_cell(row["criterion"]),
-            cell(AXES[row["axis"]].title),
-            cell(coefficient(row["spearman"]), row["spearman"]),
-            cell(f"[{coefficient(row['ci_low'])}, {coefficient(row['ci_high'])}]", row["ci_low"]),
-            cell("yes" if row["needs_labels"] else "no"),
-            *(counted(row[k]) for k in ("n_structures", "n_molecules")),
-        ]
-        for row in table.to_dict("records")
-    ]
-    head = ["Measure", "Axis", "Rank correlation", "95 % interval", "Needs labels", "Structures", "Molecules"]
-    return cells.table(head, rows)
+    """Rank correlations and AUROC, best first."""
+    rows = []
+    for row in table.to_dict("records"):
+        used = "the value, its sign found here" if unknown_sign(pd.Series(row)) else USED[row["direction"]]
+        rows.append(
+            [
+                criterion_cell(row["criterion"]),
+                cell(AXES[row["axis"]].title),
+                cell(used),
+                *_estimate(row, "spearman", "ci_low", "ci_high"),
+                *_estimate(row, "auroc", "auroc_ci_low", "auroc_ci_high"),
+                cell("yes" if row["needs_labels"] else "no"),
+                *(counted(row[k]) for k in ("n_structures", "n_molecules")),
+            ]
+        )
+    head = ["Measure", "Axis", "A sign of error", "Rank correlation", "95 % interval", "AUROC", "95 % interval"]
+    return cells.table([*head, "Needs labels", "Structures", "Molecules"], rows)
+
+
+def _estimate(row: Row, *names: str) -> list[Cell]:
+    """Cells of a coefficient and its interval."""
+    value, low, high = (row[name] for name in names)
+    interval = f"[{coefficient(low)}, {coefficient(high)}]" if np.isfinite(low) else "no interval"
+    return [cell(coefficient(value), value), cell(interval, low)]
 
 
 def groups_table(table: pd.DataFrame) -> dict[str, list]:
@@ -173,7 +199,7 @@ def sweep_table(table: pd.DataFrame) -> dict[str, object]:
 
 def outside_table(table: pd.DataFrame) -> dict[str, list]:
     """Share of structures outside the training distribution by criterion and group."""
-    groups = [g for g in ordered(table.group, GROUPS) if g != "train"]
+    groups = ordered(table.group, GROUPS)
     share_of = table.set_index(["criterion", "group"]).fraction_outside
     rows = []
     for criterion in ordered(table.criterion, CRITERIA):
@@ -188,20 +214,24 @@ def render(
     criteria: Path,
     models: list[Mapping[str, Any]],
     info: Mapping[str, Any],
+    read: Mapping[str, Any],
 ) -> str:
     """HTML of the report.
 
     template: path of the Jinja template; shares: DataFrames "outside" and "sweep" of the share of structures outside;
     criteria: folder of the figure of the measures; models: list from `model`; info: {"sigma", "cutoff", "missing",
-    "run"}.
+    "run"}; read: {"told": lines, "tables"} of left_out.
     """
-    sweep = sweep_table(shares["sweep"])
+    sweep, trained = sweep_table(shares["sweep"]), "train" in set(shares["outside"].group)
     known = {"sigma": info["sigma"], "sigmas": sweep["sigmas"], "accuracy": str(CHEMICAL_ACCURACY)}
     return page(template).render(
-        outside=outside_table(shares["outside"]),
+        sentences=shifts.sentences(shares["outside"]),
+        unsaid=shifts.unsaid(shares["outside"]),
+        outside=outside_table(shares["outside"]) if trained else None,
         sweep=sweep,
         side_by_side=side_by_side(models),
         criteria=drawn(criteria),
+        read=read,
         models=models,
         info=info,
         heading=lambda key, **more: filled(DIAGNOSIS_REPORT[key], known | more),

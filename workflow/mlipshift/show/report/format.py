@@ -7,6 +7,8 @@ import numpy as np
 from mlipshift.base.text import count, several
 
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
+ALONE = "†"  # behind an interval over the structures of a single molecule, which is too narrow
+FEW = 20  # structures below which a share is a count
 RESOLUTION = 0.05  # meV/Å, half a unit of the last digit shown
 VERBS = {
     "lower": "lowers",
@@ -32,11 +34,18 @@ def number(value: float | None, sign: bool = False) -> str:
     return f"{'−' if value < 0 else '+' if sign else ''}{text}"
 
 
-def share(value: float) -> str:
-    """'23 %' or '0.4 %' of a fraction; '–' for a missing value."""
+def share(value: float, number_of: float = np.inf) -> str:
+    """'23 %' or '0.4 %' of a fraction, '3 of 13' of less than FEW structures; '–' for a missing value."""
     if not np.isfinite(value):
         return "–"
+    if number_of < FEW:
+        return f"{count(value * number_of)} of {count(number_of)}"
     return f"{100 * value:.1f} %" if 0 < abs(value) < 0.0995 else f"{100 * value:.0f} %"
+
+
+def portion(value: float, number_of: float) -> str:
+    """'23 % of the structures', or '3 of 13 structures' of few."""
+    return share(value, number_of) + (" structures" if number_of < FEW else " of the structures")
 
 
 def duration(seconds: float) -> str:
@@ -55,9 +64,15 @@ def bracket(low: float, high: float, sign: bool = False) -> str:
     return f"[{number(low, sign)}, {number(high, sign)}]"
 
 
+def interval(row: Mapping[str, float], sign: bool = False, prefix: str = "") -> str:
+    """`bracket` of a row of a table, with ALONE where all its structures are of one molecule; prefix of the columns."""
+    text = bracket(row[prefix + LOW], row[prefix + HIGH], sign)
+    return text + ALONE if row["n_molecules"] == 1 and text.startswith("[") else text
+
+
 def error_of(row: Mapping[str, float]) -> str:
     """'72.4 meV/Å [61.3, 88.0]' of a row of the summary."""
-    return f"{number(row[MEAN])} meV/Å {bracket(row[LOW], row[HIGH])}"
+    return f"{number(row[MEAN])} meV/Å {interval(row)}"
 
 
 def sample(row: Mapping[str, float]) -> str:
@@ -82,7 +97,7 @@ def verdict(row: Mapping[str, float]) -> str:
 
 def difference(row: Mapping[str, float]) -> str:
     """'+4.2 [+1.0, +7.3]' of a row of the paired table."""
-    return f"{number(row['difference_meV_per_A'], True)} {bracket(row[LOW], row[HIGH], True)}"
+    return f"{number(row['difference_meV_per_A'], True)} {interval(row, True)}"
 
 
 def change(row: Mapping[str, float], sampled: bool = True) -> str:
@@ -90,5 +105,5 @@ def change(row: Mapping[str, float], sampled: bool = True) -> str:
     return (
         f"from {number(row['baseline_mean_meV_per_A'])} to {number(row['method_mean_meV_per_A'])} meV/Å"
         f" (paired difference {number(row['difference_meV_per_A'], True)},"
-        f" 95 % interval {bracket(row[LOW], row[HIGH], True)}" + (f"; {sample(row)})" if sampled else ")")
+        f" 95 % interval {interval(row, True)}" + (f"; {sample(row)})" if sampled else ")")
     )

@@ -4,11 +4,11 @@ import numpy as np
 
 from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.catalogue.groups import COMMON, GROUPS, POOLED, group, ordered
-from mlipshift.catalogue.methods import scheme_title
+from mlipshift.catalogue.methods import SCHEMES, look, scheme_title, title
 from mlipshift.show import criteria
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import cell, counted, error, group_cell, method_cell, shared
-from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, duration, share
+from mlipshift.show.report.format import LOW, MEAN, interval, number, share
 from mlipshift.show.report.results import Results, first
 
 Table = dict[str, list] | None
@@ -32,7 +32,7 @@ def diagnosis_table(results: Results) -> Table:
                 continue
             known = f"{row['training_mean']:.3g} ± {row['training_standard_deviation']:.2g}"
             outside = row["fraction_outside"]
-            line.append(cell(share(outside), outside, f"mean {row['mean']:.3g}; training {known}"))
+            line.append(cell(share(outside, row["n_structures"]), outside, f"mean {row['mean']:.3g}; training {known}"))
         rows.append(line)
     return cells.table(["Criterion", *map(group, groups)], rows)
 
@@ -51,36 +51,54 @@ def refinement_table(results: Results) -> Table:
             group_cell(row["group"]),
             counted(row["n_structures"]),
             *(cell(f"{row[k]:.2f}", row[k]) for k in ("trained_cutoff_A", "mean_radius_A")),
-            *(shared(row[k]) for k in shares),
+            *(shared(row[k], row["n_structures"]) for k in shares),
         ]
         for row in table.to_dict("records")
     ]
     return cells.table(head, rows)
 
 
+OTHERS = ("supervised", "prior", "delta")
+
+
 def conformers_table(results: Results) -> Table:
-    """Error on unseen geometries per scheme and number of geometries."""
+    """Error on unseen geometries per scheme and number of geometries, beside what one could do instead."""
     table = results.optional("conformers")
     if table is None:
         return None
     head = ["Group", "Scheme", "Geometries", "Prior calls per molecule", "Mean (meV/Å)", "95 % interval (meV/Å)"]
-    head += ["Against", "Its mean (meV/Å)", "Difference (meV/Å)", "95 % interval (meV/Å)", "Improved", "n"]
-    rows = [
-        [
-            group_cell(row["group"]),
-            cell(scheme_title(row["scheme"]), title=row["scheme"]),
-            *(cell(f"{row[k]:g}", row[k]) for k in ("geometries", "prior_calls_per_molecule")),
-            error(row[MEAN]),
-            cell(bracket(row[LOW], row[HIGH]), row[LOW]),
-            method_cell(row["baseline"]),
-            error(row["baseline_mean_meV_per_A"]),
-            *cells.difference_cells(row, "difference_"),
-            shared(row["fraction_improved"]),
-            counted(row["n_structures"]),
-        ]
-        for row in table[table.group.isin([POOLED, COMMON])].to_dict("records")
-    ]
+    head += ["Against its model (meV/Å)", *(f"Against {title(key)}" for key in OTHERS), "n"]
+    rows = []
+    for g in (POOLED, COMMON):
+        own = table[table.group == g]
+        for scheme in ordered(own.scheme, SCHEMES):
+            for _, part in own[own.scheme == scheme].groupby("geometries"):
+                rows.append(_conformers_row(part))
     return cells.table(head, rows)
+
+
+def _conformers_row(part):
+    """One line; part: rows of a scheme and number of geometries, one per baseline."""
+    row, by = part.iloc[0], part.set_index("baseline")
+    others = [key if key != row["strategy"] else "" for key in OTHERS]
+    return [
+        group_cell(row["group"]),
+        cell(scheme_title(row["scheme"]), title=row["scheme"], colour=look(row["scheme"])[0]),
+        *(cell(f"{row[k]:g}", row[k]) for k in ("geometries", "prior_calls_per_molecule")),
+        error(row[MEAN]),
+        cell(interval(row), row[LOW]),
+        _against(by.loc[row["strategy"]], True) if row["strategy"] in by.index else cell("–"),
+        *(_against(by.loc[key], False) if key in by.index else cell("–") for key in others),
+        counted(row["n_structures"]),
+    ]
+
+
+def _against(row, whole):
+    """Paired difference, with its interval where `whole`; that and the mean of the other when pointed at."""
+    value, between = row["difference_meV_per_A"], interval(row, True, "difference_")
+    improved = share(row["fraction_improved"], row["n_structures"])
+    known = f"{between}; {scheme_title(row.name)}: {number(row['baseline_mean_meV_per_A'])} meV/Å; improved: {improved}"
+    return cell(number(value, True) + (f" {between}" if whole else ""), value, known)
 
 
 def variants_table(results: Results) -> Table:
@@ -94,37 +112,13 @@ def variants_table(results: Results) -> Table:
             method_cell(row["baseline"]),
             *(error(row[k]) for k in ("method_mean_meV_per_A", "baseline_mean_meV_per_A")),
             *cells.difference_cells(row),
-            *(shared(row[k]) for k in ("fraction_improved", "fraction_worsened")),
+            *(shared(row[k], row["n_structures"]) for k in ("fraction_improved", "fraction_worsened")),
             counted(row["n_structures"]),
         ]
         for row in table[table.group == POOLED].to_dict("records")
     ]
     head = ["Adaptation", "Against", "Its mean (meV/Å)", "Mean of the other (meV/Å)", "Difference (meV/Å)"]
     return cells.table([*head, "95 % interval (meV/Å)", "Improved", "Worsened", "n"], rows)
-
-
-def decision_table(results: Results) -> Table:
-    """The rational choice over predictions per adaptation and cost of the prior."""
-    table = results.optional("decision")
-    if table is None:
-        return None
-    rows = []
-    for row in table.to_dict("records"):
-        budget = row["budget_seconds_per_prediction"]
-        chosen = isinstance(row["choice"], str)
-        rows.append(
-            [
-                cell(duration(row["prior_seconds"]), row["prior_seconds"]),
-                cell(f"{row['predictions_per_adaptation']:,.0f}", row["predictions_per_adaptation"]),
-                cell(duration(budget) if np.isfinite(budget) else "any", budget),
-                cell(scheme_title(row["choice"]) if chosen else "none is that cheap"),
-                error(row["error_meV_per_A"]),
-                cell(duration(row["seconds_per_prediction"]), row["seconds_per_prediction"]),
-                cell(" > ".join(map(scheme_title, row["frontier"].split(" > ")))),
-            ]
-        )
-    head = ["A prior call takes", "Predictions per adaptation", "Allowed per prediction", "Choice", "Error (meV/Å)"]
-    return cells.table([*head, "Takes per prediction", "No method is better at its cost, best first"], rows)
 
 
 def published_table(results: Results) -> Table:

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +15,8 @@ from mlipshift.catalogue.figures import SECTIONS, reported
 from mlipshift.catalogue.methods import look, title
 from mlipshift.catalogue.tables import REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report import optional_tables, tables
-from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, number, sample
+from mlipshift.show.report import decision, left_out, optional_tables, tables
+from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
 
@@ -34,7 +34,8 @@ MAKERS = {
     "published": optional_tables.published_table,
     "refinement": optional_tables.refinement_table,
     "conformers": optional_tables.conformers_table,
-    "decision": optional_tables.decision_table,
+    "answers": decision.answers_table,
+    "decision": decision.decision_table,
     "variants": optional_tables.variants_table,
 }
 
@@ -47,7 +48,7 @@ def tiles(results: Results) -> list[dict[str, str]]:
             "name": title(k),
             "key": k,
             "value": number(row[MEAN]),
-            "interval": bracket(row[LOW], row[HIGH]),
+            "interval": interval(row),
             "colour": look(k)[0],
         }
         for k, row in rows
@@ -90,7 +91,9 @@ def embedded(drawing: Path) -> dict[str, str]:
 
 def unbroken(text: str) -> Markup:
     """Escaped text in which units and sample sizes do not break across lines."""
-    return Markup(re.sub(r"(1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+)", r'<span class="u">\1</span>', str(escape(text))))
+    return Markup(
+        re.sub(r"(1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+|\d [%s](?!\w))", r'<span class="u">\1</span>', str(escape(text)))
+    )
 
 
 def page(template: Path) -> Template:
@@ -111,11 +114,13 @@ def render(
     given: Mapping[str, pd.DataFrame],
     drawn: Mapping[str, Mapping[str, object]],
     info: Mapping[str, object],
+    told: Sequence[str] = (),
 ) -> str:
     """HTML of the report.
 
     template: path of the Jinja template; given: {name: DataFrame} of the tables that the report needs, and of its
-    optional ones if there; drawn: from `figures`; info: the dictionary of run_info.json.
+    optional ones if there; drawn: from `figures`; info: the dictionary of run_info.json; told: lines of
+    left_out.lines.
     """
     results = Results(given)
     made = {key: {"id": key, "heading": REPORT[key].heading, "content": make(results)} for key, make in MAKERS.items()}
@@ -132,6 +137,7 @@ def render(
     return page(template).render(
         info=info,
         interval=INTERVAL,
+        alone=ALONE if results.of_one_molecule else "",
         accuracy=CHEMICAL_ACCURACY,
         tiles=tiles(results),
         pooled=results.error("supervised"),
@@ -140,5 +146,7 @@ def render(
         sections=sections,
         figures=drawn,
         tables=made,
+        told=told,
+        read=left_out.tables(given, given["method_failures"].to_dict("records")),
         config=flat(info.get("config", {})),
     )

@@ -22,6 +22,11 @@ class Results:
         table = self.tables.get(name)
         return None if table is None or len(table) == 0 else table
 
+    @property
+    def of_one_molecule(self) -> bool:
+        """Whether the structures of some row of a table are all of one molecule."""
+        return any("n_molecules" in table and (table.n_molecules == 1).any() for table in self.tables.values())
+
     def error(self, key: str, where: str = POOLED) -> pd.Series | None:
         """Row of the summary, or None."""
         return first(self.summary[(self.summary.group == where) & (self.summary.method == key)])

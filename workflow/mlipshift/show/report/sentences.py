@@ -12,18 +12,20 @@ from mlipshift.base.text import listed, several
 from mlipshift.catalogue.groups import POOLED, shift
 from mlipshift.catalogue.methods import METHODS, scheme_title, title
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
+from mlipshift.show.report import shifts
 from mlipshift.show.report.format import (
     COMPARES,
     HIGH,
     LOW,
     MEAN,
     VERBS,
-    bracket,
     change,
     difference,
     duration,
     error_of,
+    interval,
     number,
+    portion,
     share,
     verdict,
 )
@@ -32,7 +34,7 @@ from mlipshift.show.report.results import Results
 
 def sentences(results: Results) -> list[dict[str, str]]:
     """The summary: list of {title, text}."""
-    parts = (_choice, _shift, _ttt, _per_group, _placebo, _alternatives, _transfer, _refinement)
+    parts = (_choice, _shift, _where, _ttt, _per_group, _placebo, _alternatives, _transfer, _refinement)
     found = [part(results) for part in parts]
     return [{"title": title, "text": text} for title, text in filter(None, found)]
 
@@ -43,11 +45,12 @@ def _choice(r):
     table = table[~table.method.isin([key for key, method in METHODS.items() if method.control])]
     if len(table) == 0:
         return None
-    seconds = r.tables["seconds"].set_index("method").seconds_per_structure
+    seconds = r.tables["seconds"].set_index("method")
+    timed, how = seconds.seconds_per_structure, seconds.measured
 
     def named(row):
         key = row["method"]
-        cost = f", {duration(seconds[key])} per structure on one core" if key in seconds.index else ""
+        cost = f", {duration(timed[key])} of {how[key]} per structure" if key in timed.index else ""
         return f"{title(key)} ({error_of(row)}{cost})"
 
     # a tie goes to the plainer method
@@ -82,6 +85,16 @@ def _shift(r):
     return "The shift", text
 
 
+def _where(r):
+    """How the held-out groups lie to the training structures."""
+    table = r.optional("shift_summary")
+    if table is None:
+        return None
+    held_out = table[(table.group == "train") | table.group.str.startswith("ood_")]
+    found = [f"{part['title']}: {part['text']}" for part in shifts.sentences(held_out)]
+    return ("Where the held-out groups lie", " ".join(found)) if found else None
+
+
 def _ttt(r):
     texts = []
     for key in ("joint_ttt", "freeze_ttt"):
@@ -89,11 +102,12 @@ def _ttt(r):
         row = r.pair(key, before)
         if row is None:
             continue
+        n = row["n_structures"]
         texts.append(
             f"TTT {VERBS[verdict(row)]} the force MAE of the {title(before)} model on the held-out shift"
-            f" groups: {change(row)}. It improves {share(row['fraction_improved'])} of the structures and"
-            f" worsens {share(row['fraction_worsened'])}; {share(row['below_25_before'])} are below 25 meV/Å"
-            f" before and {share(row['below_25_after'])} after."
+            f" groups: {change(row)}. It improves {portion(row['fraction_improved'], n)} and worsens"
+            f" {share(row['fraction_worsened'], n)}; {share(row['below_25_before'], n)} are below 25 meV/Å"
+            f" before and {share(row['below_25_after'], n)} after."
         )
     return ("Test-time training (TTT)", " ".join(texts)) if texts else None
 
@@ -154,7 +168,7 @@ def _alternatives(r):
     for key in ("supervised", "prior", "delta"):
         row = r.pair("joint_ttt", key)
         if row is not None:
-            found = f"{number(row['difference_meV_per_A'], True)} meV/Å {bracket(row[LOW], row[HIGH], True)}"
+            found = f"{number(row['difference_meV_per_A'], True)} meV/Å {interval(row, True)}"
             text += f" Joint + TTT {COMPARES[verdict(row)]} {title(key)} (paired difference {found})."
     return "What a user could do instead", text
 

@@ -3,18 +3,19 @@
 from itertools import product
 
 from mlipshift.base.text import count
+from mlipshift.base.timing import CPU
 from mlipshift.catalogue.groups import GROUPS, POOLED, group, ordered
 from mlipshift.catalogue.methods import METHODS
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import ERROR_HEAD, cell, counted, error, group_cell, method_cell, shared
-from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, duration, number, sample
+from mlipshift.show.report.format import MEAN, duration, interval, number, sample
 from mlipshift.show.report.results import Results
 
 
 def methods_table(results: Results) -> dict[str, list]:
     """All methods on the pooled held-out groups, with cost."""
     calls = results.tables["frontier"].set_index("method").prior_calls_per_structure
-    seconds = results.tables["seconds"].set_index("method").seconds_per_structure
+    timed = results.tables["seconds"].set_index("method")
     rows = []
     for key in ordered(results.summary.method, METHODS):
         row = results.error(key)
@@ -22,10 +23,16 @@ def methods_table(results: Results) -> dict[str, list]:
             continue
         cost = [
             cell(f"{calls[key]:.2g}", calls[key]) if key in calls.index else cell("–"),
-            cell(duration(seconds[key]), seconds[key]) if key in seconds.index else cell("–"),
+            _time(timed.loc[key]) if key in timed.index else cell("–"),
         ]
         rows.append([method_cell(key), *cells.error_cells(row), *cost, counted(row["n_structures"])])
     return cells.table(["Method", *ERROR_HEAD, "Prior calls per structure", "Time per structure", "n"], rows)
+
+
+def _time(row):
+    """Time per structure, how it was measured when pointed at."""
+    seconds, measured = row["seconds_per_structure"], row["measured"]
+    return cell(duration(seconds) + ("" if measured == CPU else " (GPU)"), seconds, measured)
 
 
 def groups_table(results: Results) -> dict[str, list]:
@@ -40,7 +47,7 @@ def groups_table(results: Results) -> dict[str, list]:
             if row is None:
                 line.append(cell("–"))
             else:
-                title = f"95 % interval {bracket(row[LOW], row[HIGH])} meV/Å; {sample(row)}"
+                title = f"95 % interval {interval(row)} meV/Å; {sample(row)}"
                 line.append(cell(number(row[MEAN]), row[MEAN], title))
         rows.append(line)
     return cells.table(["Method", *(f"{group(g)} (n = {count(sizes[g])})" for g in groups)], rows)
@@ -75,7 +82,7 @@ def paired_table(results: Results) -> dict[str, list]:
                 *(error(row[k]) for k in ("baseline_mean_meV_per_A", "method_mean_meV_per_A")),
                 *cells.difference_cells(row),
                 cell(f"{number(100 * relative, True)} %", relative),
-                *(shared(row[k]) for k in shares),
+                *(shared(row[k], row["n_structures"]) for k in shares),
                 *(counted(row[k]) for k in ("n_structures", "n_molecules")),
             ]
         )
@@ -100,10 +107,11 @@ def known_table(results: Results) -> dict[str, list]:
 
 
 def failures_table(results: Results) -> dict[str, list]:
-    """Failed structures with stage and reason."""
-    rows = results.tables["failures"].to_dict("records")
+    """Structures that were left out, or without a result, with group, stage and reason."""
+    rows = [row for name in ("failures", "method_failures") for row in results.tables[name].to_dict("records")]
+    columns = ("id", "group", "stage", "reason")
     return cells.table(
-        ["Structure", "Stage", "Reason"], ([cell(str(row[c])) for c in ("id", "stage", "reason")] for row in rows)
+        ["Structure", "Group", "Stage", "Reason"], ([cell(str(row[c])) for c in columns] for row in rows)
     )
 
 
@@ -118,4 +126,4 @@ def durations_table(results: Results) -> dict[str, list]:
         ]
         for row in results.tables["durations"].to_dict("records")
     ]
-    return cells.table(["Rule", "Jobs", "Total time", "Largest memory (MB)"], rows)
+    return cells.table(["Rule", "Jobs", "Wall time", "Largest memory (MB)"], rows)
