@@ -13,8 +13,8 @@ from ase.io import read
 from scipy.spatial.transform import Rotation
 
 from mlipshift.base.tables import read_table
+from mlipshift.catalogue.components import TIGHT_BINDING
 from mlipshift.labelling import reference
-from mlipshift.prior import engines
 from mlipshift.prior.labels import label
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def finite_difference(energy, positions, atom, axis, step):
     return (energy(moved[1]) - energy(moved[0])) / (2 * step)
 
 
-@pytest.mark.parametrize("method", engines.TIGHT_BINDING)
+@pytest.mark.parametrize("method", TIGHT_BINDING)
 def test_prior_forces_are_the_gradient_of_the_prior_energy(prior, method):
     numbers, positions = MOLECULE.numbers, MOLECULE.positions
     _, forces = prior(numbers, positions, 0, 1, method)

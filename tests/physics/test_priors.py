@@ -21,7 +21,7 @@ from clone import environment
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.tables import read_table
 from mlipshift.base.timing import Timing
-from mlipshift.catalogue.components import PRIORS
+from mlipshift.catalogue.components import PRIORS, TIGHT_BINDING
 from mlipshift.prior import engines
 from mlipshift.prior.engines import morse
 from mlipshift.prior.labels import fingerprint, label, label_frames, stripe
@@ -44,7 +44,7 @@ def test_every_prior_has_its_modules_and_its_level():
 
 
 def test_checkpoints_of_another_engine_are_not_taken_over():
-    settings = [(m, library, a) for m in engines.TIGHT_BINDING for library in engines.ENGINES for a in (1.0, 0.1)]
+    settings = [(m, library, a) for m in TIGHT_BINDING for library in engines.ENGINES for a in (1.0, 0.1)]
     assert len({fingerprint(*one) for one in settings}) == len(settings)
 
 
@@ -90,7 +90,7 @@ def rattled(frames, sigma):
 
 
 @needs_xtb
-@pytest.mark.parametrize("method", engines.TIGHT_BINDING)
+@pytest.mark.parametrize("method", TIGHT_BINDING)
 def test_tblite_and_xtb_python_agree(run, method):
     """On the whole benchmark; two CO2 far from each other, in GFN2-xTB, are where they differ most."""
     frames = rattled(benchmark(1), 1e-4)
@@ -103,7 +103,7 @@ def test_tblite_and_xtb_python_agree(run, method):
 
 
 @needs_xtb
-@pytest.mark.parametrize("method", engines.TIGHT_BINDING)
+@pytest.mark.parametrize("method", TIGHT_BINDING)
 @pytest.mark.parametrize("name", ["butadiene", "H2O2"])
 def test_xtb_python_is_wrong_at_exactly_symmetric_geometries(run, method, name):
     """Finite differences of the energies of both say so; where this fails, xtb-python has been mended."""

@@ -47,7 +47,7 @@ rule curate:
 # tight binding decides on signs and units, whatever the prior of the run is
 CHECKED_BY = (
     config["prior"]["method"]
-    if config["prior"]["method"] in ("GFN1-xTB", "GFN2-xTB")
+    if config["prior"]["method"] in components.TIGHT_BINDING
     else "GFN2-xTB"
 )
 LABEL_CHECKS = expand("<results>/label_check/{set}.csv", set=["train", "test"])

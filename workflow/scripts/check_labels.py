@@ -1,6 +1,7 @@
 """Compare reference labels with those of the prior: a wrong sign or unit is refused before a number is made of them."""
 
 import os
+from itertools import tee
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -65,12 +66,13 @@ def main(args):
     agreement = Agreement(list(known), args.method, args.units)
     for group, reason in unchecked.items():
         agreement.groups[group].unchecked = reason
+    rows, ahead = tee(labelled(args))  # one structure apart at most
     try:
         if args.prior:
-            prior = stored(args.prior, (name for _, _, name, *_ in labelled(args)))
+            prior = stored(args.prior, (name for _, _, name, *_ in ahead))
         else:
             prior = computed(args, {name for ids in known.values() for name in spread(ids, args.sample)})
-        for (group, molecule, _, periodic, label), cheap in zip(labelled(args), prior):
+        for (group, molecule, _, periodic, label), cheap in zip(rows, prior):
             if label is not None and cheap is not None and not periodic:
                 agreement.add(group, molecule, cheap, label)
     except UserError as error:

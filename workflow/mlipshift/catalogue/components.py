@@ -19,6 +19,9 @@ PRIORS = {
     "Morse": ("morse",),
 }
 
+# methods that several libraries offer
+TIGHT_BINDING = tuple(method for method, modules in PRIORS.items() if len(modules) > 1)
+
 # setting prior.engine -> module of prior.engines
 LIBRARIES = {
     "tblite": "tblite",

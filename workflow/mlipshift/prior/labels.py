@@ -15,6 +15,7 @@ from mlipshift.base import geometry, limits, units
 from mlipshift.base.errors import shortened
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.limits import MAX_ELEMENT, MIN_DISTANCE, spin_fits
+from mlipshift.catalogue.components import TIGHT_BINDING
 from mlipshift.prior import engines
 
 MAX_FORCE = 1e3  # eV/Å
@@ -43,7 +44,7 @@ def _refused(frames, method):
         reasons[k] = (
             f"charge {frames.charge[k]} and multiplicity {frames.multiplicity[k]} do not fit {electrons[k]} electrons"
         )
-    if method in engines.TIGHT_BINDING:
+    if method in TIGHT_BINDING:
         for k in np.flatnonzero(frames.sizes > MAX_ATOMS):
             reasons[k] = f"has {frames.sizes[k]} atoms; {method} is for up to {MAX_ATOMS}, Morse for any number"
     finite = np.isfinite(frames.positions).all(axis=1)

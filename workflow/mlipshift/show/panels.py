@@ -13,6 +13,7 @@ from mlipshift.show.style import DASHED, DOTTED, MUTED, PALE, WIDTH
 
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
 ERROR = (MEAN, LOW, HIGH)
+INSTEAD = "delta"  # what the same prior calls would have given
 FENCE = 3  # beyond the middle 95 % of values, up to which an axis of single structures reaches
 SPAN = 1000  # largest factor between the ends of a logarithmic axis: errors that vanish by symmetry have no say
 

@@ -144,6 +144,11 @@ def colour(key: str) -> str:
     return methods.look(key)[0]
 
 
+def circle(colour: str, filled: bool) -> dict[str, Any]:
+    """Keywords of a circle in the colour of a method; open for what is before."""
+    return {"color": colour, "marker": "o", "ms": 4.8, "mew": 1.1, "mec": colour, "mfc": colour if filled else "white"}
+
+
 def marks(key: str) -> dict[str, Any]:
     """Keywords of a line of a method."""
     return drawn_as(methods.look(key))

@@ -28,7 +28,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelKeys:
     """What a file calls energy and forces, and its units {"energy", "length", "forces"}."""
 
     energy: str
@@ -39,7 +39,7 @@ class Labels:
 def record_of(
     atoms: Atoms,
     place: Place,
-    labels: Labels,
+    labels: LabelKeys,
     request: Request,
     more: Mapping[str, object] | None = None,
     sums: Sums | None = None,
@@ -89,15 +89,15 @@ def record_of(
 
 def labels_of(
     atoms: Atoms, keys: Mapping[str, str | None], own: Mapping[str, str], more: Mapping[str, object]
-) -> Labels:
+) -> LabelKeys:
     """Names and units of the labels of Atoms: of what data.keys names, else of the calculator, in eV and eV/Å.
 
     own: units of the file; more: as in record_of.
     """
     here = {*atoms.info, *atoms.arrays, *more}
     if here & {keys.get("energy"), keys.get("forces")}:
-        return Labels(keys.get("energy") or "energy", keys.get("forces") or "forces", own)
-    return Labels("energy", "forces", {**ANGSTROM, "length": own["length"]})
+        return LabelKeys(keys.get("energy") or "energy", keys.get("forces") or "forces", own)
+    return LabelKeys("energy", "forces", {**ANGSTROM, "length": own["length"]})
 
 
 def parameters(of_calculator: Mapping[str, object]) -> Sums:

@@ -10,7 +10,7 @@ from ase.data import chemical_symbols
 from ase.io import read as read_frame
 
 from mlipshift.base.errors import UserError, shortened
-from mlipshift.data.readers.atoms import TEXTS, Labels, Place, damaged, record_of
+from mlipshift.data.readers.atoms import TEXTS, LabelKeys, Place, damaged, record_of
 from mlipshift.data.readers.beginning import Beginning
 from mlipshift.data.readers.common import Request, selected, stream, told
 from mlipshift.data.readers.units import ANGSTROM, settled
@@ -41,7 +41,7 @@ def read(path: Path | str, request: Request) -> Iterator[Record]:
 
 def _frames(path, request):
     keys = request.keys
-    labels = Labels(keys["energy"], keys["forces"], units(path, request.settings)[0])
+    labels = LabelKeys(keys["energy"], keys["forces"], units(path, request.settings)[0])
     with told(path), stream(path) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig") as handle:
         line, index, last = 0, 0, None
         while first := handle.readline():

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from mlipshift.data.readers.atoms import Labels, Place, damaged, record_of
+from mlipshift.data.readers.atoms import LabelKeys, Place, damaged, record_of
 from mlipshift.data.readers.beginning import Beginning
 from mlipshift.data.readers.common import Request, selected, stream, told
 from mlipshift.data.readers.units import ANGSTROM, settled
@@ -78,7 +78,7 @@ def _record(lines, place, request):
     if any(radicals):
         sums["multiplicity"] = {"the molfile": 1 + sum(radicals)}
     keys = request.keys
-    labels = Labels(
+    labels = LabelKeys(
         keys.get("energy") or "energy", keys.get("forces") or "forces", units(place.path, request.settings)[0]
     )
     if labels.forces in items:

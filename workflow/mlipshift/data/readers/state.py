@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from mlipshift.base.electrons import CHARGES, MULTIPLICITIES
 from mlipshift.base.errors import UserError
 from mlipshift.data.readers.common import Notes
 from mlipshift.data.readers.units import spelled
 from mlipshift.data.records import scalar
 
 # in small letters; those of AMBIGUOUS are multiplicities by convention, but are also used for 2S
-CHARGE = ("charge", "total_charge", "molecular_charge", "net_charge", "formal_charge", "tot_charge", "totalcharge")
+CHARGE = (*CHARGES, "molecular_charge", "net_charge", "formal_charge", "tot_charge", "totalcharge")
 AMBIGUOUS = ("spin", "total_spin")
-MULTIPLICITY = ("multiplicity", "spin_multiplicity", "mult", "molecular_multiplicity", *AMBIGUOUS)
+MULTIPLICITY = (*MULTIPLICITIES, "molecular_multiplicity")
 UNPAIRED = (
     *("unpaired_electrons", "num_unpaired_electrons", "n_unpaired_electrons", "number_of_unpaired_electrons"),
     *("n_unpaired", "num_unpaired", "nunpaired", "unpaired", "uhf"),

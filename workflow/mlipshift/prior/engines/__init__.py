@@ -15,8 +15,6 @@ from mlipshift.catalogue.components import LIBRARIES, PRIORS, engine_of
 
 METHODS = tuple(PRIORS)
 ENGINES = tuple(LIBRARIES)
-# methods that several libraries offer
-TIGHT_BINDING = tuple(method for method, modules in PRIORS.items() if len(modules) > 1)
 
 # (numbers [n], positions [n, 3] Å, charge, multiplicity) -> energy (eV), forces [n, 3] (eV/Å)
 Singlepoint = Callable[[np.ndarray, np.ndarray, int, int], tuple[float, np.ndarray]]

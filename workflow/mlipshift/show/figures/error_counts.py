@@ -14,10 +14,10 @@ from mlipshift.base.text import count
 from mlipshift.catalogue import methods
 from mlipshift.show import panels as parts
 from mlipshift.show import style
+from mlipshift.show.panels import INSTEAD
 from mlipshift.show.style import INK, MUTED
 
 LEFT, RIGHT = "bin_left_meV_per_A", "bin_right_meV_per_A"
-INSTEAD = "delta"  # what the same prior calls would have given
 
 
 def canvas(rows: int) -> tuple[Figure, np.ndarray]:

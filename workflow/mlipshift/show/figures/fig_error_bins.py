@@ -10,7 +10,8 @@ from mlipshift.catalogue import methods
 from mlipshift.catalogue.groups import POOLED
 from mlipshift.catalogue.methods import METHODS
 from mlipshift.show import samples
-from mlipshift.show.figures.error_counts import INSTEAD, LEFT, RIGHT, bars, canvas, finish, shown
+from mlipshift.show.figures.error_counts import LEFT, RIGHT, bars, canvas, finish, shown
+from mlipshift.show.panels import INSTEAD
 
 NEEDS = {"error_bins": ("method", LEFT, RIGHT, "n_structures"), "summary": samples.SUMMARY}
 ADAPTED = ("joint_ttt", "freeze_ttt")

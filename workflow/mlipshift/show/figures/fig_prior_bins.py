@@ -9,7 +9,8 @@ from mlipshift.base.text import count
 from mlipshift.catalogue.groups import POOLED
 from mlipshift.evaluate.statistics import TARGET
 from mlipshift.show import samples
-from mlipshift.show.figures.error_counts import INSTEAD, LEFT, RIGHT, bars, canvas, finish, of, shown
+from mlipshift.show.figures.error_counts import LEFT, RIGHT, bars, canvas, finish, of, shown
+from mlipshift.show.panels import INSTEAD
 
 NEEDS = {
     "ablations": ("point", "prior", "noise", "fraction", "group", *samples.SIZES, "prior_meV_per_A"),

@@ -14,8 +14,8 @@ from mlipshift.catalogue.methods import METHODS
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
-from mlipshift.show.panels import ERROR, MEAN
-from mlipshift.show.style import DOTTED, MUTED, PALE
+from mlipshift.show.panels import ERROR, HIGH, LOW, MEAN
+from mlipshift.show.style import MUTED, PALE
 
 NEEDS = {"shift_axes": ("axis", "group", "method", "n_structures", *ERROR), "summary": samples.SUMMARY}
 COMPARED = ("prior", "supervised", "joint", "joint_ttt", "delta")
@@ -68,22 +68,9 @@ def _dumbbell(panel: Axes, y: int, ends: list[pd.DataFrame], colour: str, alone:
     means = []
     for filled, rows in enumerate(ends):
         for row in rows.to_dict("records"):
-            marker: dict[str, Any] = {
-                "fmt": "o",
-                "ms": 4.8,
-                "mew": 1.1,
-                "mec": colour,
-                "mfc": colour if filled else "white",
-            }
-            bar: dict[str, Any] = {
-                "xerr": parts.interval(row),
-                "elinewidth": 1.4,
-                "color": colour,
-                "zorder": 3 + filled,
-            }
-            drawn = panel.errorbar(row[MEAN], y, **marker, **bar)
-            if row["group"] in alone:
-                drawn[2][0].set_linestyle(DOTTED)
+            marks = style.circle(colour, filled > 0) | {"elinewidth": 1.4, "zorder": 3 + filled}
+            interval, one = (row[LOW], row[HIGH]), row["group"] in alone
+            parts.point(panel, row[MEAN], y, interval, one, along="x", **marks)
             means.append(row[MEAN])
     if len(means) == 2:
         panel.plot(means, [y, y], color=PALE, lw=3.5, zorder=1, solid_capstyle="butt")

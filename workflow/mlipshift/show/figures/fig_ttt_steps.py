@@ -15,7 +15,7 @@ from mlipshift.catalogue.methods import title as title_of
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
-from mlipshift.show.panels import ERROR, HIGH, LOW, MEAN
+from mlipshift.show.panels import ERROR, HIGH, INSTEAD, LOW, MEAN
 from mlipshift.show.style import DASHDOT, DOTTED, MUTED
 
 NEEDS = {
@@ -23,7 +23,6 @@ NEEDS = {
     "summary": (*samples.SUMMARY, MEAN),
 }
 ADAPTED = ("joint_ttt", "joint_placebo", "freeze_ttt")
-INSTEAD = "delta"  # what the same prior calls would have given
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:

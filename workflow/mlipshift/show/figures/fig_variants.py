@@ -45,20 +45,15 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     return figure, alone | {"sample": sample, "accuracy": str(CHEMICAL_ACCURACY)}
 
 
-def _point(colour: str, filled: bool) -> dict[str, Any]:
-    """Keywords of a circle in the colour of a strategy; open before its adaptation."""
-    return {"color": colour, "marker": "o", "ms": 4.8, "mew": 1.1, "mec": colour, "mfc": colour if filled else "white"}
-
-
 def _errors(panel: Axes, own: pd.DataFrame, others: dict[str, pd.Series]) -> list[Line2D]:
     """Error before and after, and as lines what one could use instead; entries of the legend."""
     place = np.arange(len(own))
     panel.hlines(place, own[BEFORE], own[AFTER], color=PALE, lw=1.2, zorder=1)
     for at, row in zip(place, own.to_dict("records")):
         for column, filled in ((BEFORE, False), (AFTER, True)):
-            panel.plot(row[column], at, ls="none", **_point(style.colour(row["baseline"]), filled))
+            panel.plot(row[column], at, ls="none", **style.circle(style.colour(row["baseline"]), filled))
     names = ("Its model, not adapted", "Adapted")
-    handles = [Line2D([], [], ls="none", label=n, **_point(MUTED, k > 0)) for k, n in enumerate(names)]
+    handles = [Line2D([], [], ls="none", label=n, **style.circle(MUTED, k > 0)) for k, n in enumerate(names)]
     for key, values in others.items():
         if len(values):
             line: dict[str, Any] = {"color": style.colour(key), "lw": 1, "ls": DASHDOT}
@@ -75,7 +70,7 @@ def _changes(panel: Axes, own: pd.DataFrame) -> None:
     difference, low, high = (own[column] for column in CHANGE)
     for at, row in enumerate(own.to_dict("records")):
         value, *ends = (row[column] for column in CHANGE)
-        marks = _point(style.colour(row["baseline"]), True)
+        marks = style.circle(style.colour(row["baseline"]), True)
         parts.point(panel, value, at, tuple(ends), row["n_molecules"] == 1, along="x", **marks)
     panel.axvline(0, color=MUTED, lw=0.8)
     straight = 100 * np.ceil(max(100, -low.min(), -difference.min()) / 100)
