@@ -53,6 +53,12 @@ FAMILIES = (
     "ase",
 )
 
+# those of FAMILIES with a module of external.differentiable
+DIFFERENTIABLE = (
+    "mace",
+    "aimnet2",
+)
+
 
 def engine_of(method: str, library: str = "") -> str:
     """Module of prior.engines that labels with a method of PRIORS: that of `library` where there is a choice."""

@@ -37,20 +37,25 @@ class Family(Protocol):
         """(energy eV, forces [n, 3] eV/Å, embedding [d] or None)."""
 
 
+def verify(entry: Mapping[str, Any], checkpoint: Path | None) -> type[Family]:
+    """Class of the family of a registry entry whose weights have the entry's sha256. Raises UserError if not."""
+    family = import_module(f"mlipshift.external.families.{entry['family']}").Model
+    weights = family.weights(entry, checkpoint)
+    if entry["sha256"] and weights:
+        with open(weights, "rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        if found != entry["sha256"]:
+            raise UserError(
+                f"{weights}: sha256 is {found}, the registry expects {entry['sha256']}; fetch the file again, or "
+                "correct the entry"
+            )
+    return family
+
+
 def load(entry: Mapping[str, Any], checkpoint: Path | None = None) -> Family:
     """Model of a registry entry, its weights compared with the entry's sha256 first. Raises UserError."""
     try:
-        family = import_module(f"mlipshift.external.families.{entry['family']}").Model
-        weights = family.weights(entry, checkpoint)
-        if entry["sha256"] and weights:
-            with open(weights, "rb") as handle:
-                found = hashlib.file_digest(handle, "sha256").hexdigest()
-            if found != entry["sha256"]:
-                raise UserError(
-                    f"{weights}: sha256 is {found}, the registry expects {entry['sha256']}; fetch the file again, or "
-                    "correct the entry"
-                )
-        return family(entry, checkpoint)
+        return verify(entry, checkpoint)(entry, checkpoint)
     except ImportError as error:
         raise UserError(
             f"family {entry['family']}: {shortened(error)} in {sys.prefix}; install the environment of the model (make "

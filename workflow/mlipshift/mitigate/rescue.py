@@ -1,0 +1,208 @@
+"""Help for a model that is as it is: mixture with the prior, residual correction, committee, each with its weights.
+
+Estimates of the forces of a structure, none of which needs a label: the model M; the corrected one, M + prior − head,
+where it has a prior head; the prior; other models. Their weights are chosen on validation groups (`choose`) and
+applied to any structure (`apply`). A constant weight leaves forces that are the gradient of an energy.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from mlipshift.mitigate import weighting
+from mlipshift.mitigate.weighting import component_mae
+
+GRID = np.round(np.arange(0, 1.0001, 0.05), 2)  # weights that are tried
+SOFT = 0.02  # eV/Å, added to errors whose ratio is taken, so that errors near zero do not decide
+COMMITTEE = "committee"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of S structures of N atoms without a label.
+
+    models {name: forces [N, 3]}, prior [N, 3], heads {name: forces of the prior head [N, 3]} eV/Å, NaN where missing;
+    spreads {name: [S]} eV/Å; offsets [S + 1]; molecules [S].
+    """
+
+    models: Mapping[str, np.ndarray]
+    prior: np.ndarray
+    heads: Mapping[str, np.ndarray]
+    spreads: Mapping[str, np.ndarray]
+    offsets: np.ndarray
+    molecules: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> Self:
+        """That of the structures `chosen`, boolean [S]."""
+        atoms = np.repeat(chosen, np.diff(self.offsets))
+        per_atom = lambda table: {name: values[atoms] for name, values in table.items()}
+        return replace(
+            self,
+            models=per_atom(self.models),
+            prior=self.prior[atoms],
+            heads=per_atom(self.heads),
+            spreads={name: values[chosen] for name, values in self.spreads.items()},
+            offsets=np.concatenate([[0], np.cumsum(np.diff(self.offsets)[chosen])]),
+            molecules=self.molecules[chosen],
+        )
+
+    def corrected(self, name: str) -> np.ndarray:
+        """Forces [N, 3] of a model with the whole residual of its prior head added."""
+        return self.models[name] + self.prior - self.heads[name]
+
+    def signs(self, name: str, others: bool) -> dict[str, np.ndarray]:
+        """{sign: [S] eV/Å} of being outside, of one model: spread, residual, distance to the prior and to others."""
+        own = self.models[name]
+        found = {"prior": component_mae(self.prior, own, self.offsets)}
+        if name in self.spreads and np.isfinite(self.spreads[name]).any():
+            found["spread"] = self.spreads[name]
+        if name in self.heads:
+            found["residual"] = component_mae(self.prior, self.heads[name], self.offsets)
+        if others and len(self.models) > 1:
+            rest = [component_mae(f, own, self.offsets) for other, f in self.models.items() if other != name]
+            found["disagreement"] = nanmean(rest)
+        return found
+
+    def estimates(self, name: str) -> dict[str, np.ndarray]:
+        """{estimate: forces [N, 3]} that need one model alone."""
+        corrected = {"corrected": self.corrected(name)} if name in self.heads else {}
+        return {"model": self.models[name], **corrected, "prior": self.prior}
+
+
+def nanmean(rows: list[np.ndarray]) -> np.ndarray:
+    """Mean [S] over rows of what is finite, NaN where nothing is."""
+    values = np.stack(rows)
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def constant(base: np.ndarray, direction: np.ndarray, reference: np.ndarray, offsets: np.ndarray) -> float:
+    """Weight of GRID with the least error of base + weight · direction, all [N, 3] eV/Å.
+
+    Errors are compared as ratios to those of the base, structure by structure, so that neither small nor large ones
+    decide alone.
+    """
+    before = component_mae(base, reference, offsets)
+    ratios = [
+        np.nanmean(np.log((component_mae(base + w * direction, reference, offsets) + SOFT) / (before + SOFT)))
+        for w in GRID
+    ]
+    return float(GRID[int(np.argmin(ratios))])
+
+
+def _committee(said):
+    """(estimates {name: forces}, signs {name: {sign: [S]}}) of all models, their corrections, and the prior."""
+    forces, signs = {}, {}
+    for name in said.models:
+        own = said.signs(name, others=True)
+        forces[name], signs[name] = said.models[name], own
+        if name in said.heads:
+            forces[f"{name} corrected"], signs[f"{name} corrected"] = said.corrected(name), own
+    away = [component_mae(f, said.prior, said.offsets) for f in said.models.values()]
+    forces["prior"], signs["prior"] = said.prior, {"disagreement": nanmean(away)}
+    return forces, signs
+
+
+def choose(said: Said, reference: np.ndarray) -> dict[str, Any]:
+    """Weights as JSON can hold them, chosen on validation structures with reference forces [N, 3] eV/Å."""
+    known = np.isfinite(np.add.reduceat(reference.sum(-1), said.offsets[:-1]))
+    truth, said = reference[np.repeat(known, np.diff(said.offsets))], said.take(known)
+    out: dict[str, Any] = {}
+    for name, forces in said.models.items():
+        row: dict[str, Any] = {"mixed": constant(forces, said.prior - forces, truth, said.offsets)}
+        if name in said.heads:
+            row["corrected"] = constant(forces, said.prior - said.heads[name], truth, said.offsets)
+        estimates = said.estimates(name)
+        signs = dict.fromkeys(estimates, said.signs(name, others=False))
+        row["rescued"] = weighting.as_json(
+            weighting.choose(signs, estimates, truth, said.offsets, said.molecules)
+        )
+        out[name] = row
+    if len(said.models) > 1:
+        forces, signs = _committee(said)
+        members = {n: forces[n] for n in said.models}
+        both = {"weighted": members, "rescued": forces}
+        out[COMMITTEE] = {
+            way: weighting.as_json(
+                weighting.choose({n: signs[n] for n in of}, of, truth, said.offsets, said.molecules)
+            )
+            for way, of in both.items()
+        }
+    return out
+
+
+@dataclass(frozen=True)
+class Result:
+    """Forces [N, 3] eV/Å of a strategy; weights {estimate: [S]}; expected [S] eV/Å: error of what it trusts most."""
+
+    forces: np.ndarray
+    weights: Mapping[str, np.ndarray]
+    expected: np.ndarray | None = None
+
+
+def apply(said: Said, weights: Mapping[str, Any]) -> dict[str, Result]:
+    """{strategy: Result} of all strategies that `choose` has weights for."""
+    size = len(said.offsets) - 1
+    out = {}
+    for name, row in weights.items():
+        if name == COMMITTEE:
+            continue
+        forces = said.models[name]
+        full = np.ones(size)
+        directions = {"mixed": said.prior - forces}
+        if name in said.heads:
+            directions["corrected"] = said.prior - said.heads[name]
+        for way, direction in directions.items():
+            w = row[way]
+            shares = {"model": full * (1 - w), "prior" if way == "mixed" else "corrected": full * w}
+            # where the prior has no label the model stays as it is
+            moved = np.where(np.isfinite(direction), forces + w * direction, forces)
+            out[f"{name}_{way}"] = Result(moved, shares)
+        signs = said.signs(name, others=False)
+        estimates = said.estimates(name)
+        out[f"{name}_rescued"] = _weighted(row["rescued"], estimates, dict.fromkeys(estimates, signs), said)
+    if COMMITTEE in weights:
+        forces, signs = _committee(said)
+        members = {n: forces[n] for n in said.models}
+        out[f"{COMMITTEE}_mean"] = _mean(members, said)
+        out[f"{COMMITTEE}_arbiter"] = _arbiter(members, said)
+        for way, row in weights[COMMITTEE].items():
+            out[f"{COMMITTEE}_{way}"] = _weighted(row, forces, signs, said)
+    return out
+
+
+def _weighted(content, forces, signs, said):
+    """Result of a weighting; estimates that the weights do not know are left out."""
+    found = weighting.from_json(content)
+    names = [n for n in found.expectations if n in forces]
+    found = replace(found, expectations={n: found.expectations[n] for n in names})
+    stack = np.stack([forces[n] for n in names])
+    available = np.isfinite(np.add.reduceat(stack.sum(-1), said.offsets[:-1], axis=1))
+    expected = found.expected(signs, len(said.offsets) - 1)
+    weights = found.weights(expected, available)
+    combined = weighting.combine(weights, stack, said.offsets)
+    trusted = np.nansum(weights * np.where(np.isfinite(expected), expected, 0.0), axis=0)
+    missing = ~np.isfinite(weights).all(axis=0)
+    return Result(combined, dict(zip(names, weights)), np.where(missing, np.nan, trusted))
+
+
+def _mean(members, said):
+    """Result of the plain mean of the members that have forces."""
+    stack = np.stack([*members.values()])
+    known = np.isfinite(np.add.reduceat(stack.sum(-1), said.offsets[:-1], axis=1))
+    weights = np.where(known.any(axis=0), known / np.maximum(known.sum(axis=0), 1), np.nan)
+    return Result(weighting.combine(weights, stack, said.offsets), dict(zip(members, weights)))
+
+
+def _arbiter(members, said):
+    """Result of the member that is nearest to the prior, structure by structure."""
+    stack = np.stack([*members.values()])
+    away = np.stack([component_mae(f, said.prior, said.offsets) for f in members.values()])
+    known = np.isfinite(away)
+    nearest = np.where(known, away, np.inf).argmin(axis=0)
+    weights = (np.arange(len(members))[:, None] == nearest).astype(float)
+    weights[:, ~known.any(axis=0)] = np.nan
+    return Result(weighting.combine(weights, stack, said.offsets), dict(zip(members, weights)))
