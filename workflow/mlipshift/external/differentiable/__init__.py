@@ -46,7 +46,9 @@ def load(entry: Mapping[str, Any], checkpoint: Path | None = None) -> Differenti
     try:
         return import_module(f"mlipshift.external.differentiable.{entry['family']}").Model(entry, checkpoint)
     except ImportError as error:
-        raise UserError(f"family {entry['family']}: {shortened(error)}; install the environment of the model") from error
+        raise UserError(
+            f"family {entry['family']}: {shortened(error)}; install the environment of the model"
+        ) from error
 
 
 def energy_and_forces(
