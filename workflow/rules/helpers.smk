@@ -303,6 +303,25 @@ def model_family(wildcards):
     return modules(f"external/families/{family}", *own_network)
 
 
+def has_head(name):
+    """Whether a prior head can learn on the features of a model."""
+    try:
+        return models.entry(name)["family"] in components.DIFFERENTIABLE
+    except UserError as error:
+        refuse(error)
+
+
+def model_derivatives(wildcards):
+    """Input function: the modules that make a model a function of positions, and what they import."""
+    family = model_entry(wildcards.model)["family"]
+    if family not in components.DIFFERENTIABLE:
+        known = ", ".join(components.DIFFERENTIABLE)
+        refuse(
+            f"models.{wildcards.model}: no prior head for the family {family}, only for {known}"
+        )
+    return modules(f"external/differentiable/{family}", f"external/families/{family}")
+
+
 def model_files(wildcards):
     """Input function: what else a model is made from, files that its arguments name and a calculator's own code."""
     entry, output = model_entry(wildcards.model), predictions_of(wildcards)

@@ -1,4 +1,4 @@
-"""Apply the weights to all structures: forces of every strategy, and what it trusts where; no reference label is read."""
+"""Apply the weights: forces of every strategy, and what is trusted where; no reference label is read."""
 
 import json
 from pathlib import Path

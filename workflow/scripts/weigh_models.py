@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
 from mlipshift.base.frames import Frames, Labels

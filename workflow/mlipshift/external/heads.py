@@ -113,7 +113,7 @@ def _positions(structures, dtype):
 
 @dataclass(frozen=True)
 class Example:
-    """A structure to learn the head from: components [n, c]; derivatives [n, c, 3 n] 1/Å; forces [n, 3] to add, eV/Å."""
+    """A structure to learn from: components [n, c]; derivatives [n, c, 3 n] 1/Å; forces [n, 3] to add, eV/Å."""
 
     components: torch.Tensor
     derivatives: torch.Tensor
