@@ -49,6 +49,8 @@ FAMILIES = (
     "mace",
     "chgnet",
     "sevennet",
+    "aimnet2",
+    "torchani",
     "jmp",
     "ase",
 )
