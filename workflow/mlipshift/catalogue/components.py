@@ -51,6 +51,7 @@ FAMILIES = (
     "sevennet",
     "aimnet2",
     "torchani",
+    "so3lr",
     "jmp",
     "ase",
 )
