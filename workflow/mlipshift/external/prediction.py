@@ -22,7 +22,6 @@ from mlipshift.base.timing import CPU, Stopwatch
 from mlipshift.external.structure import Structure
 
 
-
 class Answer(NamedTuple):
     """energy eV, NaN if the model has none; forces [n, 3] eV/Å; embedding [d] or None.
 

@@ -36,4 +36,4 @@ class Model(Calculated):
         return atoms
 
     def embedding(self, atoms: Atoms) -> np.ndarray:
-        return np.asarray(self.calculator.get_descriptors(atoms), dtype=float).mean(axis=0)
+        return np.asarray(self.calculator.get_descriptors(atoms)["invariant_features"][0], dtype=float).mean(axis=0)
