@@ -153,3 +153,43 @@ rule rescue_models:
         " --predictions {input.predictions:q} --embeddings {input.embeddings:q} --heads {input.heads:q}"
         " --weights {input.weights:q} --output {params.folder:q} --structures {output.structures:q}"
         " --log {log:q} >> {log:q} 2>&1"
+
+
+rule evaluate_help:
+    input:
+        **code("evaluate_help"),
+        **SAID,
+        frames=rules.curate.output.test,
+        train=rules.curate.output.train,
+        reference=rules.curate.output.test_reference,
+        prior="<results>/prior/test.h5",
+        train_embeddings=expand(
+            "<results>/models/external/{model}/train_embedding.h5", model=DIAGNOSED
+        ),
+        weights=rules.weigh_models.output[0],
+        strategies=rules.rescue_models.output.predictions,
+    output:
+        **{
+            name: f"{HELP}/tables/{name}.csv"
+            for name in ("groups", "signs", "payoff", "crossing")
+        },
+    log:
+        "<logs>/help/evaluate_help.log",
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing("30m"),
+    params:
+        resamples=config["statistics"]["resamples"],
+        seed=config["statistics"]["seed"],
+        folder=subpath(output.groups, parent=True),
+    message:
+        "Compare models and help for them with the reference labels."
+    shell:
+        "python {input.script:q} --frames {input.frames:q} --train {input.train:q} --reference {input.reference:q}"
+        " --prior {input.prior:q} --predictions {input.predictions:q} --embeddings {input.embeddings:q}"
+        " --heads {input.heads:q} --train-embeddings {input.train_embeddings:q} --weights {input.weights:q}"
+        " --strategies {input.strategies:q} --resamples {params.resamples} --seed {params.seed}"
+        " --output {params.folder:q} --log {log:q} >> {log:q} 2>&1"

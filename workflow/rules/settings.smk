@@ -87,8 +87,11 @@ try:
 except UserError as error:
     refuse(error)
 
-# the embedded benchmark is that of this workflow, wherever it runs
-embedded = lambda path: own(path) if path.startswith("resources/benchmark/") else path
+# the sets that this workflow ships are its own, wherever it runs
+SETS_OF_ITS_OWN = tuple(
+    f"resources/{name}/" for name in ("benchmark", "stress", "calibration")
+)
+embedded = lambda path: own(path) if path.startswith(SETS_OF_ITS_OWN) else path
 config["data"]["files"] = {
     group: [embedded(path) for path in paths]
     for group, paths in config["data"]["files"].items()

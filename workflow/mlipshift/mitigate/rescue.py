@@ -179,6 +179,14 @@ def _moved(said, name, weight, towards):
     return Result(moved, shares, energy=np.where(np.isfinite(rise), energy + weight * rise, energy))
 
 
+def expected(said: Said, weights: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
+    """{estimate: expected error [S] eV/Å} of the estimates that need one model alone."""
+    found = weighting.from_json(weights[name]["rescued"])
+    signs = said.signs(name, others=False)
+    rows = found.expected(dict.fromkeys(found.expectations, signs), len(said.offsets) - 1)
+    return dict(zip(found.expectations, rows))
+
+
 def _weighted(content, forces, signs, said):
     """Result of a weighting; estimates that the weights do not know are left out."""
     found = weighting.from_json(content)
