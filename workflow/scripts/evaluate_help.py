@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import write_table

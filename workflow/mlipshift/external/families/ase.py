@@ -141,7 +141,7 @@ class Model(Calculated):
         place, name = calculator_of(entry)
         if place in OF_ANOTHER_FAMILY:
             raise UserError(
-                f"calculator {place}:{name}: what it takes for the spin has a name that means another number elsewhere; "
+                f"calculator {place}:{name}: its name for the spin means another number elsewhere; "
                 f"take the family {OF_ANOTHER_FAMILY[place]}, which tells it right"
             )
         self.callable = imports.load(place, name)

@@ -1,4 +1,4 @@
-"""SO3LR (Kabylda et al., J. Am. Chem. Soc. 2025, 147, 33723), weights in the wheel of so3krates-torch, a pickled module.
+"""SO3LR (Kabylda et al., J. Am. Chem. Soc. 2025, 147, 33723), weights in the wheel of so3krates-torch, a pickle.
 
 What the wheel holds is what pip installed and checked, so that no further yes is asked for; its sha256 is compared.
 Its `total_spin` is S, and not 2S + 1 as MACE's of the same name: 1 there would be two unpaired electrons.

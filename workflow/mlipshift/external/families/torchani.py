@@ -1,4 +1,4 @@
-"""ANI-1x and ANI-1ccx (Smith et al., J. Chem. Phys. 2018, 148, 241733; Nat. Commun. 2019, 10, 2903), eight members each.
+"""ANI-1x, ANI-1ccx (Smith et al., J. Chem. Phys. 2018, 148, 241733; Nat. Commun. 2019, 10, 2903), eight members each.
 
 Weights in the wheel of torchani 2.0; argument `model` is ANI1x or ANI1ccx. Neutral molecules of H, C, N and O.
 Embedding: the atomic environment vectors, mean over atoms.
