@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 import torchani
-from ase.units import Hartree
 
+from mlipshift.base.units import EV
 from mlipshift.external.prediction import Answer
 from mlipshift.external.structure import Structure
 
@@ -38,7 +38,7 @@ class Model:
         environment = self.model.aev_computer((species, position))
         energies, forces = [], []
         for member in self.model.neural_networks:
-            energy = self.model.energy_shifter(member(environment)).energies.sum() * Hartree
+            energy = self.model.energy_shifter(member(environment)).energies.sum() * EV
             (gradient,) = torch.autograd.grad(energy, position, retain_graph=True)
             energies.append(float(energy))
             forces.append(-gradient[0].numpy())
