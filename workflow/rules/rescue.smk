@@ -193,3 +193,75 @@ rule evaluate_help:
         " --heads {input.heads:q} --train-embeddings {input.train_embeddings:q} --weights {input.weights:q}"
         " --strategies {input.strategies:q} --resamples {params.resamples} --seed {params.seed}"
         " --output {params.folder:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule rescue_card:
+    input:
+        **code("rescue_card"),
+        weights=rules.weigh_models.output[0],
+        head=lambda wildcards: (
+            expand(rules.fit_head.output.weights, model=wildcards.model)
+            if has_head(wildcards.model)
+            else []
+        ),
+        checkpoint=model_checkpoint,
+    output:
+        f"{HELP}/{{model}}.json",
+    log:
+        "<logs>/help/{model}_card.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    params:
+        entry=model_settings(OPERATIVE),
+        prior=as_json(
+            {
+                "method": config["prior"]["method"],
+                "library": config["prior"]["engine"],
+                "accuracy": config["prior"]["accuracy"],
+            }
+        ),
+        options=lambda wildcards, input: options(
+            **{"checkpoint": input.checkpoint} if input.checkpoint else {},
+            **{"head": input.head} if input.head else {},
+        ),
+    message:
+        "Write the card of the rescued {wildcards.model}, for its ASE calculator."
+    shell:
+        "python {input.script:q} --model {wildcards.model} --entry {params.entry:q} --prior {params.prior:q}"
+        " {params.options} --weights {input.weights:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule write_rescued:
+    input:
+        **code("write_rescued"),
+        frames=rules.curate.output.test,
+        predictions=PREDICTED_TEST,
+        rescued=f"{HELP}/{{model}}_rescued.h5",
+        constant=lambda wildcards: "{0}/help/{1}_{2}.h5".format(
+            RESULTS,
+            wildcards.model,
+            "corrected" if has_head(wildcards.model) else "mixed",
+        ),
+        structures=f"{HELP}/structures.csv",
+    output:
+        frames=f"{HELP}/{{model}}.extxyz",
+        table=f"{HELP}/{{model}}.csv",
+    log:
+        "<logs>/help/{model}_rescued.log",
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("20m"),
+    message:
+        "Write the structures with the forces of {wildcards.model}, the corrected ones, and why."
+    shell:
+        "python {input.script:q} --model {wildcards.model} --frames {input.frames:q} --predictions {input.predictions:q}"
+        " --rescued {input.rescued:q} --constant {input.constant:q} --structures {input.structures:q}"
+        " --output {output.frames:q} --table {output.table:q} --log {log:q} >> {log:q} 2>&1"

@@ -150,3 +150,22 @@ for name in FIGURES:
         localrule: True
         message:
             "One figure."
+
+
+rule universal:
+    input:
+        rules.evaluate_help.output,
+        report="<results>/universal.html",
+    localrule: True
+    message:
+        "What models are worth on these structures, and what helps them: {input.report}."
+
+
+rule rescue:
+    input:
+        expand(rules.write_rescued.output, model=DIAGNOSED),
+        expand(rules.rescue_card.output, model=DIAGNOSED),
+        report="<results>/rescue.html",
+    localrule: True
+    message:
+        "The forces, what they rest on, and the verdict: {input.report}."
