@@ -33,7 +33,11 @@ Structures on which universal potentials have to hold or to say that they do not
 molecules in nine groups, made by this repository, none taken from another data set. {labelled} have a label, {failed}
 have none and a reason (`failures.csv`).{unfinished}
 
-- **Use:** a group of `data.files` for every file, under its name, and `data.checksums: resources/stress/SHA256SUMS`.
+- **Use:** `data.files` takes every file under its name, `val_hot: [resources/stress/val_hot.extxyz]`;
+  `data.checksums: resources/stress/SHA256SUMS`, `data.level: wB97M-D3(BJ)/def2-TZVPPD`, and
+  `data.keys: {{multiplicity: multiplicity}}`, so that no warning asks whether `spin_gap` is one. Curation leaves
+  nothing out by its default limits. Not beside the embedded benchmark: some structures are its own, under its ids, at
+  another level.
 - **Labels again:** `snakemake stress --cores 1` labels the shards that are missing, those that are there stay, and
   assembles the files; a shard takes about five minutes of a free core. `snakemake assemble_stress --cores 1` assembles
   what there is and labels nothing.
