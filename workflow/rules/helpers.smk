@@ -74,6 +74,16 @@ def present(paths, key):
     return paths
 
 
+def if_there(target, paths):
+    """Input function: those of the paths that are there; all of them, where the rule `target` is asked for."""
+
+    def files(wildcards):
+        complete = target in workflow.dag_settings.targets
+        return [p for p in paths if complete or Path(p).exists()]
+
+    return files
+
+
 def settled(**inputs):
     """Inputs whose edits do not re-run a rule: a new line in a script is no reason to download again."""
     return {name: ancient(paths) for name, paths in inputs.items()}

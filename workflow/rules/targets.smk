@@ -115,13 +115,11 @@ rule relabel:
 
 rule stress:
     input:
-        expand(
-            f"{STRESS}/shards/{{shard}}.extxyz",
-            shard=[f"{k:03d}" for k in range(STRESS_SHARDS)],
-        ),
+        STRESS_SHARDS_LABELLED,
+        rules.assemble_stress.output.sums,
     localrule: True
     message:
-        "The stress set is labelled."
+        "The stress set is labelled and assembled."
 
 
 rule figures:
