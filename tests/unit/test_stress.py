@@ -275,3 +275,12 @@ def test_a_molecule_that_cannot_be_sampled_is_listed(tmp_path):
     assert [(r["id"], r["stage"]) for r in table(arguments["failures"])] == [("calibration/odd", "sample")]
     with pytest.raises(UserError, match="cannot be read"):
         main(argparse.Namespace(**arguments | {"failures": None}))
+
+
+def test_shipped_statistics_are_those_of_the_page():
+    folder = FOLDER.parent / "statistics"
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    assert {row[0] for row in rows} == {path.name for path in folder.glob("*.h5")}
+    for name, _, count, _ in rows:
+        assert Statistics.load(folder / name, Spectra(3.0, "published")).training.number == int(count)

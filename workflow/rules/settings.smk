@@ -89,7 +89,8 @@ except UserError as error:
 
 # the sets that this workflow ships are its own, wherever it runs
 SETS_OF_ITS_OWN = tuple(
-    f"resources/{name}/" for name in ("benchmark", "stress", "calibration")
+    f"resources/{name}/"
+    for name in ("benchmark", "stress", "calibration", "statistics")
 )
 embedded = lambda path: own(path) if path.startswith(SETS_OF_ITS_OWN) else path
 config["data"]["files"] = {
@@ -99,6 +100,9 @@ config["data"]["files"] = {
 config["data"]["checksums"] = config["data"]["checksums"] and embedded(
     expanded(config["data"]["checksums"])
 )
+config["data"]["training_statistics"] = config["data"][
+    "training_statistics"
+] and embedded(expanded(config["data"]["training_statistics"]))
 for place in ("store", "mirror"):
     if "://" not in (config["retrieve"][place] or "://"):
         config["retrieve"][place] = expanded(config["retrieve"][place])
