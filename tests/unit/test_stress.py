@@ -19,6 +19,7 @@ from mlipshift.base.limits import check_spin
 from mlipshift.base.tables import read_table
 from mlipshift.data import curation
 from mlipshift.labelling import reference, sampling, stress, stress_set
+from mlipshift.shift.training import Spectra, Statistics
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "resources" / "stress"
@@ -280,7 +281,8 @@ def test_a_molecule_that_cannot_be_sampled_is_listed(tmp_path):
 def test_shipped_statistics_are_those_of_the_page():
     folder = FOLDER.parent / "statistics"
     page = (folder / "README.md").read_text(encoding="utf-8")
-    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines]
     assert {row[0] for row in rows} == {path.name for path in folder.glob("*.h5")}
     for name, _, count, _ in rows:
         assert Statistics.load(folder / name, Spectra(3.0, "published")).training.number == int(count)
