@@ -36,7 +36,8 @@ def gather(
     of_heads = {found.method.removesuffix(SUFFIX): found for found in (Predictions.load(p, frames) for p in heads)}
     energies |= {(name, HEAD): found.energy[-1] for name, found in of_heads.items()}
     forces = {name: found.forces[-1] for name, found in of_heads.items()}
-    return Said(models, prior.forces, forces, energies, spreads, frames.offsets, frames.molecule.astype(str))
+    facts = {"charged": frames.charge != 0, "open_shell": frames.multiplicity > 1}
+    return Said(models, prior.forces, forces, energies, spreads, facts, frames.offsets, frames.molecule.astype(str))
 
 
 def root_mean_square(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:

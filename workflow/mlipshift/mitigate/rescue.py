@@ -25,7 +25,7 @@ class Said:
 
     models {name: forces [N, 3]}, prior [N, 3], heads {name: forces of the prior head [N, 3]} eV/Å, NaN where missing;
     energies {name: [S]} eV of models, of the prior as PRIOR and of heads as (name, HEAD); spreads {name: [S]} eV/Å;
-    offsets [S + 1]; molecules [S].
+    facts {name: boolean [S]}, such as whether a structure is charged; offsets [S + 1]; molecules [S].
     """
 
     models: Mapping[str, np.ndarray]
@@ -33,6 +33,7 @@ class Said:
     heads: Mapping[str, np.ndarray]
     energies: Mapping[str | tuple[str, str], np.ndarray]
     spreads: Mapping[str, np.ndarray]
+    facts: Mapping[str, np.ndarray]
     offsets: np.ndarray
     molecules: np.ndarray
 
@@ -47,6 +48,7 @@ class Said:
             heads=per_atom(self.heads),
             energies={name: values[chosen] for name, values in self.energies.items()},
             spreads={name: values[chosen] for name, values in self.spreads.items()},
+            facts={name: values[chosen] for name, values in self.facts.items()},
             offsets=np.concatenate([[0], np.cumsum(np.diff(self.offsets)[chosen])]),
             molecules=self.molecules[chosen],
         )
@@ -67,6 +69,35 @@ class Said:
             rest = [component_mae(f, own, self.offsets) for other, f in self.models.items() if other != name]
             found["disagreement"] = nanmean(rest)
         return found
+
+    def known(self) -> dict[str, np.ndarray]:
+        """{fact: [S]}: e for yes and 1 for no, so that the logarithm, which error models take, is one or zero."""
+        return {name: np.where(values, np.e, 1.0) for name, values in self.facts.items()}
+
+    def signs_of_estimates(self, name: str) -> dict[str, dict[str, np.ndarray]]:
+        """{estimate: {sign: [S]}} of `estimates`.
+
+        The difference of prior and model says something of the prior only where something else vouches for the model,
+        the spread of its ensemble; a wrong model would discredit the prior.
+        """
+        own = self.signs(name, others=False) | self.known()
+        of_prior = self.known() | {"prior_norm": self._norm()}
+        if "spread" in own:
+            of_prior["prior"] = own["prior"]
+        return {n: of_prior if n == PRIOR else own for n in self.estimates(name)}
+
+    def signs_of_committee(self) -> dict[str, dict[str, np.ndarray]]:
+        """{estimate: {sign: [S]}} of all models, their corrections, and the prior."""
+        found = {}
+        for name in self.models:
+            own = self.signs(name, others=True) | self.known()
+            found |= {n: own for n in (name, f"{name} corrected") if n == name or name in self.heads}
+        away = [component_mae(forces, self.prior, self.offsets) for forces in self.models.values()]
+        return found | {PRIOR: self.known() | {"prior_norm": self._norm(), "disagreement": nanmean(away)}}
+
+    def _norm(self):
+        """Mean norm [S] (eV/Å) of the forces of the prior."""
+        return np.add.reduceat(np.linalg.norm(self.prior, axis=-1), self.offsets[:-1]) / np.diff(self.offsets)
 
     def estimates(self, name: str) -> dict[str, np.ndarray]:
         """{estimate: forces [N, 3]} that need one model alone."""
@@ -97,16 +128,9 @@ def constant(base: np.ndarray, direction: np.ndarray, reference: np.ndarray, off
 
 
 def _committee(said):
-    """(estimates {name: forces}, signs {name: {sign: [S]}}) of all models, their corrections, and the prior."""
-    forces, signs = {}, {}
-    for name in said.models:
-        own = said.signs(name, others=True)
-        forces[name], signs[name] = said.models[name], own
-        if name in said.heads:
-            forces[f"{name} corrected"], signs[f"{name} corrected"] = said.corrected(name), own
-    away = [component_mae(f, said.prior, said.offsets) for f in said.models.values()]
-    forces[PRIOR], signs[PRIOR] = said.prior, {"disagreement": nanmean(away)}
-    return forces, signs
+    """{estimate: forces [N, 3]} of all models, their corrections, and the prior."""
+    corrected = {f"{name} corrected": said.corrected(name) for name in said.heads if name in said.models}
+    return {**said.models, **corrected, PRIOR: said.prior}
 
 
 def choose(said: Said, reference: np.ndarray) -> dict[str, Any]:
@@ -118,12 +142,11 @@ def choose(said: Said, reference: np.ndarray) -> dict[str, Any]:
         row: dict[str, Any] = {"mixed": constant(forces, said.prior - forces, truth, said.offsets)}
         if name in said.heads:
             row["corrected"] = constant(forces, said.prior - said.heads[name], truth, said.offsets)
-        estimates = said.estimates(name)
-        signs = dict.fromkeys(estimates, said.signs(name, others=False))
+        estimates, signs = said.estimates(name), said.signs_of_estimates(name)
         row["rescued"] = weighting.as_json(weighting.choose(signs, estimates, truth, said.offsets, said.molecules))
         out[name] = row
     if len(said.models) > 1:
-        forces, signs = _committee(said)
+        forces, signs = _committee(said), said.signs_of_committee()
         members = {n: forces[n] for n in said.models}
         both = {"weighted": members, "rescued": forces}
         out[COMMITTEE] = {
@@ -156,11 +179,10 @@ def apply(said: Said, weights: Mapping[str, Any]) -> dict[str, Result]:
         out[f"{name}_mixed"] = _moved(said, name, row["mixed"], PRIOR)
         if name in said.heads:
             out[f"{name}_corrected"] = _moved(said, name, row["corrected"], "corrected")
-        signs = said.signs(name, others=False)
-        estimates = said.estimates(name)
-        out[f"{name}_rescued"] = _weighted(row["rescued"], estimates, dict.fromkeys(estimates, signs), said)
+        signs = said.signs_of_estimates(name)
+        out[f"{name}_rescued"] = _weighted(row["rescued"], said.estimates(name), signs, said)
     if COMMITTEE in weights:
-        forces, signs = _committee(said)
+        forces, signs = _committee(said), said.signs_of_committee()
         members = {n: forces[n] for n in said.models}
         out[f"{COMMITTEE}_mean"] = _mean(members, said)
         out[f"{COMMITTEE}_arbiter"] = _arbiter(members, said)
@@ -182,8 +204,7 @@ def _moved(said, name, weight, towards):
 def expected(said: Said, weights: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
     """{estimate: expected error [S] eV/Å} of the estimates that need one model alone."""
     found = weighting.from_json(weights[name]["rescued"])
-    signs = said.signs(name, others=False)
-    rows = found.expected(dict.fromkeys(found.expectations, signs), len(said.offsets) - 1)
+    rows = found.expected(said.signs_of_estimates(name), len(said.offsets) - 1)
     return dict(zip(found.expectations, rows))
 
 
