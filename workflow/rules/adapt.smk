@@ -39,6 +39,62 @@ rule adapt_model:
         " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
+rule correct_residual:
+    input:
+        **code("correct_residual", BACKBONE),
+        model=MODEL,
+        frames=rules.curate.output.test,
+        prior="<results>/prior/test.h5",
+        delta="<results>/predictions/delta/seed{seed}.h5" if WITH_DELTA else [],
+        delta_timing=(
+            "<results>/timings/predict/delta_{seed}.json" if WITH_DELTA else []
+        ),
+    output:
+        **(
+            {
+                "mean": "<results>/correct/{strategy}/seed{seed}_delta.h5",
+                "mean_timing": "<results>/timings/correct/{strategy}_corrected_delta_{seed}.json",
+            }
+            if WITH_DELTA
+            else {}
+        ),
+        predictions="<results>/correct/{strategy}/seed{seed}.h5",
+        failures="<results>/failures/correct_{strategy}_{seed}.csv",
+        timing="<results>/timings/correct/{strategy}_{seed}.json",
+    log:
+        "<logs>/correct/{strategy}_{seed}.log",
+    benchmark:
+        "<benchmarks>/correct/{strategy}_{seed}.tsv"
+    conda:
+        NETWORK_ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
+    params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
+        directory=subpath(input.model, parent=True),
+        weight=config["correction"]["weight"],
+        delta=lambda wildcards, input, output: (
+            options(
+                delta=input.delta,
+                delta_timing=input.delta_timing,
+                mean=output.mean,
+                mean_timing=output.mean_timing,
+            )
+            if WITH_DELTA
+            else ""
+        ),
+    message:
+        "Correct {wildcards.strategy}, seed {wildcards.seed}, by the residual of its prior head."
+    shell:
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        " --frames {input.frames:q} --prior {input.prior:q} --weight {params.weight} {params.delta}"
+        " --output {output.predictions:q} --failures {output.failures:q} --timing {output.timing:q}"
+        " --log {log:q} >> {log:q} 2>&1"
+
+
 rule label_pseudo:
     input:
         **code("label_pseudo", BACKBONE),

@@ -31,6 +31,12 @@ rule evaluate:
             for mode, strategy in ADAPTED
             for seed in SEEDS
         ],
+        corrected=expand(
+            "<results>/correct/{strategy}/seed{seed}{mean}.h5",
+            strategy=CORRECTED,
+            seed=SEEDS,
+            mean=["", "_delta"] if WITH_DELTA else [""],
+        ),
         label_check=ancient(LABEL_CHECKS),
         # those before any method are in another table, prior labels as far as shifts are measured by them
         failures=[
@@ -45,6 +51,11 @@ rule evaluate:
                 f"<results>/failures/adapt_{mode}_{strategy}_{seed}.csv"
                 for mode, strategy in ADAPTED
                 for seed in SEEDS
+            ),
+            *expand(
+                "<results>/failures/correct_{strategy}_{seed}.csv",
+                strategy=CORRECTED,
+                seed=SEEDS,
             ),
         ],
     output:
@@ -70,7 +81,7 @@ rule evaluate:
         "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
         " --radii {input.radii:q} --train {input.train:q} --train-reference {input.train_reference:q}"
         " --shifts {input.shifts:q}"
-        " --predictions {input.base:q} {input.refined:q} {input.adapted:q} --failures {input.failures:q}"
+        " --predictions {input.base:q} {input.refined:q} {input.adapted:q} {input.corrected:q} --failures {input.failures:q}"
         " --prior-calls {params.prior_calls:q} --resamples {params.resamples:q} --seed {params.seed:q}"
         " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
@@ -194,6 +205,14 @@ rule summarise_timings:
             for mode, strategy in ADAPTED
             for seed in SEEDS
         ],
+        corrected=expand(
+            "<results>/timings/correct/{strategy}_{seed}.json",
+            strategy=[
+                *CORRECTED,
+                *(f"{name}_corrected_delta" for name in CORRECTED if WITH_DELTA),
+            ],
+            seed=SEEDS,
+        ),
     output:
         "<results>/timings/seconds.csv",
     log:
@@ -209,7 +228,7 @@ rule summarise_timings:
         "Add up the measured seconds per structure of every method."
     shell:
         "python {input.script:q} --frontier {input.frontier:q} --prior {input.prior:q}"
-        " --timings {input.base:q} {input.refined:q} {input.adapted:q}"
+        " --timings {input.base:q} {input.refined:q} {input.adapted:q} {input.corrected:q}"
         " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 

@@ -44,6 +44,8 @@ def methods_of(path: Path) -> list[str]:
     if stage == "adapt":
         mode, strategy = name.split("_", 1)
         return [f"{strategy}_{SUFFIX[mode]}"]
+    if stage == "correct":
+        return [name if name.endswith("_delta") else f"{name}_corrected"]
     return [f"{name}_rr", f"{name}_rr_fallback"] if stage == "refine" else [name]
 
 
