@@ -1,39 +1,42 @@
-"""Correct a model by the residual of its prior head, alone and in the mean with Δ-learning; no reference label is read."""
+"""Correct a model by what its prior head lacks to the prior labels of the test structures; no reference label is read.
 
+The placebo takes the foreign labels that the placebo of test-time training takes, and leaves out the validation groups.
+"""
+
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mlipshift.base.frames import Frames, Labels
-from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import FAILURES, write_table
-from mlipshift.base.timing import Stopwatch, Timing
+from mlipshift.base.timing import Stopwatch
+from mlipshift.catalogue.adaptation import CORRECTIONS
 from mlipshift.learn import device
 from mlipshift.learn.potential import Potential
-from mlipshift.mitigate.correction import correct, mean
+from mlipshift.mitigate.correction import correct
+from mlipshift.mitigate.units import foreign
 from mlipshift.run import cli
 
 
 def main(args):
     device.configure(device=args.device)
     frames = Frames.load(args.frames)
-    prior = Labels.load(args.prior, frames)
+    prior, asked = Labels.load(args.prior, frames), ~frames.of_kind("val_")
+    if args.mode == "placebo":
+        prior = foreign(frames, replace(prior, ok=prior.ok & asked), args.seed)
     potential = Potential.load(args.model, args.device)
     potential.warm_up(frames)
     watch = Stopwatch()
-    corrected = correct(potential, frames, prior, args.weight)
+    predictions = correct(potential, frames, prior, args.weight, args.mode)
     timing = watch.timing(len(frames))
-    corrected.save(args.output)
-    timing.write(args.timing)
-    if args.delta:
-        mean([corrected, Predictions.load(args.delta, frames)], frames, f"{corrected.method}_delta").save(args.mean)
-        other = Timing.read(args.delta_timing)
-        Timing(timing.seconds + other.seconds, len(frames), timing.measured).write(args.mean_timing)
+    predictions.save(args.output)
     failures = [
-        {"id": frames.ids[k], "stage": "correct", "reason": "no prior label to correct by"}
-        for k in np.flatnonzero(~corrected.ok & ~frames.of_kind("val_"))
+        {"id": frames.ids[k], "stage": f"correct:{args.mode}", "reason": "no prior label to correct by"}
+        for k in np.flatnonzero(asked & ~predictions.ok)
     ]
     write_table(args.failures, failures, FAILURES)
+    timing.write(args.timing)
 
 
 if __name__ == "__main__":
@@ -45,13 +48,11 @@ if __name__ == "__main__":
             "device": device.OPTION,
             "frames": {"type": Path, "help": "test frames, without labels"},
             "prior": {"type": Path, "help": "prior labels of the test frames"},
+            "mode": {"choices": CORRECTIONS, "help": "structure: by the own label of each; placebo: by a foreign one"},
             "weight": {"type": float, "help": "share of the residual that is taken"},
-            "delta": {"type": Path, "required": False, "help": "predictions of Δ-learning, for the mean of both"},
-            "delta_timing": {"type": Path, "required": False, "help": "timing of --delta"},
+            "seed": {"type": int, "help": "seed of the placebo's choice"},
             "output": {"type": Path},
-            "mean": {"type": Path, "required": False, "help": "output: the mean with --delta"},
             "failures": {"type": Path},
             "timing": {"type": Path},
-            "mean_timing": {"type": Path, "required": False},
         },
     )

@@ -16,6 +16,16 @@ OPTIMISERS = ("adam", "sgd")
 STOPS = ("none", "drop", "held_out")
 # what is adapted together -> what the method is called behind the name of the strategy
 MODES = {"structure": "ttt", "molecule": "ttt_molecule", "set": "ttt_set", "placebo": "placebo"}
+# whose prior label a residual correction takes -> what the method is called likewise
+CORRECTIONS = {"structure": "corrected", "placebo": "corrected_placebo"}
+# what gives pseudo-labels -> the trained models that it needs: Δ-learning, a corrected model, or the mean of both
+TEACHERS = {
+    "delta": ("delta",),
+    "freeze_corrected": ("freeze",),
+    "joint_corrected": ("joint",),
+    "freeze_corrected_delta": ("freeze", "delta"),
+    "joint_corrected_delta": ("joint", "delta"),
+}
 
 # recommended: the defaults of Settings, chosen on the validation shift groups. published: the released configurations
 # and loss, with the energy per atom in eV where the released code has a standardised one

@@ -10,7 +10,8 @@ class Method:
 
     key: its name in tables and file names; title, meaning: in words; trained_on: labels that it has learnt from, empty
     if none; colour, marker, filled: hue says the training, an open marker no adaptation or a control; prior_calls: per
-    predicted structure; before: method that it is with nothing done at test time; control: no method to choose.
+    predicted structure; before: method that it is with nothing done at test time; control: no method to choose;
+    mean_of: methods whose predictions it averages.
     """
 
     key: str
@@ -23,6 +24,7 @@ class Method:
     prior_calls: float = 0.0
     before: str | None = None
     control: bool = False
+    mean_of: tuple[str, ...] = ()
 
 
 _METHODS = (
@@ -145,10 +147,33 @@ _METHODS = (
         "Joint + correction",
         "Joint, plus what its prior head lacks to the prior label of the test structure",
         "prior and reference",
-        "#332288",
+        "#5B2A86",
         "v",
         prior_calls=1.0,
         before="joint",
+    ),
+    Method(
+        "joint_corrected_placebo",
+        "Joint + placebo correction",
+        "Joint, plus what its prior head lacks to the prior label of another molecule or geometry",
+        "prior and reference",
+        "#E69F00",
+        "v",
+        prior_calls=1.0,
+        before="joint",
+        control=True,
+    ),
+    Method(
+        "freeze_corrected_placebo",
+        "Freeze + placebo correction",
+        "Freeze, plus what its prior head lacks to the prior label of another molecule or geometry",
+        "prior, then reference",
+        "#E69F00",
+        "v",
+        filled=False,
+        prior_calls=1.0,
+        before="freeze",
+        control=True,
     ),
     Method(
         "delta",
@@ -161,22 +186,45 @@ _METHODS = (
     ),
     Method(
         "freeze_corrected_delta",
-        "Mean of Freeze + correction and Δ-learning",
-        "the mean of both predictions, which need the same prior call",
+        "Freeze + correction, Δ-learning, mean",
+        "the mean of Freeze + correction and Δ-learning, of the same prior call",
         "prior, reference and their difference",
-        "#117733",
-        "<",
+        "#00534D",
+        "H",
         filled=False,
         prior_calls=1.0,
+        mean_of=("freeze_corrected", "delta"),
     ),
     Method(
         "joint_corrected_delta",
-        "Mean of correction and Δ-learning",
-        "the mean of Joint + correction and Δ-learning, which need the same prior call",
+        "Joint + correction, Δ-learning, mean",
+        "the mean of Joint + correction and Δ-learning, of the same prior call",
         "prior, reference and their difference",
-        "#117733",
-        "<",
+        "#00534D",
+        "H",
         prior_calls=1.0,
+        mean_of=("joint_corrected", "delta"),
+    ),
+    Method(
+        "freeze_ttt_delta",
+        "Freeze + TTT, Δ-learning, mean",
+        "the mean of Freeze + TTT and Δ-learning, of the same prior call",
+        "prior, reference and their difference",
+        "#00534D",
+        "D",
+        filled=False,
+        prior_calls=1.0,
+        mean_of=("freeze_ttt", "delta"),
+    ),
+    Method(
+        "joint_ttt_delta",
+        "Joint + TTT, Δ-learning, mean",
+        "the mean of Joint + TTT and Δ-learning, of the same prior call",
+        "prior, reference and their difference",
+        "#00534D",
+        "^",
+        prior_calls=1.0,
+        mean_of=("joint_ttt", "delta"),
     ),
     Method(
         "probe",

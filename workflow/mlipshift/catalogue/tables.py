@@ -41,6 +41,13 @@ _EVALUATE = (
     Table("refinement", "Radii that were chosen", "strategy, group", "evaluate", report="optional"),
     Table("gains", "Error of the prior, before and after TTT", "structure, method", "evaluate"),
     Table("gain_correlation", "What the gain of TTT goes with", "method, group, quantity", "evaluate"),
+    Table(
+        "correction_weights",
+        "Force MAE of the validation groups by the weight of the correction",
+        "method, weight",
+        "evaluate",
+        report="optional",
+    ),
     Table("method_failures", "Structures without a result", "structure, stage", "evaluate", report="needed"),
 )
 _INPUT = (
@@ -138,6 +145,11 @@ REPORT = {
         "Published values beside those of this run. Data, models and their sizes are others, so that errors are not"
         " comparable; ratios are, with care. Place of the published value and what of this run stands beside it when"
         " pointed at.",
+        "mitigation",
+    ),
+    "weights": Shown(
+        "Force MAE of the validation groups by the weight of the residual correction, which may be chosen on these alone;"
+        " marked is the weight of this run.",
         "mitigation",
     ),
     "refinement": Shown(
