@@ -11,7 +11,7 @@ class Method:
     key: its name in tables and file names; title, meaning: in words; trained_on: labels that it has learnt from, empty
     if none; colour, marker, filled: hue says the training, an open marker no adaptation or a control; prior_calls: per
     predicted structure; before: method that it is with nothing done at test time; control: no method to choose;
-    mean_of: methods whose predictions it averages.
+    mean_of: methods whose predictions it averages; aside: in tables, but not in the figure of all methods.
     """
 
     key: str
@@ -25,6 +25,7 @@ class Method:
     before: str | None = None
     control: bool = False
     mean_of: tuple[str, ...] = ()
+    aside: bool = False
 
 
 _METHODS = (
@@ -162,6 +163,7 @@ _METHODS = (
         prior_calls=1.0,
         before="joint",
         control=True,
+        aside=True,
     ),
     Method(
         "freeze_corrected_placebo",
@@ -174,6 +176,7 @@ _METHODS = (
         prior_calls=1.0,
         before="freeze",
         control=True,
+        aside=True,
     ),
     Method(
         "delta",
@@ -194,6 +197,7 @@ _METHODS = (
         filled=False,
         prior_calls=1.0,
         mean_of=("freeze_corrected", "delta"),
+        aside=True,
     ),
     Method(
         "joint_corrected_delta",
@@ -215,6 +219,7 @@ _METHODS = (
         filled=False,
         prior_calls=1.0,
         mean_of=("freeze_ttt", "delta"),
+        aside=True,
     ),
     Method(
         "joint_ttt_delta",
@@ -225,6 +230,7 @@ _METHODS = (
         "^",
         prior_calls=1.0,
         mean_of=("joint_ttt", "delta"),
+        aside=True,
     ),
     Method(
         "probe",
@@ -283,7 +289,10 @@ SCHEMES = {
     "joint_distil": Scheme("Joint + distillation", "#56B4E9", "o"),
     "joint_distil_between": Scheme("Joint + distillation, interpolated", "#882255", "s"),
     "joint_distil_unless_known": Scheme("Joint + distillation, unless known", "#8A8A00", "D"),
+    "joint_distil_corrected": Scheme("Joint + distillation of the correction", "#5B2A86", "s"),
+    "joint_distil_mean": Scheme("Joint + distillation of the mean", "#00534D", "o"),
     "joint_distil_and_ttt": Scheme("Joint + distillation and TTT", "#44AA99", "p"),
+    "joint_ttt_corrected": Scheme("Joint + TTT, then correction", "#5B2A86", "p"),
     "supervised_distil": Scheme("Supervised + distillation", "#D55E00", "D"),
     "broad_ttt": Scheme("Joint, broad + TTT", "#0072B2", "d"),
     "broad_distil": Scheme("Joint, broad + distillation", "#56B4E9", "d"),

@@ -147,11 +147,6 @@ REPORT = {
         " pointed at.",
         "mitigation",
     ),
-    "weights": Shown(
-        "Force MAE of the validation groups by the weight of the residual correction, which may be chosen on these alone;"
-        " marked is the weight of this run.",
-        "mitigation",
-    ),
     "refinement": Shown(
         "What radius refinement changed: share of structures for which a radius below the trained cutoff was chosen,"
         " that lost edges by it, and that were refined when the trained radius could be kept.",
@@ -189,6 +184,10 @@ REPORT = {
     "variants": Shown(
         "Adaptations of section variants on the held-out shift groups, against their own model and what one could do"
         " instead; negative is better."
+    ),
+    "weights": Shown(
+        "Force MAE (meV/Å) of the validation groups, on which alone it may be chosen, by the weight of the residual"
+        " correction; ● is that of this run. Intervals when pointed at."
     ),
     "failed": Shown("Structures that were left out, or for which a method has no result."),
     "knowledge": Shown("What each method uses of a test structure."),

@@ -6,6 +6,8 @@ control variate: no gradient step, and with one weight for all structures the fo
 wherever those of network and prior are.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mlipshift.base.errors import UserError
@@ -14,7 +16,7 @@ from mlipshift.base.predictions import Predictions
 from mlipshift.catalogue.adaptation import CORRECTIONS
 from mlipshift.catalogue.strategies import HEADS
 from mlipshift.learn import networks
-from mlipshift.learn.potential import Potential
+from mlipshift.learn.potential import Potential, Row
 
 
 def correct(
@@ -36,7 +38,8 @@ def correct(
     structures = [frames[k][:2] for k in range(len(frames))]
     head = networks.predict(potential.network, structures, head="prior")
     baseline = potential.network.baseline("prior", frames.numbers, frames.sizes)
-    rows, loss = [], np.full((1, len(frames)), np.nan)
+    rows: list[Row | None] = []
+    loss = np.full((1, len(frames)), np.nan)
     for k, (own, said) in enumerate(zip(base, head)):
         if own is None or not prior.ok[k]:
             rows.append(None)
@@ -45,3 +48,20 @@ def correct(
         loss[0, k] = np.abs(residual[1]).mean()
         rows.append(([own[0] + weight * residual[0]], (own[1] + weight * residual[1])[None]))
     return potential.results(frames, rows, [0], f"{potential.card['strategy']}_{CORRECTIONS[mode]}", loss=loss)
+
+
+def with_prior(
+    potential: Potential, frames: Frames, rows: Sequence[Row | None], prior: Labels | None
+) -> list[Row | None]:
+    """Complete the corrected predictions of an adapted model, with the whole residual; None without a prior label.
+
+    rows: of `frames`, per structure (energies [T] eV, forces [T, n, 3] eV/Å) from which what the prior head says is
+    taken already, its atomic baseline apart; prior: labels of `frames`. Raises UserError without labels.
+    """
+    if prior is None:
+        raise UserError(f"{potential.name}: a corrected prediction needs its prior label; give prior labels")
+    baseline = potential.network.baseline("prior", frames.numbers, frames.sizes)
+    return [
+        row and (row[0] - baseline[k] + prior.energy[k], row[1] + prior.forces_of(k)) if prior.ok[k] else None
+        for k, row in enumerate(rows)
+    ]

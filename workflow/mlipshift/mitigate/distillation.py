@@ -25,7 +25,9 @@ def pseudo_labels(teachers: Sequence[Potential], frames: Frames, prior: Labels, 
     A Δ-learning model predicts, any other one is corrected by its residual with this weight. Raises UserError as
     correction.correct, and for teachers of different seeds.
     """
-    found = [one.predictions(frames, prior) if one.needs_prior else correct(one, frames, prior, weight) for one in teachers]
+    found = [
+        one.predictions(frames, prior) if one.needs_prior else correct(one, frames, prior, weight) for one in teachers
+    ]
     made = found[0] if len(found) == 1 else mean(found, frames, "_".join(one.method for one in found))
     rows = [
         (made.energy[-1, k], made.forces[-1, frames.offsets[k] : frames.offsets[k + 1]]) if made.ok[k] else None

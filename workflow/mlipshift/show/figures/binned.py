@@ -28,7 +28,7 @@ NEEDS = {
     "training_density": ("axis", "bin_left", "bin_right", "density"),
     "summary": samples.SUMMARY,
 }
-SHOWN = ("prior", "supervised", "joint", "joint_ttt", "delta")
+SHOWN = ("prior", "supervised", "joint", "joint_ttt", "joint_corrected", "delta")
 BEST = "top10_joint_ttt"  # subset of panel b
 
 
