@@ -189,7 +189,7 @@ _METHODS = (
     ),
     Method(
         "freeze_corrected_delta",
-        "Freeze + correction, Δ-learning, mean",
+        "Mean of Freeze + correction and Δ",
         "the mean of Freeze + correction and Δ-learning, of the same prior call",
         "prior, reference and their difference",
         "#00534D",
@@ -201,7 +201,7 @@ _METHODS = (
     ),
     Method(
         "joint_corrected_delta",
-        "Joint + correction, Δ-learning, mean",
+        "Mean of correction and Δ",
         "the mean of Joint + correction and Δ-learning, of the same prior call",
         "prior, reference and their difference",
         "#00534D",
@@ -211,7 +211,7 @@ _METHODS = (
     ),
     Method(
         "freeze_ttt_delta",
-        "Freeze + TTT, Δ-learning, mean",
+        "Mean of Freeze + TTT and Δ",
         "the mean of Freeze + TTT and Δ-learning, of the same prior call",
         "prior, reference and their difference",
         "#00534D",
@@ -223,7 +223,7 @@ _METHODS = (
     ),
     Method(
         "joint_ttt_delta",
-        "Joint + TTT, Δ-learning, mean",
+        "Mean of TTT and Δ",
         "the mean of Joint + TTT and Δ-learning, of the same prior call",
         "prior, reference and their difference",
         "#00534D",

@@ -25,6 +25,7 @@ NEEDS = {
     "summary": samples.SUMMARY,
 }
 METHOD = "joint_ttt"
+NAMES = {METHOD: "Error after TTT", "joint_corrected": "Error with correction", "delta": "Error of Δ-learning"}
 Looks = Mapping[str, dict[str, Any]]  # of style.group_looks
 STRAIGHT = 100  # meV/Å, up to which the axis of large gains is linear
 
@@ -54,7 +55,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         beyond += int(far.sum())
         panel.plot([1, 1e5], [1, 1e5], color=INK, lw=0.8)  # as good as the prior
         parts.accuracy(panel)
-    names = ["Gain of TTT", "Error after TTT", *(f"Error of {methods.title(key)}" for key in [*errors][1:])]
+    names = ["Gain of TTT", *(NAMES[key] for key in errors)]
     for panel, letter, name in zip(panels.flat, "abcd", names):
         parts.ends(panel, "x", *across)
         panel.set_xlabel(_named(panel, "x", "the prior"))
