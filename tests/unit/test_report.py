@@ -113,7 +113,10 @@ def test_report_states_the_numbers_of_the_tables(page):
         "Joint + correction (65.0 meV/Å [57.0, 73.0]) costs one prior call per prediction and no gradient step; it"
         " cannot be told apart from Joint + TTT, paired difference −5.0 [−13.0, +3.0] meV/Å."
     ) in text
-    assert "lacks to the prior label lowers the force MAE of the Joint model on the held-out shift groups: from 110.0" in text
+    assert (
+        "lacks to the prior label lowers the force MAE of the Joint model on the held-out shift groups: from 110.0"
+        in text
+    )
     assert "“Mean of correction and Δ” cannot be told apart from Δ-learning" in text
     assert "On the validation groups no other weight of Joint + correction is better than 1." in text
     assert "65.0 ●" in text and "The correction by the same foreign labels raises it: from 110.0 to 170.0" in text
