@@ -56,6 +56,12 @@ def as_json(subtree):
     return json.dumps(subtree, sort_keys=True)
 
 
+def of_methods(keys, seeds, what):
+    """Files of methods of this run: their predictions (0) or timings (1)."""
+    folder = "<results>" if what == 0 else "<results>/timings"
+    return [f"{folder}/{MADE[key][what]}".format(seed=s) for key in keys for s in seeds]
+
+
 def growing(first):
     """Resource function: a number, or a time such as "30m" or "2h", times the attempt, so that a retry gets more."""
     if isinstance(first, int):

@@ -74,6 +74,15 @@ rule adapt:
         "All test-time training."
 
 
+rule correct:
+    input:
+        rules.evaluate.input.corrected,
+        rules.evaluate.input.means,
+    localrule: True
+    message:
+        "All residual correction, and its means with other methods."
+
+
 rule variants:
     input:
         rules.evaluate_variants.output,
