@@ -206,7 +206,7 @@ rule rescue_card:
         ),
         checkpoint=model_checkpoint,
     output:
-        f"{HELP}/{{model}}.json",
+        f"{HELP}/cards/{{model}}.json",
     log:
         "<logs>/help/{model}_card.log",
     localrule: True
@@ -249,8 +249,8 @@ rule write_rescued:
         ),
         structures=f"{HELP}/structures.csv",
     output:
-        frames=f"{HELP}/{{model}}.extxyz",
-        table=f"{HELP}/{{model}}.csv",
+        frames=f"{HELP}/forces/{{model}}.extxyz",
+        table=f"{HELP}/forces/{{model}}.csv",
     log:
         "<logs>/help/{model}_rescued.log",
     conda:

@@ -2,7 +2,7 @@
 
 from mlipshift.external.rescued import Rescued
 
-with Rescued("results/mine/help/aimnet2.json") as calculator:
+with Rescued("results/mine/help/cards/aimnet2.json") as calculator:
     atoms.calc = calculator
     atoms.get_forces()
 
