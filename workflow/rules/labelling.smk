@@ -121,6 +121,8 @@ rule assemble_benchmark:
 
 STRESS = own("resources/stress")
 STRESS_SHARDS = 49
+# what is shipped is no output of a rule, or a run that reads it would make it anew
+STRESS_SET = "<results>/labelling/stress_set"
 STRESS_GROUPS = (
     "ordinary hot stretched compressed strained radicals ions elements floppy".split()
 )
@@ -257,13 +259,13 @@ rule assemble_stress:
         quality=if_there("stress", rules.check_stress.output),
     output:
         groups=expand(
-            f"{STRESS}/{{half}}_{{group}}.extxyz",
+            f"{STRESS_SET}/{{half}}_{{group}}.extxyz",
             half=["val", "ood"],
             group=STRESS_GROUPS,
         ),
-        sums=f"{STRESS}/SHA256SUMS",
-        failures=f"{STRESS}/failures.csv",
-        sheet=f"{STRESS}/README.md",
+        sums=f"{STRESS_SET}/SHA256SUMS",
+        failures=f"{STRESS_SET}/failures.csv",
+        sheet=f"{STRESS_SET}/README.md",
     log:
         "<logs>/labelling/assemble_stress.log",
     localrule: True
@@ -280,7 +282,7 @@ rule assemble_stress:
             options(quality=input.quality) if input.quality else ""
         ),
     message:
-        "Write what is labelled of the stress set, one file per half and group, with data sheet and checksums."
+        "Write what is labelled of the stress set, one file per half and group; copy it to resources/stress."
     shell:
         "python {input.script:q} --molecules {input.molecules:q} --geometries {input.geometries:q}"
         " --shards {input.shards:q} --shard-failures {input.failures:q} --of {params.shards:q} {params.quality}"

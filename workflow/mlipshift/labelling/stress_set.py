@@ -39,8 +39,8 @@ have none and a reason (`failures.csv`).{unfinished}
   nothing out by its default limits. Not beside the embedded benchmark: some structures are its own, under its ids, at
   another level.
 - **Labels again:** `snakemake stress --cores 1` labels the shards that are missing, those that are there stay, and
-  assembles the files; a shard takes about five minutes of a free core. `snakemake assemble_stress --cores 1` assembles
-  what there is and labels nothing.
+  assembles the files in `results/labelling/stress_set`, to be copied here; a shard takes about five minutes of a free
+  core. `snakemake assemble_stress --cores 1` assembles what there is and labels nothing.
 - **New geometries:** `snakemake results/labelling/stress/geometries.extxyz --cores 2`, then copy the file here and
   delete `shards/` and `quality.csv`.
 
