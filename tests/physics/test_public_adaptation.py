@@ -3,9 +3,12 @@
 A pair potential in plain torch takes the place of a published model; test_external_models.py has real ones.
 """
 
+import ast
 import copy
+import inspect
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,13 +19,15 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
-from mlipshift.external import differentiable, heads, kept, test_time, weights
+from mlipshift.external import differentiable, distillation, finetuning, heads, kept, test_time, tuning, weights
 from mlipshift.external.structure import Structure
 from physics.pairwise import Pairwise, Springs, labels, structures
 from reliability.scripts import run_script
 
+ROOT = Path(__file__).parents[2]
 HEAD = {"components": 8, "hidden": 16, "seed": 0, "epochs": 20}
 STEP = 1e-4  # Å
+COUNT = 12  # structures
 
 
 def of(frames):
@@ -36,7 +41,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def frames():
-    return structures(24)
+    return structures(COUNT)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +119,7 @@ def test_a_head_of_a_prior_that_is_the_model_is_zero(model, frames):
     rows = heads.examples(model, made, of(frames), forces, "pairwise")
     assert max(float(row.forces.abs().max()) for row in rows) < 1e-6
     before = [f.head_forces - f.forces for f in (heads.both(model, made.double(), [s]) for s in of(frames))]
-    heads.train(made, rows, [], HEAD | {"epochs": 200})
+    heads.train(made, rows, [], HEAD | {"epochs": 300})
     after = [f.head_forces - f.forces for f in (heads.both(model, made.double(), [s]) for s in of(frames))]
     size = lambda values: float(torch.cat(values).abs().mean())
     assert size(after) < 0.02 * size(before) and size(after) < 1e-3
@@ -187,7 +192,7 @@ def test_adaptation_lowers_the_prior_residual(model, head, frames, prior, state,
 def test_structures_know_nothing_of_each_other(model, head, frames, prior, state, tmp_path):
     """Every one starts from the published weights, in whatever company and order."""
     together = adapted(model, head, frames, prior, tmp_path)
-    for k in (7, 2, 19):
+    for k in (7, 2):
         alone = adapted(model, head, frames, prior, tmp_path / str(k), [k])
         assert [j for j, row in enumerate(alone.rows) if row is not None] == [k]
         assert all(np.array_equal(a, b) for a, b in zip(alone.rows[k], together.rows[k]))
@@ -230,9 +235,9 @@ def test_what_cannot_be_adapted_has_a_reason(model, head, frames, prior, state, 
     damaged.ok[4] = False
     found = adapted(model, head, frames, damaged, tmp_path, [3, 4, 5], learning_rate=1e4)
     assert found.rows[4] is None and found.reasons[4] == "no prior label to adapt on"
-    for k in (3, 5):
-        assert "the model's own prediction stands" in found.reasons[k]
-        assert np.array_equal(found.rows[k][1], np.stack([list(own(model, frames))[k][1]] * 3))
+    assert "the model's own prediction stands" in found.reasons[3]
+    for k in {3, 5} & {*found.reasons}:
+        assert np.array_equal(found.rows[k][1], np.stack([said(model, frames)[k]] * 3))
 
 
 def test_settings_that_mean_nothing_are_refused():
@@ -254,6 +259,149 @@ def test_changed_weights_are_read_back(model, frames, state, tmp_path):
     torch.save({"embedding.weight": torch.zeros(3)}, tmp_path / "other.pt")
     with pytest.raises(UserError, match="no weight of this model"):
         weights.load(again, tmp_path / "other.pt")
+
+
+# distillation
+
+
+def test_a_teacher_is_learnt_from_unlabelled_structures(model, frames, prior, state):
+    """Other structures of the same molecules come nearer to it, too; with no step the model is as it was."""
+    chosen, (even, odd) = of(frames), (range(0, COUNT, 2), range(1, COUNT, 2))
+    forces, pick = [prior.forces_of(k) for k in range(COUNT)], lambda rows, ks: [rows[k] for k in ks]
+    error = lambda: np.mean([np.abs(f - forces[k]).mean() for k, f in zip(odd, pick(list(said(model, frames)), odd))])
+    with weights.restored(weights.adaptable(model)):
+        before = error()
+        settings = distillation.Settings(steps=0, learning_rate=3e-3)
+        distillation.distil(model, pick(chosen, even), pick(forces, even), [], settings)
+        assert error() == before
+        settings = distillation.Settings(steps=40, learning_rate=3e-3)
+        distillation.distil(model, pick(chosen, even), pick(forces, even), [], settings)
+        assert error() < 0.8 * before
+
+
+def said(model, frames):
+    return [f for _, f in own(model, frames)]
+
+
+def test_replay_keeps_what_the_model_says(model, frames, prior, state):
+    """Alone it changes nothing much; beside a teacher it halves what is forgotten."""
+    ordinary, other = of(frames)[:6], of(frames)[6:]
+    forces, before = [prior.forces_of(k) for k in range(6, COUNT)], said(model, frames)[:6]
+    moved = {}
+    for name, taught, replayed in (("replay", 0.0, 1.0), ("teacher", 1.0, 0.0), ("both", 1.0, 3.0)):
+        settings = distillation.Settings(40, 3e-3, taught_weight=taught, replay_weight=replayed)
+        with weights.restored(weights.adaptable(model)):
+            distillation.distil(model, other, forces, ordinary, settings)
+            moved[name] = np.mean([np.abs(a - b).mean() for a, b in zip(said(model, frames), before)])
+    assert moved["replay"] < 0.05 * moved["teacher"] and moved["both"] < 0.5 * moved["teacher"]
+
+
+# few labels
+
+
+def labelled(frames, call=None, count=COUNT):
+    made = labels(frames, call or Springs())
+    forces = [made.forces_of(k) for k in range(count)]
+    return finetuning.Labelled(of(frames)[:count], forces, made.energy[:count], frames.molecule[:count])
+
+
+FEW = {"steps": 20, "every": 10, "learning_rate": 3e-3, "folds": 3, "replay_weight": 0.0, "components": 8}
+FEW |= {"hidden": 16, "epochs": (5, 20)}
+
+
+def test_folds_keep_molecules_together(frames):
+    for learnt, held in labelled(frames).folds(4):
+        assert not set(frames.molecule[learnt]) & set(frames.molecule[held])
+        assert sorted(learnt + held) == [*range(COUNT)]
+    one = finetuning.Labelled([None] * 3, [None] * 3, np.zeros(3), np.array(["m"] * 3))
+    assert [held for _, held in one.folds(4)] == [[0], [1], [2]]
+    with pytest.raises(UserError, match="give two"):
+        finetuning.Labelled([None], [None], np.zeros(1), np.array(["m"])).folds(4)
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_low_rank_updates_start_as_the_model(model, frames, state, rank):
+    before = said(model, frames)
+    chosen = tuning.matrices(model)
+    assert [tuple(p.shape) for p in chosen] == [(16, 12), (12, 16), (8, 12)]  # no embedding, no row of a readout
+    update = tuning.LowRank(chosen, rank, seed=0)
+    update.write()
+    assert all(np.array_equal(a, b) for a, b in zip(said(model, frames), before))
+    goal = tuning.Goal(of(frames), [1.5 * f for f in before], np.full(COUNT, np.nan))
+    with weights.restored(chosen):
+        tuning.descend(model, update, [goal], tuning.Descent(1e-2), 3)
+        same = [np.array_equal(a, b) for a, b in zip(said(model, frames), before)]
+        assert all(same) if rank == 0 else not any(same)
+        for p, w in zip(update.changed, update.base):
+            assert torch.linalg.matrix_rank(p - w, rtol=1e-9) == rank
+
+
+def test_gradients_of_low_rank_updates_are_those_of_the_loss(model, frames, state):
+    update = tuning.LowRank(tuning.matrices(model), 2, seed=0)
+    goal = tuning.Goal(of(frames)[:4], [1.5 * f for f in said(model, frames)[:4]], np.full(4, np.nan))
+    with weights.restored(update.changed):
+        with torch.no_grad():
+            for b in update.right:
+                b.fill_(0.1)
+        update.write()
+        with weights.learning(update.changed):
+            tuning.loss(model, goal).backward()
+            update.gather()
+        for values, place in ((update.left[0], (3, 1)), (update.right[1], (0, 5))):
+            found, ends = values.grad[place].item(), []
+            for step in (STEP, -STEP):
+                values[place] += step
+                update.write()
+                ends.append(tuning.loss(model, goal).item())
+                values[place] -= step
+            assert found == pytest.approx((ends[0] - ends[1]) / (2 * STEP), rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize("way", ["full", "low_rank"])
+def test_few_labels_change_the_weights_as_far_as_they_help(model, frames, state, way):
+    known, settings = labelled(frames), finetuning.Settings(**FEW)
+    error = lambda: np.mean([np.abs(f - t).mean() for f, t in zip(said(model, frames), known.forces)])
+    before = error()
+    with weights.restored(weights.adaptable(model)):
+        course, shifts = finetuning.tune(model, known, [], way, settings)
+        assert course.chosen > 0 and course.choices == [0, 10, 20] and course.ratios[0] == 1
+        assert min(course.ratios) < 0.95 and error() < 0.9 * before and shifts.shape == (tuning.ELEMENTS,)
+
+
+def test_labels_that_are_noise_change_nothing(model, frames, state):
+    """The model is right, the labels are not: what is learnt from some molecules makes the others worse."""
+    rng = np.random.default_rng(2)
+    answers = {s.positions.tobytes(): f for s, f in zip(of(frames), said(model, frames))}
+    noisy = lambda s: (np.nan, answers[s.positions.tobytes()] + rng.normal(scale=0.3, size=s.positions.shape))
+    known, before = labelled(frames, noisy), said(model, frames)
+    with weights.restored(weights.adaptable(model)):
+        course, _ = finetuning.tune(model, known, [], "full", finetuning.Settings(**FEW | {"learning_rate": 0.03}))
+        assert course.chosen == 0 and all(np.array_equal(a, b) for a, b in zip(said(model, frames), before))
+
+
+@pytest.mark.parametrize("way", ["correction", "delta"])
+def test_a_small_correction_is_learnt_on_features(way, frames, state):
+    model = Pairwise(dtype=torch.float32)
+    known, settings = labelled(frames), finetuning.Settings(**FEW | {"epochs": (20, 80)})
+    half = labels(frames, lambda s: tuple(0.5 * v for v in Springs()(s)))
+    prior = [half.forces_of(k) for k in range(COUNT)] if way == "delta" else None
+    course, head = finetuning.correct(model, known, [], settings, prior, [] if way == "delta" else None)
+    assert course.chosen > 0
+    both = heads.both(model, head, known.structures)
+    base = both.forces if prior is None else torch.as_tensor(half.forces)
+    found = base + both.head_forces - both.forces
+    truth = torch.as_tensor(np.concatenate(known.forces))
+    assert (found - truth).abs().mean() < 0.8 * (base - truth).abs().mean()
+
+
+def test_energies_of_two_levels_differ_by_shifts_of_elements(frames):
+    offset = {1: -3.0, 6: -40.0, 7: -50.0, 8: -70.0}
+    energies = np.array([sum(offset[int(z)] for z in s.numbers) for s in of(frames)])
+    energies[2] = np.nan
+    found = tuning.element_shifts(of(frames), energies)
+    sums = np.array([found[s.numbers].sum() for s in of(frames)])
+    assert np.allclose(sums[np.isfinite(energies)], energies[np.isfinite(energies)])
+    assert not tuning.element_shifts(of(frames), np.full(COUNT, np.nan)).any()
 
 
 # the scripts
@@ -300,15 +448,95 @@ def test_a_killed_adaptation_goes_on_and_ends_the_same(files, frames, extra, mon
 
     def dying(*args):
         calls.append(args)
-        if len(calls) > 9:
+        if len(calls) > 4:
             os._exit(9)
         return plain(*args)
 
     monkeypatch.setattr(test_time, "adapt", dying)
     assert run_script("adapt_public", files, *options).status == 9
-    assert len(list((files / "ttt.h5.parts").iterdir())) == 9 and not (files / "ttt.h5").exists()
+    assert len(list((files / "ttt.h5.parts").iterdir())) == 4 and not (files / "ttt.h5").exists()
     monkeypatch.setattr(test_time, "adapt", plain)
     done = run_script("adapt_public", files, *options)
-    assert done.status == 0 and any("9 of a job that was killed" in line for line in done.lines), done.lines
+    assert done.status == 0 and any("4 of a job that was killed" in line for line in done.lines), done.lines
     assert (files / "ttt.h5").read_bytes() == whole and not (files / "ttt.h5.parts").exists()
     assert json.loads((files / "timing.json").read_text())["structures"] == len(frames) - 1
+
+
+def options_of(script):
+    """Options of a script, as it says them itself."""
+    tree = ast.parse((ROOT / "workflow/scripts" / f"{script}.py").read_text())
+    (call,) = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == "cli.run"]
+    return {key.value for key in call.args[2].keys}
+
+
+def test_no_reference_label_reaches_what_needs_none():
+    """Neither as an option nor as a file: what the scripts of test-time training and distillation are given."""
+    assert "reference" in options_of("finetune_public")
+    for script in ("fit_head", "predict_head", "adapt_public", "distil_public"):
+        assert not [name for name in options_of(script) if "reference" in name or "label" in name], script
+    for function in (test_time.adapt, test_time.adapt_frames, distillation.distil):
+        assert not [name for name in inspect.signature(function).parameters if "reference" in name]
+
+
+def test_distillation_predicts_with_the_model_of_before_where_the_gate_says_so(files, model, head, frames, prior):
+    answers = [([e], f[None]) for e, f in own(model, frames)]
+    Predictions.build(frames, answers, [0], np.nan, "m", -1).save(files / "own.h5")
+    said = heads.both(model, head, of(frames)).head_forces.detach().numpy()
+    rows = [([0.0], f[None]) for f in split(said, frames)]
+    Predictions.build(frames, rows, [0], np.nan, "m_head", -1).save(files / "head.h5")
+    taught = [([np.nan], prior.forces_of(k)[None]) for k in range(COUNT)]
+    Predictions.build(frames, [*taught[:10], *[None] * 2], [0], np.nan, "teacher", -1).save(files / "teacher.h5")
+    residual = np.array([np.abs(p - h).mean() for p, h in zip(split(prior.forces, frames), split(said, frames))])
+    settings = {"steps": 5, "learning_rate": 1e-2, "gate_eV_per_A": float(np.median(residual))}
+    options = {"taught": "frames.h5", "teacher": "teacher.h5", "ordinary": "frames.h5", "frames": "frames.h5"}
+    options |= {"excluded": "excluded.csv", "prior": "prior.h5", "head_predictions": "head.h5", "settings": settings}
+    options |= {"output": "d.h5", "weights": "d.pt", "report": "r.json", "failures": "f.csv", "timing": "t.json"}
+    done = run_script("distil_public", files, *arguments(**options))
+    assert done.status == 0, done.lines
+    found, before = Predictions.load(files / "d.h5", frames), Predictions.load(files / "own.h5", frames)
+    assert found.method == "pairwise_distilled" and (~found.ok).nonzero()[0].tolist() == [1]
+    unmoved = [
+        np.allclose(a, b, atol=1e-5) for a, b in zip(split(found.forces[0], frames), split(before.forces[0], frames))
+    ]
+    expected = residual < settings["gate_eV_per_A"]
+    assert [u for k, u in enumerate(unmoved) if k != 1] == [bool(e) for k, e in enumerate(expected) if k != 1]
+    report = json.loads((files / "r.json").read_text())
+    assert (
+        report["teacher"] == "teacher"
+        and report["taught"] == 9
+        and report["left_as_it_was"] == sum(expected) - expected[1]
+    )
+    assert set(torch.load(files / "d.pt", weights_only=True)) == {n for n, _ in model.network.named_parameters()}
+    refused = run_script("distil_public", files, *arguments(**{k: v for k, v in options.items() if k != "prior"}))
+    assert refused.status == 1 and any("a gate needs" in line for line in refused.lines)
+
+
+@pytest.mark.parametrize("way", finetuning.WAYS)
+def test_few_labels_by_the_script(files, frames, prior, way):
+    """Energies come to the reference's; what is learnt from is not predicted."""
+    shifted = lambda s: (Springs()(s)[0] - 40.0 * len(s.numbers), Springs()(s)[1])
+    labelled, asked, ordinary = frames.take(range(6)), frames.take(range(6, COUNT)), structures(10, seed=5, name="o")
+    labels(labelled, shifted).save(files / "reference.h5")
+    labelled.save(files / "labelled.h5")
+    asked.save(files / "asked.h5")
+    ordinary.save(files / "ordinary.h5")
+    half = lambda s: tuple(0.5 * v for v in Springs()(s))
+    labels(frames, half).save(files / "prior.h5")
+    labels(ordinary, half).save(files / "more.h5")
+    settings = FEW | {"steps": 10, "every": 5, "learning_rate": 1e-3, "epochs": [10], "replay_weight": 1.0, "replay": 6}
+    options = {"way": way, "labelled": "labelled.h5", "reference": "reference.h5", "ordinary": "ordinary.h5"}
+    options |= {"frames": "asked.h5", "excluded": "excluded.csv", "settings": settings, "output": "p.h5"}
+    options |= {"weights": "w.pt", "report": "r.json", "failures": "f.csv", "timing": "t.json"}
+    given = [*arguments(**options), *(["--prior", "prior.h5", "more.h5"] if way == "delta" else [])]
+    done = run_script("finetune_public", files, *given)
+    assert done.status == 0, done.lines
+    found = Predictions.load(files / "p.h5", asked)
+    assert found.method == f"pairwise_{way}" and found.ok.all()
+    assert np.abs(found.energy[0] + 40.0 * asked.sizes).max() < 20
+    report = json.loads((files / "r.json").read_text())
+    assert report["labelled"] == 5 and report["replayed"] == 6
+    torch.load(files / "w.pt", weights_only=True)
+    if way == "delta":
+        assert run_script("finetune_public", files, *arguments(**options)).status == 1
+    same = run_script("finetune_public", files, *arguments(**options | {"frames": "labelled.h5"}))
+    assert same.status == 1 and any("to be learnt from and predicted" in line for line in same.lines)

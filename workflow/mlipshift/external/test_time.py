@@ -10,7 +10,7 @@ prediction stands, since adaptation harms a model that is better than the prior.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,9 @@ from mlipshift.base.log import log, progress
 from mlipshift.external.differentiable import Differentiable, energy_and_forces
 from mlipshift.external.heads import PriorHead
 from mlipshift.external.kept import Kept
+from mlipshift.external.settings import settings_of
 from mlipshift.external.structure import Structure
-from mlipshift.external.weights import restored
+from mlipshift.external.weights import learning, restored
 from mlipshift.mitigate.units import placebo_units
 
 CLIP = 10.0  # gradient norm, as in mitigate.adaptation
@@ -54,11 +55,7 @@ class Settings:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Settings":
         """Settings of a dictionary. Raises UserError for an unknown one."""
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise UserError(f"{unknown[0]!r} is no setting of test-time training; known: {', '.join(sorted(known))}")
-        return cls(**settings)
+        return settings_of(cls, settings, "test-time training")
 
     @property
     def checkpoints(self) -> list[int]:
@@ -98,7 +95,7 @@ def adapt(
     parameters, times = model.representation(), settings.checkpoints
     rows: list[tuple[float, np.ndarray, float]] = [_answer(model, batch, x, np.nan)]
     reason = ""
-    with restored(parameters):
+    with restored(parameters), learning(parameters):
         optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
         for step in range(settings.steps + 1):
             last = step == settings.steps

@@ -15,11 +15,10 @@ Parameters = Sequence[torch.nn.Parameter]
 
 @contextmanager
 def restored(parameters: Parameters) -> Iterator[None]:
-    """Within the block gradients reach these parameters; behind it they are frozen and as they were."""
+    """Behind the block these parameters are as they were."""
     kept = [p.detach().clone() for p in parameters]
     try:
-        with learning(parameters):
-            yield
+        yield
     finally:
         with torch.no_grad():
             for p, before in zip(parameters, kept):
