@@ -56,6 +56,12 @@ def as_json(subtree):
     return json.dumps(subtree, sort_keys=True)
 
 
+def of_methods(keys, seeds, what):
+    """Files of methods of this run: their predictions (0) or timings (1)."""
+    folder = "<results>" if what == 0 else "<results>/timings"
+    return [f"{folder}/{MADE[key][what]}".format(seed=s) for key in keys for s in seeds]
+
+
 def growing(first):
     """Resource function: a number, or a time such as "30m" or "2h", times the attempt, so that a retry gets more."""
     if isinstance(first, int):
@@ -72,6 +78,16 @@ def present(paths, key):
                 f"{path}: no such file; correct {key} in the configuration or put the file there"
             )
     return paths
+
+
+def if_there(target, paths):
+    """Input function: those of the paths that are there; all of them, where the rule `target` is asked for."""
+
+    def files(wildcards):
+        complete = target in workflow.dag_settings.targets
+        return [p for p in paths if complete or Path(p).exists()]
+
+    return files
 
 
 def settled(**inputs):
@@ -301,6 +317,25 @@ def model_family(wildcards):
     family = model_entry(wildcards.model)["family"]
     own_network = [BACKBONE] if family == "mlipshift" else []
     return modules(f"external/families/{family}", *own_network)
+
+
+def has_head(name):
+    """Whether a prior head can learn on the features of a model."""
+    try:
+        return models.entry(name)["family"] in components.DIFFERENTIABLE
+    except UserError as error:
+        refuse(error)
+
+
+def model_derivatives(wildcards):
+    """Input function: the modules that make a model a function of positions, and what they import."""
+    family = model_entry(wildcards.model)["family"]
+    if family not in components.DIFFERENTIABLE:
+        known = ", ".join(components.DIFFERENTIABLE)
+        refuse(
+            f"models.{wildcards.model}: no prior head for the family {family}, only for {known}"
+        )
+    return modules(f"external/differentiable/{family}", f"external/families/{family}")
 
 
 def model_files(wildcards):

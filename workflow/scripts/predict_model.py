@@ -37,9 +37,10 @@ def main(args):
     except UserError as error:
         raise UserError(f"{args.model}: {error}") from error
     rows = [found.answers.get(k) for k in range(len(frames))]
-    answers = [None if row is None else ([row[0]], row[1][None]) for row in rows]
+    answers = [None if row is None else ([row.energy], row.forces[None]) for row in rows]
     Predictions.build(frames, answers, [0], model.cutoff or np.nan, args.model, -1).save(args.output)
-    Embedding.build(frames, [None if row is None else row[2] for row in rows]).save(args.embedding)
+    beside = ([None if row is None else getattr(row, name) for row in rows] for name in ("embedding", "spread"))
+    Embedding.build(frames, *beside).save(args.embedding)
     reasons = [*zip(excluded["id"], excluded["reason"]), *((frames.ids[k], r) for k, r in found.reasons.items())]
     write_table(args.failures, [{"id": i, "stage": args.model, "reason": r} for i, r in reasons], FAILURES)
     with replacing(args.notes) as part:

@@ -113,7 +113,7 @@ def _positions(structures, dtype):
 
 @dataclass(frozen=True)
 class Example:
-    """A structure to learn the head from: components [n, c]; derivatives [n, c, 3 n] 1/Å; forces [n, 3] to add, eV/Å."""
+    """A structure to learn from: components [n, c]; derivatives [n, c, 3 n] 1/Å; forces [n, 3] to add, eV/Å."""
 
     components: torch.Tensor
     derivatives: torch.Tensor
@@ -209,9 +209,7 @@ def train(head: PriorHead, rows: Sequence[Example], held: Sequence[Example], set
     return float(torch.stack(residuals(held, False)).mean()) if held else float("nan")
 
 
-def set_shifts(
-    model: Differentiable, head: PriorHead, structures: Sequence[Structure], prior: np.ndarray
-) -> None:
+def set_shifts(model: Differentiable, head: PriorHead, structures: Sequence[Structure], prior: np.ndarray) -> None:
     """Set the shifts of the elements so that the head's energies are those of the prior [S] (eV) in the least squares.
 
     Elements of other structures have none, and their energies are not to be compared with those of the prior.

@@ -5,11 +5,11 @@ import json
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,30 @@ from mlipshift.base.log import log, progress
 from mlipshift.base.timing import CPU, Stopwatch
 from mlipshift.external.structure import Structure
 
-Answer = tuple[float, np.ndarray, np.ndarray | None]
-Call = Callable[[Structure], tuple[Any, Any, np.ndarray | None]]
+
+class Answer(NamedTuple):
+    """energy eV, NaN if the model has none; forces [n, 3] eV/Å; embedding [d] or None.
+
+    spread [n] eV/Å of the members of an ensemble, root mean square of their forces around the mean; None without.
+    """
+
+    energy: float
+    forces: np.ndarray
+    embedding: np.ndarray | None = None
+    spread: np.ndarray | None = None
+
+    @classmethod
+    def of_members(
+        cls, energies: Sequence[float], forces: Sequence[np.ndarray], embedding: np.ndarray | None = None
+    ) -> "Answer":
+        """The mean of the members of an ensemble, and their spread where there are several."""
+        stack = np.stack([*forces])
+        mean = stack.mean(axis=0)
+        spread = np.sqrt(((stack - mean) ** 2).sum(axis=-1).mean(axis=0)) if len(stack) > 1 else None
+        return cls(float(np.mean(energies)), mean, embedding, spread)
+
+
+Call = Callable[[Structure], tuple]
 KEPT_EVERY = 1.0, 0.02  # s, and as a share of the time so far: a kill costs no more than that and one structure
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
@@ -43,11 +65,12 @@ class Answers:
 
 
 def ask(model: Call, structure: Structure) -> Answer:
-    """(energy eV, NaN if the model has none, forces [n, 3] eV/Å, embedding [d] or None) of a structure.
+    """Answer of a model, which may be a tuple that begins as one, checked.
 
     Raises ValueError for what cannot be an answer, and whatever the model raises.
     """
-    energy, forces, vector = model(structure)
+    energy, forces, *more = model(structure)
+    vector, spread = (*more, None, None)[:2]
     total, forces = np.asarray(energy, dtype=float), np.array(forces, dtype=float)
     n = len(structure.numbers)
     if total.size != 1:
@@ -56,7 +79,8 @@ def ask(model: Call, structure: Structure) -> Answer:
         raise ValueError(f"its forces have the shape {forces.shape}, not ({n}, 3)")
     if np.isinf(total).any() or not np.isfinite(forces).all():
         raise ValueError("energy or forces are not finite")
-    return float(total.ravel()[0]), forces, None if vector is None else np.asarray(vector, dtype=float).ravel()
+    vector = None if vector is None else np.asarray(vector, dtype=float).ravel()
+    return Answer(float(total.ravel()[0]), forces, vector, None if spread is None else np.asarray(spread, dtype=float))
 
 
 def fingerprint(entry: Mapping[str, Any], files: Iterable[Path | str], excluded: Iterable[str]) -> bytes:
@@ -140,13 +164,16 @@ class _Kept:
 def _keep(out, numbers, frames, kept, part, seconds):
     """Keep the answers of some structures as one part."""
     rows = [out.answers[k] for k in numbers]
-    width = max((0 if v is None else len(v) for *_, v in rows), default=0)
+    vectors = [row.embedding for row in rows]
+    width = max((0 if v is None else len(v) for v in vectors), default=0)
+    spreads = [np.full(len(row.forces), np.nan) if row.spread is None else row.spread for row in rows]
     arrays = {
         "numbers": np.array(numbers, dtype=np.int64),
-        "energy": np.array([energy for energy, *_ in rows]),
-        "forces": np.concatenate([forces for _, forces, _ in rows]),
-        "embedding": np.array([np.full(width, np.nan) if v is None else v for *_, v in rows]).reshape(len(rows), width),
-        "embedded": np.array([v is not None for *_, v in rows]),
+        "energy": np.array([row.energy for row in rows]),
+        "forces": np.concatenate([row.forces for row in rows]),
+        "embedding": np.array([np.full(width, np.nan) if v is None else v for v in vectors]).reshape(len(rows), width),
+        "embedded": np.array([v is not None for v in vectors]),
+        "spread": np.concatenate(spreads),
     }
     kept.save(part, frames, arrays, {"seconds": seconds})
 
@@ -157,10 +184,11 @@ def _taken(out, frames, kept):
     while (found := kept.load(part, frames)) is not None:
         arrays, notes = found
         sizes = frames.sizes[arrays["numbers"]]
-        forces = np.split(arrays["forces"], np.cumsum(sizes)[:-1])
+        forces, spreads = (np.split(arrays[name], np.cumsum(sizes)[:-1]) for name in ("forces", "spread"))
         for row, k in enumerate(arrays["numbers"]):
             vector = arrays["embedding"][row] if arrays["embedded"][row] else None
-            out.answers[int(k)] = float(arrays["energy"][row]), forces[row], vector
+            spread = spreads[row] if np.isfinite(spreads[row]).all() else None
+            out.answers[int(k)] = Answer(float(arrays["energy"][row]), forces[row], vector, spread)
         out.seconds += notes["seconds"]
         part += 1
     out.resumed = len(out.answers)

@@ -16,7 +16,7 @@ from mlipshift.mitigate.weighting import component_mae
 
 GRID = np.round(np.arange(0, 1.0001, 0.05), 2)  # weights that are tried
 SOFT = 0.02  # eV/Å, added to errors whose ratio is taken, so that errors near zero do not decide
-COMMITTEE = "committee"
+COMMITTEE, PRIOR, HEAD = "committee", "prior", "head"
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,16 @@ class Said:
     """What is said of S structures of N atoms without a label.
 
     models {name: forces [N, 3]}, prior [N, 3], heads {name: forces of the prior head [N, 3]} eV/Å, NaN where missing;
-    spreads {name: [S]} eV/Å; offsets [S + 1]; molecules [S].
+    energies {name: [S]} eV of models, of the prior as PRIOR and of heads as (name, HEAD); spreads {name: [S]} eV/Å;
+    facts {name: boolean [S]}, such as whether a structure is charged; offsets [S + 1]; molecules [S].
     """
 
     models: Mapping[str, np.ndarray]
     prior: np.ndarray
     heads: Mapping[str, np.ndarray]
+    energies: Mapping[str | tuple[str, str], np.ndarray]
     spreads: Mapping[str, np.ndarray]
+    facts: Mapping[str, np.ndarray]
     offsets: np.ndarray
     molecules: np.ndarray
 
@@ -43,7 +46,9 @@ class Said:
             models=per_atom(self.models),
             prior=self.prior[atoms],
             heads=per_atom(self.heads),
+            energies={name: values[chosen] for name, values in self.energies.items()},
             spreads={name: values[chosen] for name, values in self.spreads.items()},
+            facts={name: values[chosen] for name, values in self.facts.items()},
             offsets=np.concatenate([[0], np.cumsum(np.diff(self.offsets)[chosen])]),
             molecules=self.molecules[chosen],
         )
@@ -65,10 +70,39 @@ class Said:
             found["disagreement"] = nanmean(rest)
         return found
 
+    def known(self) -> dict[str, np.ndarray]:
+        """{fact: [S]}: e for yes and 1 for no, so that the logarithm, which error models take, is one or zero."""
+        return {name: np.where(values, np.e, 1.0) for name, values in self.facts.items()}
+
+    def signs_of_estimates(self, name: str) -> dict[str, dict[str, np.ndarray]]:
+        """{estimate: {sign: [S]}} of `estimates`.
+
+        The difference of prior and model says something of the prior only where something else vouches for the model,
+        the spread of its ensemble; a wrong model would discredit the prior.
+        """
+        own = self.signs(name, others=False) | self.known()
+        of_prior = self.known() | {"prior_norm": self._norm()}
+        if "spread" in own:
+            of_prior["prior"] = own["prior"]
+        return {n: of_prior if n == PRIOR else own for n in self.estimates(name)}
+
+    def signs_of_committee(self) -> dict[str, dict[str, np.ndarray]]:
+        """{estimate: {sign: [S]}} of all models, their corrections, and the prior."""
+        found = {}
+        for name in self.models:
+            own = self.signs(name, others=True) | self.known()
+            found |= {n: own for n in (name, f"{name} corrected") if n == name or name in self.heads}
+        away = [component_mae(forces, self.prior, self.offsets) for forces in self.models.values()]
+        return found | {PRIOR: self.known() | {"prior_norm": self._norm(), "disagreement": nanmean(away)}}
+
+    def _norm(self):
+        """Mean norm [S] (eV/Å) of the forces of the prior."""
+        return np.add.reduceat(np.linalg.norm(self.prior, axis=-1), self.offsets[:-1]) / np.diff(self.offsets)
+
     def estimates(self, name: str) -> dict[str, np.ndarray]:
         """{estimate: forces [N, 3]} that need one model alone."""
         corrected = {"corrected": self.corrected(name)} if name in self.heads else {}
-        return {"model": self.models[name], **corrected, "prior": self.prior}
+        return {"model": self.models[name], **corrected, PRIOR: self.prior}
 
 
 def nanmean(rows: list[np.ndarray]) -> np.ndarray:
@@ -94,16 +128,9 @@ def constant(base: np.ndarray, direction: np.ndarray, reference: np.ndarray, off
 
 
 def _committee(said):
-    """(estimates {name: forces}, signs {name: {sign: [S]}}) of all models, their corrections, and the prior."""
-    forces, signs = {}, {}
-    for name in said.models:
-        own = said.signs(name, others=True)
-        forces[name], signs[name] = said.models[name], own
-        if name in said.heads:
-            forces[f"{name} corrected"], signs[f"{name} corrected"] = said.corrected(name), own
-    away = [component_mae(f, said.prior, said.offsets) for f in said.models.values()]
-    forces["prior"], signs["prior"] = said.prior, {"disagreement": nanmean(away)}
-    return forces, signs
+    """{estimate: forces [N, 3]} of all models, their corrections, and the prior."""
+    corrected = {f"{name} corrected": said.corrected(name) for name in said.heads if name in said.models}
+    return {**said.models, **corrected, PRIOR: said.prior}
 
 
 def choose(said: Said, reference: np.ndarray) -> dict[str, Any]:
@@ -115,20 +142,15 @@ def choose(said: Said, reference: np.ndarray) -> dict[str, Any]:
         row: dict[str, Any] = {"mixed": constant(forces, said.prior - forces, truth, said.offsets)}
         if name in said.heads:
             row["corrected"] = constant(forces, said.prior - said.heads[name], truth, said.offsets)
-        estimates = said.estimates(name)
-        signs = dict.fromkeys(estimates, said.signs(name, others=False))
-        row["rescued"] = weighting.as_json(
-            weighting.choose(signs, estimates, truth, said.offsets, said.molecules)
-        )
+        estimates, signs = said.estimates(name), said.signs_of_estimates(name)
+        row["rescued"] = weighting.as_json(weighting.choose(signs, estimates, truth, said.offsets, said.molecules))
         out[name] = row
     if len(said.models) > 1:
-        forces, signs = _committee(said)
+        forces, signs = _committee(said), said.signs_of_committee()
         members = {n: forces[n] for n in said.models}
         both = {"weighted": members, "rescued": forces}
         out[COMMITTEE] = {
-            way: weighting.as_json(
-                weighting.choose({n: signs[n] for n in of}, of, truth, said.offsets, said.molecules)
-            )
+            way: weighting.as_json(weighting.choose({n: signs[n] for n in of}, of, truth, said.offsets, said.molecules))
             for way, of in both.items()
         }
     return out
@@ -136,42 +158,54 @@ def choose(said: Said, reference: np.ndarray) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Result:
-    """Forces [N, 3] eV/Å of a strategy; weights {estimate: [S]}; expected [S] eV/Å: error of what it trusts most."""
+    """Forces [N, 3] eV/Å of a strategy; weights {estimate: [S]}.
+
+    expected [S] eV/Å: mean of the expected errors of the estimates, with their weights; energy [S] eV: that whose
+    gradient the forces are, None where they are none.
+    """
 
     forces: np.ndarray
     weights: Mapping[str, np.ndarray]
     expected: np.ndarray | None = None
+    energy: np.ndarray | None = None
 
 
 def apply(said: Said, weights: Mapping[str, Any]) -> dict[str, Result]:
     """{strategy: Result} of all strategies that `choose` has weights for."""
-    size = len(said.offsets) - 1
     out = {}
     for name, row in weights.items():
         if name == COMMITTEE:
             continue
-        forces = said.models[name]
-        full = np.ones(size)
-        directions = {"mixed": said.prior - forces}
+        out[f"{name}_mixed"] = _moved(said, name, row["mixed"], PRIOR)
         if name in said.heads:
-            directions["corrected"] = said.prior - said.heads[name]
-        for way, direction in directions.items():
-            w = row[way]
-            shares = {"model": full * (1 - w), "prior" if way == "mixed" else "corrected": full * w}
-            # where the prior has no label the model stays as it is
-            moved = np.where(np.isfinite(direction), forces + w * direction, forces)
-            out[f"{name}_{way}"] = Result(moved, shares)
-        signs = said.signs(name, others=False)
-        estimates = said.estimates(name)
-        out[f"{name}_rescued"] = _weighted(row["rescued"], estimates, dict.fromkeys(estimates, signs), said)
+            out[f"{name}_corrected"] = _moved(said, name, row["corrected"], "corrected")
+        signs = said.signs_of_estimates(name)
+        out[f"{name}_rescued"] = _weighted(row["rescued"], said.estimates(name), signs, said)
     if COMMITTEE in weights:
-        forces, signs = _committee(said)
+        forces, signs = _committee(said), said.signs_of_committee()
         members = {n: forces[n] for n in said.models}
         out[f"{COMMITTEE}_mean"] = _mean(members, said)
         out[f"{COMMITTEE}_arbiter"] = _arbiter(members, said)
         for way, row in weights[COMMITTEE].items():
             out[f"{COMMITTEE}_{way}"] = _weighted(row, forces, signs, said)
     return out
+
+
+def _moved(said, name, weight, towards):
+    """Result of a constant weight; the model as it is where the prior has no label."""
+    forces, energy, prior = said.models[name], said.energies[name], said.energies[PRIOR]
+    start = (forces, energy) if towards == PRIOR else (said.heads[name], said.energies[name, HEAD])
+    direction, rise = said.prior - start[0], prior - start[1]
+    shares = {"model": np.full(len(energy), 1 - weight), towards: np.full(len(energy), weight)}
+    moved = np.where(np.isfinite(direction), forces + weight * direction, forces)
+    return Result(moved, shares, energy=np.where(np.isfinite(rise), energy + weight * rise, energy))
+
+
+def expected(said: Said, weights: Mapping[str, Any], name: str) -> dict[str, np.ndarray]:
+    """{estimate: expected error [S] eV/Å} of the estimates that need one model alone."""
+    found = weighting.from_json(weights[name]["rescued"])
+    rows = found.expected(said.signs_of_estimates(name), len(said.offsets) - 1)
+    return dict(zip(found.expectations, rows))
 
 
 def _weighted(content, forces, signs, said):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mlipshift.external.families.aimnet2 import Model as Family
+from mlipshift.external.families.aimnet2 import members
 from mlipshift.external.structure import Structure
 
 
@@ -25,13 +26,8 @@ class Model:
 
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
-        module = torch.jit.load(str(Family.weights(entry, checkpoint)), map_location="cpu")
-        for parameter in module.parameters():
-            parameter.requires_grad_(False)
-        self.network = module
-        # a member computes its forces beside its energy; what is inside has the energy alone
-        members = getattr(module, "models", None)
-        self.members = [m.module for m in members.children()] if members is not None else [module]
+        self.network = torch.jit.load(str(Family.weights(entry, checkpoint)), map_location="cpu")
+        self.members = members(self.network)
 
     def prepare(self, structures: Sequence[Structure]) -> Batch:
         sizes = [len(s.numbers) for s in structures]

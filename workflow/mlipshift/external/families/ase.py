@@ -24,6 +24,7 @@ from mlipshift.external.entries import OF_STRUCTURE, calculator_of, replaced
 from mlipshift.external.structure import Structure
 
 DEEPEST = 3  # calculators within calculators
+OF_ANOTHER_FAMILY = {"so3krates_torch.calculator.so3": "so3lr"}
 VARIETIES = 4  # calculators for charge and multiplicity that are kept at a time
 
 
@@ -91,12 +92,16 @@ class Calculated:
         """The checkpoint; a family whose package carries weights says where."""
         return checkpoint
 
+    def atoms_of(self, structure: Structure) -> Atoms:
+        """ASE Atoms as the calculator takes them."""
+        return atoms_of(structure, self.entry)
+
     def calculator_for(self, structure: Structure) -> Any:
         """The calculator, as new."""
         return self.pristine.restored(structure)
 
     def __call__(self, structure: Structure) -> tuple[float, np.ndarray, np.ndarray | None]:
-        atoms, asked = atoms_of(structure, self.entry), atoms_of(structure, self.entry)
+        atoms, asked = self.atoms_of(structure), self.atoms_of(structure)
         # one that moves the atoms that it gets is asked for the energy of those that it has not moved
         asked.calc = atoms.calc = self.calculator_for(structure)
         forces = np.array(asked.get_forces())
@@ -133,7 +138,13 @@ class Model(Calculated):
     """
 
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
-        self.callable = imports.load(*calculator_of(entry))
+        place, name = calculator_of(entry)
+        if place in OF_ANOTHER_FAMILY:
+            raise UserError(
+                f"calculator {place}:{name}: its name for the spin means another number elsewhere; "
+                f"take the family {OF_ANOTHER_FAMILY[place]}, which tells it right"
+            )
+        self.callable = imports.load(place, name)
         self.made_for = lru_cache(VARIETIES)(lambda charge, spin: Pristine(self._make(entry, checkpoint, charge, spin)))
         texts: list[str] = []
         replaced(entry["arguments"], texts.append)

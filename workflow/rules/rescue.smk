@@ -1,0 +1,267 @@
+# Help for models as they are: prior heads, weights of models, corrections and prior, and what they give.
+# Not part of the default run: `snakemake universal`, `snakemake rescue`.
+
+HELPED = [name for name in DIAGNOSED if has_head(name)]
+HELP = "<results>/help"
+PREDICTED_TEST = "<results>/models/external/{model}/test.h5"
+HEAD_OF = "<results>/models/external/{model}/head.h5"
+SAID = {
+    "predictions": expand(PREDICTED_TEST, model=DIAGNOSED),
+    "embeddings": expand(
+        "<results>/models/external/{model}/test_embedding.h5", model=DIAGNOSED
+    ),
+    "heads": expand(HEAD_OF, model=HELPED),
+}
+STRATEGIES_OF_HELP = [
+    *(f"{name}_{way}" for name in DIAGNOSED for way in ("mixed", "rescued")),
+    *(f"{name}_corrected" for name in HELPED),
+    *(
+        f"committee_{way}"
+        for way in ("mean", "arbiter", "weighted", "rescued")
+        if len(DIAGNOSED) > 1
+    ),
+]
+
+
+rule fit_head:
+    input:
+        **code("fit_head"),
+        family=model_derivatives,
+        frames=rules.curate.output.train,
+        prior="<results>/prior/pretrain.h5",
+        excluded=rules.check_model.output.excluded,
+        checkpoint=model_checkpoint,
+    output:
+        weights="<results>/models/external/{model}/head.pt",
+        report="<results>/models/external/{model}/head.json",
+        timing="<results>/timings/models/{model}_fit_head.json",
+    log:
+        "<logs>/models/{model}_fit_head.log",
+    benchmark:
+        "<benchmarks>/models/{model}_fit_head.tsv"
+    conda:
+        model_environment
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
+    params:
+        python=lambda wildcards: interpreter(
+            model_entry(wildcards.model)["environment"]
+        ),
+        entry=model_settings(OPERATIVE),
+        checkpoint=lambda wildcards, input: (
+            options(checkpoint=input.checkpoint) if input.checkpoint else ""
+        ),
+        settings=as_json(config["help"]["head"]),
+    message:
+        "Fit a prior head on the features of {wildcards.model}."
+    shell:
+        "{params.python:q} {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.checkpoint}"
+        " --frames {input.frames:q} --prior {input.prior:q} --excluded {input.excluded:q}"
+        " --settings {params.settings:q} --output {output.weights:q} --report {output.report:q}"
+        " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule predict_head:
+    input:
+        **code("predict_head"),
+        family=model_derivatives,
+        frames=rules.curate.output.test,
+        excluded=rules.check_model.output.excluded,
+        head=rules.fit_head.output.weights,
+        checkpoint=model_checkpoint,
+    output:
+        predictions=HEAD_OF,
+        timing="<results>/timings/models/{model}_head.json",
+    log:
+        "<logs>/models/{model}_head.log",
+    benchmark:
+        "<benchmarks>/models/{model}_head.tsv"
+    conda:
+        model_environment
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
+    params:
+        python=lambda wildcards: interpreter(
+            model_entry(wildcards.model)["environment"]
+        ),
+        entry=model_settings(OPERATIVE),
+        checkpoint=lambda wildcards, input: (
+            options(checkpoint=input.checkpoint) if input.checkpoint else ""
+        ),
+    message:
+        "Predict the prior of the test structures with the head of {wildcards.model}."
+    shell:
+        "{params.python:q} {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.checkpoint}"
+        " --frames {input.frames:q} --excluded {input.excluded:q} --head {input.head:q}"
+        " --output {output.predictions:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule weigh_models:
+    input:
+        **code("weigh_models"),
+        **SAID,
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        prior="<results>/prior/test.h5",
+        label_check=ancient(LABEL_CHECKS),
+    output:
+        f"{HELP}/weights.json",
+    log:
+        "<logs>/help/weigh_models.log",
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing("20m"),
+    message:
+        "Choose the weights of models, corrections and prior on the validation groups."
+    shell:
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
+        " --predictions {input.predictions:q} --embeddings {input.embeddings:q} --heads {input.heads:q}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule rescue_models:
+    input:
+        **code("rescue_models"),
+        **SAID,
+        frames=rules.curate.output.test,
+        prior="<results>/prior/test.h5",
+        weights=rules.weigh_models.output[0],
+    output:
+        predictions=expand(f"{HELP}/{{strategy}}.h5", strategy=STRATEGIES_OF_HELP),
+        structures=f"{HELP}/structures.csv",
+    log:
+        "<logs>/help/rescue_models.log",
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing("20m"),
+    params:
+        folder=subpath(output.structures, parent=True),
+    message:
+        "Apply the weights to all structures."
+    shell:
+        "python {input.script:q} --frames {input.frames:q} --prior {input.prior:q}"
+        " --predictions {input.predictions:q} --embeddings {input.embeddings:q} --heads {input.heads:q}"
+        " --weights {input.weights:q} --output {params.folder:q} --structures {output.structures:q}"
+        " --log {log:q} >> {log:q} 2>&1"
+
+
+rule evaluate_help:
+    input:
+        **code("evaluate_help"),
+        **SAID,
+        frames=rules.curate.output.test,
+        train=rules.curate.output.train,
+        reference=rules.curate.output.test_reference,
+        prior="<results>/prior/test.h5",
+        train_embeddings=expand(
+            "<results>/models/external/{model}/train_embedding.h5", model=DIAGNOSED
+        ),
+        weights=rules.weigh_models.output[0],
+        strategies=rules.rescue_models.output.predictions,
+    output:
+        **{
+            name: f"{HELP}/tables/{name}.csv"
+            for name in ("groups", "signs", "payoff", "crossing")
+        },
+    log:
+        "<logs>/help/evaluate_help.log",
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing("30m"),
+    params:
+        resamples=config["statistics"]["resamples"],
+        seed=config["statistics"]["seed"],
+        folder=subpath(output.groups, parent=True),
+    message:
+        "Compare models and help for them with the reference labels."
+    shell:
+        "python {input.script:q} --frames {input.frames:q} --train {input.train:q} --reference {input.reference:q}"
+        " --prior {input.prior:q} --predictions {input.predictions:q} --embeddings {input.embeddings:q}"
+        " --heads {input.heads:q} --train-embeddings {input.train_embeddings:q} --weights {input.weights:q}"
+        " --strategies {input.strategies:q} --resamples {params.resamples} --seed {params.seed}"
+        " --output {params.folder:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule rescue_card:
+    input:
+        **code("rescue_card"),
+        weights=rules.weigh_models.output[0],
+        head=lambda wildcards: (
+            expand(rules.fit_head.output.weights, model=wildcards.model)
+            if has_head(wildcards.model)
+            else []
+        ),
+        checkpoint=model_checkpoint,
+    output:
+        f"{HELP}/cards/{{model}}.json",
+    log:
+        "<logs>/help/{model}_card.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    params:
+        entry=model_settings(OPERATIVE),
+        prior=as_json(
+            {
+                "method": config["prior"]["method"],
+                "library": config["prior"]["engine"],
+                "accuracy": config["prior"]["accuracy"],
+            }
+        ),
+        options=lambda wildcards, input: options(
+            **{"checkpoint": input.checkpoint} if input.checkpoint else {},
+            **{"head": input.head} if input.head else {},
+        ),
+    message:
+        "Write the card of the rescued {wildcards.model}, for its ASE calculator."
+    shell:
+        "python {input.script:q} --model {wildcards.model} --entry {params.entry:q} --prior {params.prior:q}"
+        " {params.options} --weights {input.weights:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule write_rescued:
+    input:
+        **code("write_rescued"),
+        frames=rules.curate.output.test,
+        predictions=PREDICTED_TEST,
+        rescued=f"{HELP}/{{model}}_rescued.h5",
+        constant=lambda wildcards: "{0}/help/{1}_{2}.h5".format(
+            RESULTS,
+            wildcards.model,
+            "corrected" if has_head(wildcards.model) else "mixed",
+        ),
+        structures=f"{HELP}/structures.csv",
+    output:
+        frames=f"{HELP}/forces/{{model}}.extxyz",
+        table=f"{HELP}/forces/{{model}}.csv",
+    log:
+        "<logs>/help/{model}_rescued.log",
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("20m"),
+    message:
+        "Write the structures with the forces of {wildcards.model}, the corrected ones, and why."
+    shell:
+        "python {input.script:q} --model {wildcards.model} --frames {input.frames:q} --predictions {input.predictions:q}"
+        " --rescued {input.rescued:q} --constant {input.constant:q} --structures {input.structures:q}"
+        " --output {output.frames:q} --table {output.table:q} --log {log:q} >> {log:q} 2>&1"
