@@ -204,7 +204,7 @@ def train(head: PriorHead, rows: Sequence[Example], held: Sequence[Example], set
             loss.backward()
             optimiser.step()
             rate.step()
-            total += float(loss)
+            total += float(loss.detach())
         log.info("epoch %d: residual %.1f meV/Å", epoch + 1, 1000 * total / steps)
     return float(torch.stack(residuals(held, False)).mean()) if held else float("nan")
 

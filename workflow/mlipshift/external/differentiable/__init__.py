@@ -34,6 +34,9 @@ class Differentiable(Protocol):
     def representation(self) -> list[torch.nn.Parameter]:
         """Parameters that test-time training changes: those that both heads share."""
 
+    def readout(self) -> list[torch.nn.Parameter]:
+        """Parameters that training on labels changes beside the representation."""
+
 
 def load(entry: Mapping[str, Any], checkpoint: Path | None = None) -> Differentiable:
     """Differentiable model of a registry entry. Raises UserError for a family that has none, or no environment."""

@@ -50,3 +50,6 @@ class Model:
     def representation(self) -> list[torch.nn.Parameter]:
         shared = (".afv.", ".conv_a.", ".conv_q.", ".mlps.")
         return [p for name, p in self.network.named_parameters() if any(part in f".{name}" for part in shared)]
+
+    def readout(self) -> list[torch.nn.Parameter]:
+        return [p for name, p in self.network.named_parameters() if ".energy_mlp." in name]

@@ -15,6 +15,8 @@ from mace.tools.torch_tools import default_dtype
 from mlipshift.external.families.mace import Model as Family
 from mlipshift.external.structure import Structure
 
+SHARED = ("node_embedding", "interactions.0", "products.0")
+
 
 class Model:
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
@@ -50,5 +52,7 @@ class Model:
         return out["energy"], extract_invariant(out["node_feats"], **self.invariants)
 
     def representation(self) -> list[torch.nn.Parameter]:
-        shared = ("node_embedding", "interactions.0", "products.0")
-        return [p for name, p in self.network.named_parameters() if name.startswith(shared)]
+        return [p for name, p in self.network.named_parameters() if name.startswith(SHARED)]
+
+    def readout(self) -> list[torch.nn.Parameter]:
+        return [p for name, p in self.network.named_parameters() if not name.startswith(SHARED)]

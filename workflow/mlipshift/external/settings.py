@@ -1,0 +1,25 @@
+"""Settings of what changes a published model, from a dictionary, with one line for what is no setting."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from mlipshift.base.errors import UserError
+
+T = TypeVar("T")
+
+
+def settings_of(kind: type[T], settings: Mapping[str, Any], what: str) -> T:
+    """Settings of the data class `kind`; what: the name of the method. Raises UserError for an unknown one."""
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]  # a data class
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise UserError(f"{unknown[0]!r} is no setting of {what}; known: {', '.join(sorted(known))}")
+    return kind(**settings)
+
+
+def at_least(what: str, **limits: tuple[float, float]) -> None:
+    """Raise UserError unless every value is at least its limit: name=(value, limit)."""
+    for name, (value, limit) in limits.items():
+        if not value >= limit:
+            raise UserError(f"{what}: {name} is {value}; give at least {limit}")
