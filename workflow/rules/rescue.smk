@@ -12,6 +12,7 @@ SAID = {
     ),
     "heads": expand(HEAD_OF, model=HELPED),
 }
+KINDS_OF_TTT = ("ttt", "placebo")
 STRATEGIES_OF_HELP = [
     *(f"{name}_{way}" for name in DIAGNOSED for way in ("mixed", "rescued")),
     *(f"{name}_corrected" for name in HELPED),
@@ -21,6 +22,27 @@ STRATEGIES_OF_HELP = [
         if len(DIAGNOSED) > 1
     ),
 ]
+ADAPTED_MODELS, TAUGHT_MODELS, LABELLED_MODELS = (
+    config["help"][section]["models"] for section in ("ttt", "distillation", "labels")
+)
+FEW_LABELS = [
+    f"{model}_{way}_{count}"
+    for model in LABELLED_MODELS
+    for way in config["help"]["labels"]["ways"]
+    for count in config["help"]["labels"]["counts"]
+]
+CHANGED = [
+    *(f"{HELP}/ttt/{name}_{kind}.h5" for name in ADAPTED_MODELS for kind in KINDS_OF_TTT),
+    *(f"{HELP}/distilled/{name}.h5" for name in TAUGHT_MODELS),
+    *(f"{HELP}/labels/{name}.h5" for name in FEW_LABELS),
+]
+for section in ("ttt", "distillation", "labels"):
+    for name in config["help"][section]["models"]:
+        if name not in HELPED:
+            refuse(
+                f"help.{section}.models: {name} is none of the models of this run that can have a prior head; these are"
+                f" {', '.join(HELPED) or 'none'}"
+            )
 
 
 rule fit_head:
@@ -155,6 +177,189 @@ rule rescue_models:
         " --log {log:q} >> {log:q} 2>&1"
 
 
+rule adapt_public:
+    input:
+        **code("adapt_public"),
+        family=model_derivatives,
+        frames=rules.curate.output.test,
+        prior="<results>/prior/test.h5",
+        excluded=rules.check_model.output.excluded,
+        head=rules.fit_head.output.weights,
+        checkpoint=model_checkpoint,
+    output:
+        predictions=f"{HELP}/ttt/{{model}}_{{kind}}.h5",
+        failures="<results>/failures/help/{model}_{kind}.csv",
+        timing="<results>/timings/models/{model}_{kind}.json",
+    log:
+        "<logs>/help/{model}_{kind}.log",
+    benchmark:
+        "<benchmarks>/help/{model}_{kind}.tsv"
+    wildcard_constraints:
+        kind="|".join(KINDS_OF_TTT),
+    conda:
+        model_environment
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("6h"),
+    params:
+        python=lambda wildcards: interpreter(
+            model_entry(wildcards.model)["environment"]
+        ),
+        entry=model_settings(OPERATIVE),
+        settings=as_json(
+            {key: v for key, v in config["help"]["ttt"].items() if key != "models"}
+        ),
+        options=lambda wildcards, input: options(
+            **{"checkpoint": input.checkpoint} if input.checkpoint else {},
+            **{"placebo": []} if wildcards.kind == "placebo" else {},
+        ),
+    message:
+        "Adapt {wildcards.model} to the test structures through its prior head ({wildcards.kind})."
+    shell:
+        "{params.python:q} {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.options}"
+        " --frames {input.frames:q} --prior {input.prior:q} --excluded {input.excluded:q} --head {input.head:q}"
+        " --settings {params.settings:q} --output {output.predictions:q} --failures {output.failures:q}"
+        " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+
+
+def teacher_of(wildcards):
+    """Input function: what the teacher of a distillation says of the test structures."""
+    name = config["help"]["distillation"]["teacher"]
+    if name in DIAGNOSED:
+        return f"{RESULTS}/models/external/{name}/test.h5"
+    if name in STRATEGIES_OF_HELP:
+        return f"{RESULTS}/help/{name}.h5"
+    known = ", ".join([*DIAGNOSED, *STRATEGIES_OF_HELP])
+    refuse(f"help.distillation.teacher: {name} is not in this run; known: {known}")
+
+
+rule distil_public:
+    input:
+        **code("distil_public"),
+        family=model_derivatives,
+        frames=rules.curate.output.test,
+        ordinary=rules.curate.output.train,
+        teacher=teacher_of,
+        excluded=rules.check_model.output.excluded,
+        checkpoint=model_checkpoint,
+    output:
+        predictions=f"{HELP}/distilled/{{model}}.h5",
+        weights=f"{HELP}/distilled/{{model}}.pt",
+        report=f"{HELP}/distilled/{{model}}.json",
+        failures="<results>/failures/help/{model}_distilled.csv",
+        timing="<results>/timings/models/{model}_distilled.json",
+    log:
+        "<logs>/help/{model}_distilled.log",
+    benchmark:
+        "<benchmarks>/help/{model}_distilled.tsv"
+    conda:
+        model_environment
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
+    params:
+        python=lambda wildcards: interpreter(
+            model_entry(wildcards.model)["environment"]
+        ),
+        entry=model_settings(OPERATIVE),
+        settings=as_json(
+            {
+                key: config["help"]["distillation"][key]
+                for key in ("steps", "learning_rate")
+            }
+        ),
+        checkpoint=lambda wildcards, input: (
+            options(checkpoint=input.checkpoint) if input.checkpoint else ""
+        ),
+        teacher=config["help"]["distillation"]["teacher"],
+    message:
+        "Distil {params.teacher} into {wildcards.model} on the test structures, without labels."
+    shell:
+        "{params.python:q} {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.checkpoint}"
+        " --taught {input.frames:q} --teacher {input.teacher:q} --ordinary {input.ordinary:q} --frames {input.frames:q}"
+        " --excluded {input.excluded:q} --settings {params.settings:q} --output {output.predictions:q}"
+        " --weights {output.weights:q} --report {output.report:q} --failures {output.failures:q}"
+        " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule take_validation:
+    input:
+        **code("take_validation"),
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        label_check=ancient(LABEL_CHECKS),
+    output:
+        frames=f"{HELP}/labels/validation.h5",
+        reference=f"{HELP}/labels/validation_reference.h5",
+    log:
+        "<logs>/help/take_validation.log",
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
+    message:
+        "Take the validation groups and their labels, for what learns from a few."
+    shell:
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q}"
+        " --output {output.frames:q} --labels {output.reference:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule finetune_public:
+    input:
+        **code("finetune_public"),
+        family=model_derivatives,
+        frames=rules.curate.output.test,
+        ordinary=rules.curate.output.train,
+        labelled=rules.take_validation.output.frames,
+        reference=rules.take_validation.output.reference,
+        prior=["<results>/prior/test.h5", "<results>/prior/pretrain.h5"],
+        excluded=rules.check_model.output.excluded,
+        checkpoint=model_checkpoint,
+    output:
+        predictions=f"{HELP}/labels/{{model}}_{{way}}_{{count}}.h5",
+        weights=f"{HELP}/labels/{{model}}_{{way}}_{{count}}.pt",
+        report=f"{HELP}/labels/{{model}}_{{way}}_{{count}}.json",
+        failures="<results>/failures/help/{model}_{way}_{count}.csv",
+        timing="<results>/timings/models/{model}_{way}_{count}.json",
+    log:
+        "<logs>/help/{model}_{way}_{count}.log",
+    benchmark:
+        "<benchmarks>/help/{model}_{way}_{count}.tsv"
+    wildcard_constraints:
+        way="full|low_rank|correction|delta",
+        count=r"\d+",
+    conda:
+        model_environment
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("3h"),
+    params:
+        python=lambda wildcards: interpreter(
+            model_entry(wildcards.model)["environment"]
+        ),
+        entry=model_settings(OPERATIVE),
+        settings=lambda wildcards: as_json({"structures": int(wildcards.count)}),
+        method=lambda wildcards: "{model}_{way}_{count}".format(**wildcards),
+        checkpoint=lambda wildcards, input: (
+            options(checkpoint=input.checkpoint) if input.checkpoint else ""
+        ),
+    message:
+        "Improve {wildcards.model} with {wildcards.count} labels ({wildcards.way})."
+    shell:
+        "{params.python:q} {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.checkpoint}"
+        " --method {params.method} --way {wildcards.way} --labelled {input.labelled:q} --reference {input.reference:q}"
+        " --ordinary {input.ordinary:q} --frames {input.frames:q} --groups ood_ --excluded {input.excluded:q}"
+        " --prior {input.prior:q} --settings {params.settings:q} --output {output.predictions:q}"
+        " --weights {output.weights:q} --report {output.report:q} --failures {output.failures:q}"
+        " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+
+
 rule evaluate_help:
     input:
         **code("evaluate_help"),
@@ -167,7 +372,7 @@ rule evaluate_help:
             "<results>/models/external/{model}/train_embedding.h5", model=DIAGNOSED
         ),
         weights=rules.weigh_models.output[0],
-        strategies=rules.rescue_models.output.predictions,
+        strategies=[*rules.rescue_models.output.predictions, *CHANGED],
     output:
         **{
             name: f"{HELP}/tables/{name}.csv"

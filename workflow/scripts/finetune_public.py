@@ -89,7 +89,8 @@ def learn(args, settings, model, frames, excluded):
 def main(args):
     settings = settings_of(finetuning.Settings, args.settings, "few labels")
     frames, asked = Frames.load(args.labelled), Frames.load(args.frames)
-    both = set(frames.ids.astype(str)) & set(asked.ids.astype(str))
+    of_these = asked.of_kind(args.groups)
+    both = set(frames.ids.astype(str)) & set(asked.ids[of_these].astype(str))
     if both:
         raise UserError(
             f"{sorted(both)[0]} is to be learnt from and predicted; give structures that are one of the two"
@@ -97,7 +98,8 @@ def main(args):
     excluded, prior = set(read_table(args.excluded)["id"]), prior_of(args, asked)
     model, watch = differentiable.load(args.entry, args.checkpoint), Stopwatch()
     course, head, shifts, labelled, replayed = learn(args, settings, model, frames, excluded)
-    able = {k: Structure.of(asked, k) for k in np.flatnonzero(usable(asked, excluded, prior)).tolist()}
+    able = usable(asked, excluded, prior) & of_these
+    able = {k: Structure.of(asked, k) for k in np.flatnonzero(able).tolist()}
     found, reasons = tuning.in_parts(answers(model, args.way, head, shifts), able)
     watch.timing(len(able)).write(args.timing)
     if head is None:
@@ -111,7 +113,8 @@ def main(args):
         rows[k] = [energy + base[0]], (forces + base[1])[None]
     method = args.method or f"{args.model}_{args.way}"
     Predictions.build(asked, rows, [0], np.nan, method, -1).save(args.output)
-    reasons |= {k: "no prior label" for k in range(len(asked)) if prior is not None and not prior.ok[k]}
+    unknown = np.zeros(len(asked), bool) if prior is None else ~prior.ok & of_these
+    reasons |= dict.fromkeys(np.flatnonzero(unknown).tolist(), "no prior label")
     failures = [{"id": asked.ids[k], "stage": method, "reason": r} for k, r in sorted(reasons.items())]
     write_table(args.failures, failures, FAILURES)
     report = {"model": args.model, "way": args.way, "labelled": labelled, "replayed": replayed}
@@ -135,6 +138,7 @@ if __name__ == "__main__":
             "reference": {"type": Path, "help": "reference labels of these, and of no other"},
             "ordinary": {"type": Path, "help": "structures on which the model is trusted, without labels, to replay"},
             "frames": {"type": Path, "help": "structures to predict, without labels"},
+            "groups": {"required": False, "default": "", "help": "beginning of the groups of these to predict"},
             "excluded": {"type": Path, "help": "table of the structures that the model cannot take"},
             "prior": {"type": Path, "nargs": "*", "required": False, "help": "prior labels of all these, for delta"},
             "settings": {"type": cli.settings, "help": "JSON, see external.finetuning.Settings"},
