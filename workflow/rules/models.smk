@@ -31,9 +31,11 @@ rule train_mace:
         python=lambda wildcards: interpreter("mace"),
         settings=as_json(config["mace"]),
         labels=lambda wildcards, input: options(
-            **{"teacher": input.teacher}
-            if input.teacher
-            else {"reference": input.reference}
+            **(
+                {"teacher": input.teacher}
+                if input.teacher
+                else {"reference": input.reference}
+            )
         ),
         of=f"those of {TEACHER}" if TEACHER else "the reference labels",
     message:

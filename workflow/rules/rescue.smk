@@ -32,7 +32,11 @@ FEW_LABELS = [
     for count in config["help"]["labels"]["counts"]
 ]
 CHANGED = [
-    *(f"{HELP}/ttt/{name}_{kind}.h5" for name in ADAPTED_MODELS for kind in KINDS_OF_TTT),
+    *(
+        f"{HELP}/ttt/{name}_{kind}.h5"
+        for name in ADAPTED_MODELS
+        for kind in KINDS_OF_TTT
+    ),
     *(f"{HELP}/distilled/{name}.h5" for name in TAUGHT_MODELS),
     *(f"{HELP}/labels/{name}.h5" for name in FEW_LABELS),
 ]
@@ -321,18 +325,18 @@ rule finetune_public:
         excluded=rules.check_model.output.excluded,
         checkpoint=model_checkpoint,
     output:
-        predictions=f"{HELP}/labels/{{model}}_{{way}}_{{count}}.h5",
-        weights=f"{HELP}/labels/{{model}}_{{way}}_{{count}}.pt",
-        report=f"{HELP}/labels/{{model}}_{{way}}_{{count}}.json",
-        failures="<results>/failures/help/{model}_{way}_{count}.csv",
-        timing="<results>/timings/models/{model}_{way}_{count}.json",
+        predictions=f"{HELP}/labels/{{model}}_{{way}}_{{labels}}.h5",
+        weights=f"{HELP}/labels/{{model}}_{{way}}_{{labels}}.pt",
+        report=f"{HELP}/labels/{{model}}_{{way}}_{{labels}}.json",
+        failures="<results>/failures/help/{model}_{way}_{labels}.csv",
+        timing="<results>/timings/models/{model}_{way}_{labels}.json",
     log:
-        "<logs>/help/{model}_{way}_{count}.log",
+        "<logs>/help/{model}_{way}_{labels}.log",
     benchmark:
-        "<benchmarks>/help/{model}_{way}_{count}.tsv"
+        "<benchmarks>/help/{model}_{way}_{labels}.tsv"
     wildcard_constraints:
         way="full|low_rank|correction|delta",
-        count=r"\d+",
+        labels=r"\d+",
     conda:
         model_environment
     threads: 1
@@ -344,13 +348,13 @@ rule finetune_public:
             model_entry(wildcards.model)["environment"]
         ),
         entry=model_settings(OPERATIVE),
-        settings=lambda wildcards: as_json({"structures": int(wildcards.count)}),
-        method=lambda wildcards: "{model}_{way}_{count}".format(**wildcards),
+        settings=lambda wildcards: as_json({"structures": int(wildcards.labels)}),
+        method=lambda wildcards: "{model}_{way}_{labels}".format(**wildcards),
         checkpoint=lambda wildcards, input: (
             options(checkpoint=input.checkpoint) if input.checkpoint else ""
         ),
     message:
-        "Improve {wildcards.model} with {wildcards.count} labels ({wildcards.way})."
+        "Improve {wildcards.model} with {wildcards.labels} labels ({wildcards.way})."
     shell:
         "{params.python:q} {input.script:q} --model {wildcards.model} --entry {params.entry:q} {params.checkpoint}"
         " --method {params.method} --way {wildcards.way} --labelled {input.labelled:q} --reference {input.reference:q}"
