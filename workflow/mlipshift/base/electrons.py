@@ -34,3 +34,8 @@ def told(atoms: Atoms) -> tuple[int, int]:
     if spin is None:
         spin = abs(atoms.get_initial_magnetic_moments().sum()) + 1
     return round(float(charge)), round(float(spin))
+
+
+def changes(before: Atoms | None, now: Atoms) -> list[str]:
+    """Names, as in ASE's system_changes, of what differs in charge or multiplicity, for which ASE looks not in info."""
+    return [] if before is None or told(before) == told(now) else ["initial_charges", "initial_magmoms"]

@@ -58,6 +58,10 @@ class Rescued(ase.Calculator):
     def __exit__(self, *_: object) -> None:
         self.prior.close()
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation, the charge and the multiplicity, too."""
+        return [*super().check_state(atoms, tol), *electrons.changes(self.atoms, atoms)]
+
     def calculate(
         self,
         atoms: Atoms | None = None,
