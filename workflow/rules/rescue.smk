@@ -377,10 +377,23 @@ rule evaluate_help:
         ),
         weights=rules.weigh_models.output[0],
         strategies=[*rules.rescue_models.output.predictions, *CHANGED],
+        prior_timing="<results>/timings/prior/test.json",
+        timings=expand(
+            "<results>/timings/models/{name}.json",
+            name=[
+                *(f"{name}_test" for name in DIAGNOSED),
+                *(f"{name}_head" for name in HELPED),
+                *(
+                    f"{name}_{kind}"
+                    for name in ADAPTED_MODELS
+                    for kind in KINDS_OF_TTT
+                ),
+            ],
+        ),
     output:
         **{
             name: f"{HELP}/tables/{name}.csv"
-            for name in ("groups", "signs", "payoff", "crossing")
+            for name in ("groups", "signs", "payoff", "crossing", "costs")
         },
     log:
         "<logs>/help/evaluate_help.log",
@@ -400,7 +413,7 @@ rule evaluate_help:
         "python {input.script:q} --frames {input.frames:q} --train {input.train:q} --reference {input.reference:q}"
         " --prior {input.prior:q} --predictions {input.predictions:q} --embeddings {input.embeddings:q}"
         " --heads {input.heads:q} --train-embeddings {input.train_embeddings:q} --weights {input.weights:q}"
-        " --strategies {input.strategies:q} --resamples {params.resamples} --seed {params.seed}"
+        " --strategies {input.strategies:q} --timings {input.timings:q} --prior-timing {input.prior_timing:q} --resamples {params.resamples} --seed {params.seed}"
         " --output {params.folder:q} --log {log:q} >> {log:q} 2>&1"
 
 

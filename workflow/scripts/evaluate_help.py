@@ -6,7 +6,8 @@ from pathlib import Path
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import write_table
-from mlipshift.evaluate import helped
+from mlipshift.base.timing import Timing
+from mlipshift.evaluate import help_costs, helped
 from mlipshift.evaluate.diagnosed import distances, representation
 from mlipshift.evaluate.errors import Errors
 from mlipshift.external.said import OPTIONS, gather
@@ -26,6 +27,13 @@ def signs_of(said, weights, near):
     return found
 
 
+def seconds_of(paths, prior):
+    """({name: CPU seconds per structure} of files of timings, those of a prior call)."""
+    found = {path.stem.removesuffix("_test"): Timing.read(path) for path in paths}
+    each = {name: timing.each if timing.structures else float("nan") for name, timing in found.items()}
+    return each, Timing.read(prior).each
+
+
 def main(args):
     frames, train = Frames.load(args.frames), Frames.load(args.train)
     reference, prior = Labels.load(args.reference, frames), Labels.load(args.prior, frames)
@@ -43,6 +51,10 @@ def main(args):
         "signs": (helped.SIGNS, helped.signs(errors, signs_of(said, weights, near))),
         "payoff": (helped.PAYOFF, rows),
         "crossing": (helped.CROSSING, helped.crossing(rows)),
+        "costs": (
+            help_costs.COSTS,
+            help_costs.costs([*errors.final], *seconds_of(args.timings, args.prior_timing), models),
+        ),
     }
     for name, (columns, found) in tables.items():
         write_table(args.output / f"{name}.csv", found, columns)
@@ -63,6 +75,8 @@ if __name__ == "__main__":
             "train_embeddings": {"type": Path, "nargs": "+", "help": "what the models say of these, in the same order"},
             "reference": {"type": Path, "help": "reference labels of the test structures"},
             "weights": {"type": Path, "help": "JSON of weigh_models"},
+            "timings": {"type": Path, "nargs": "+", "help": "timings of models, prior heads and adaptations"},
+            "prior_timing": {"type": Path, "help": "timing of the prior labels"},
             "strategies": {"type": Path, "nargs": "+", "help": "predictions of the strategies"},
             "resamples": {"type": int, "help": "bootstrap resamples"},
             "seed": {"type": int, "help": "bootstrap seed"},
