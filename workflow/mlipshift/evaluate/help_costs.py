@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mlipshift.evaluate.helped import owner
 from mlipshift.mitigate.rescue import COMMITTEE
 
 COSTS = ["method", "model", "seconds", "of_model_seconds", "of_prior_seconds", "of_rest_seconds", "prior_calls"]

@@ -4,7 +4,7 @@ Every difference is paired and has an interval over molecules. Choices were made
 reported is of held-out ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ def best_single(errors: Errors, models: list[str]) -> str:
     return min(means, key=lambda n: means[n]) if means else models[0]
 
 
-def owner(method: str, models: list[str]) -> str:
+def owner(method: str, models: Sequence[str]) -> str:
     """The model that a strategy helps, empty for a committee and for the prior."""
     return next((m for m in sorted(models, key=len, reverse=True) if method == m or method.startswith(f"{m}_")), "")
 
