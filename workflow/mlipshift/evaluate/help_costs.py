@@ -27,9 +27,7 @@ def costs(methods: Sequence[str], seconds: Mapping[str, float], prior: float, mo
     all_heads = sum(seconds.get(f"{name}_head", 0.0) for name in models)
     rows = []
     for method in methods:
-        model = next(
-            (m for m in sorted(models, key=len, reverse=True) if method == m or method.startswith(f"{m}_")), ""
-        )
+        model = owner(method, models)
         way = method.removeprefix(model or COMMITTEE).strip("_").rstrip("0123456789").rstrip("_")
         if not model and not method.startswith(COMMITTEE):
             continue
