@@ -5,6 +5,7 @@ CORES ?= all
 CONFIG ?=
 MIRROR ?=
 MODELS ?=
+MODEL ?=
 KILLS ?= 50
 WORKERS ?= 2
 ENVIRONMENT := .venv
@@ -24,7 +25,7 @@ SNAKEMAKE = $(RUN) $(python) -P -m snakemake --workflow-profile none --rerun-inc
 SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})) $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet
+.PHONY: help reproduce diagnose universal rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -34,6 +35,14 @@ reproduce: check-cores venv-run check-config ## run the whole pipeline and write
 
 diagnose: check-cores venv-run check-config ## measure the shifts, and errors of MODELS="supervised chgnet" (CONFIG=, MIRROR=folder or address)
 	@$(SNAKEMAKE) diagnose $(if $(CONFIG),--configfile $(call quoted,$(CONFIG))) $(if $(SETTINGS),--config $(SETTINGS))
+
+universal: check-cores venv-run models ## compare public models and label-free help for them on the stress set
+	@$(SNAKEMAKE) universal --configfile config/universal.yaml $(if $(CONFIG),$(call quoted,$(CONFIG)))
+
+rescue: check-cores venv-run check-config ## better forces for your structures by MODEL=aimnet2 as it is (CONFIG=mine.yaml)
+	@if [ -z "$(MODEL)" ] || [ -z $(call quoted,$(CONFIG)) ]; then echo "error: give a model of config/models.yaml and your structures," \
+		"for example: make rescue MODEL=aimnet2 CONFIG=mine.yaml" >&2; exit 1; fi
+	@$(SNAKEMAKE) rescue --configfile config/rescue.yaml $(call quoted,$(CONFIG)) --config 'models={"$(MODEL)":{}}'
 
 smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/, under a minute
 	@mkdir -p .smoke

@@ -415,7 +415,7 @@ def interpreter(environment):
 
 
 # inputs that count by content: what this workflow ships, code and data, and what the user gives
-SHIPPED = "script library engine figure family template published manifest schema molecules cages benchmark".split()
+SHIPPED = "script library engine figure family template parts published manifest schema molecules cages benchmark".split()
 GIVEN = "files checksums checkpoint depends".split()
 
 

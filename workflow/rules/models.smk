@@ -231,6 +231,7 @@ rule report_diagnosis:
             set=PREDICTED,
         ),
         template=own("workflow/report/diagnosis.html.j2"),
+        parts=own("workflow/report/parts.j2"),
         statistics=rules.diagnose_shifts.input.statistics,
     output:
         "<results>/diagnosis.html",

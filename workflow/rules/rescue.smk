@@ -487,3 +487,90 @@ rule write_rescued:
         "python {input.script:q} --model {wildcards.model} --frames {input.frames:q} --predictions {input.predictions:q}"
         " --rescued {input.rescued:q} --constant {input.constant:q} --structures {input.structures:q}"
         " --output {output.frames:q} --table {output.table:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule plot_help:
+    input:
+        **code("plot_help", *(f"show/figures/{name}" for name in figures_of.HELP)),
+        tables=rules.evaluate_help.output,
+    output:
+        directory(f"{HELP}/figures"),
+    log:
+        "<logs>/help/figures.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing("20m"),
+    params:
+        folder=folder_of("tables"),
+        titles=as_json({name: models.entry(name)["title"] for name in DIAGNOSED}),
+    message:
+        "Draw what helps the models."
+    shell:
+        "python {input.script:q} --tables {params.folder:q} --titles {params.titles:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"
+
+
+rule report_help:
+    input:
+        **code("report_help"),
+        tables=rules.evaluate_help.output,
+        figures=rules.plot_help.output[0],
+        lines=expand(rules.check_model.output.lines, model=DIAGNOSED),
+        template=own("workflow/report/help.html.j2"),
+        parts=own("workflow/report/parts.j2"),
+    output:
+        "<results>/universal.html",
+    log:
+        "<logs>/help/report.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing("10m"),
+    params:
+        folder=folder_of("tables"),
+        titles=as_json({name: models.entry(name)["title"] for name in DIAGNOSED}),
+        run=f"--run {config['run']}" if config["run"] else "",
+    message:
+        "Write the page on the models and what helps them, one HTML file."
+    shell:
+        "python {input.script:q} --tables {params.folder:q} --figures {input.figures:q} --titles {params.titles:q}"
+        " --lines {input.lines:q} {params.run} --template {input.template:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"
+
+
+rule report_rescued:
+    input:
+        **code("report_rescued"),
+        structures=rules.rescue_models.output.structures,
+        table=rules.write_rescued.output.table,
+        card=rules.rescue_card.output[0],
+        lines=rules.check_model.output.lines,
+        template=own("workflow/report/help.html.j2"),
+        parts=own("workflow/report/parts.j2"),
+    output:
+        "<results>/rescue_{model}.html",
+    log:
+        "<logs>/help/{model}_report.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing("10m"),
+    params:
+        title=lambda wildcards: models.entry(wildcards.model)["title"],
+        run=f"--run {config['run']}" if config["run"] else "",
+    message:
+        "Write the page on these structures and {wildcards.model}, one HTML file."
+    shell:
+        "python {input.script:q} --model {wildcards.model} --title {params.title:q} --structures {input.structures:q}"
+        " --table {input.table:q} --card {input.card:q} --lines {input.lines:q} {params.run}"
+        " --template {input.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

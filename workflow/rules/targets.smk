@@ -172,7 +172,7 @@ rule rescue:
     input:
         expand(rules.write_rescued.output, model=DIAGNOSED),
         expand(rules.rescue_card.output, model=DIAGNOSED),
-        report="<results>/rescue.html",
+        report=expand("<results>/rescue_{model}.html", model=DIAGNOSED),
     localrule: True
     message:
         "The forces, what they rest on, and the verdict: {input.report}."

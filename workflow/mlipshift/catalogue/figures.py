@@ -211,6 +211,46 @@ _DIAGNOSIS = (
 )
 DIAGNOSIS = {figure.name: figure for figure in _DIAGNOSIS}
 
+# of the help for models, drawn with the titles of these
+_HELP = (
+    Figure(
+        "fig_help_models",
+        "Which model is good where",
+        "help",
+        ("groups",),
+        "Force MAE (meV/Å) of the models as they are and of the prior, mean over the structures of a held-out group"
+        " that the model takes; the best of a group in bold, white where it takes none. n = {sizes}.",
+    ),
+    Figure(
+        "fig_help_groups",
+        "What helps a model that is as it is",
+        "help",
+        ("groups",),
+        "Force MAE per held-out group of the model, of what helps it and of the prior; no label of these structures is"
+        " used. Mean over structures; bars: {interval}.",
+    ),
+    Figure(
+        "fig_help_signs",
+        "Which sign tells that a model is outside",
+        "help",
+        ("signs",),
+        "How well each sign finds the tenth of the held-out structures with the largest errors of its model: area"
+        " under the receiver operating characteristic (dashed: a guess); bars: {interval}. Filled: the sign that the"
+        " validation groups recommend.",
+    ),
+    Figure(
+        "fig_help_payoff",
+        "When does help pay?",
+        "help",
+        ("payoff",),
+        "Error after over error before, of held-out structures of all models, against (a) the error before over that"
+        " of the prior, and (b) the same ratio as it is expected without a label. Points: structures; line: median of"
+        " equally full bins; below 1 the help improves.[[beyond: {beyond} points lie beyond the axes.]] n = {n_points}"
+        " pairs of {n_structures} structures and {n_models} models.",
+    ),
+)
+HELP = {figure.name: figure for figure in _HELP}
+
 
 def reported(section: str | None = None) -> dict[str, Figure]:
     """{name: Figure} of the report, or of one section of it."""

@@ -15,7 +15,7 @@ SIGNS = {
     "prior": "prior_difference_meV_per_A",
     "disagreement": "disagreement_meV_per_A",
 }
-SAID = ["trusted", "trusted_weight", "expected_error_meV_per_A", "weights"]
+SAID = ["trusted", "trusted_weight", "expected_model_meV_per_A", "expected_error_meV_per_A", "weights"]
 COLUMNS = [*ABOUT, *SIGNS.values(), *SAID]
 
 
@@ -27,6 +27,7 @@ def table(frames: Frames, said: rescue.Said, weights: Mapping[str, Any]) -> list
             continue
         name = strategy.rsplit("_", 1)[0]
         signs = said.signs(name, others=len(said.models) > 1) if name in said.models else {}
+        alone = rescue.expected(said, weights, name)["model"] if name in said.models else np.full(len(frames), np.nan)
         names, shares = [*result.weights], np.stack([*result.weights.values()])
         for k in range(len(frames)):
             known = np.isfinite(shares[:, k]).all()
@@ -36,6 +37,7 @@ def table(frames: Frames, said: rescue.Said, weights: Mapping[str, Any]) -> list
             row |= {
                 "trusted": names[best] if known else "",
                 "trusted_weight": shares[best, k] if known else np.nan,
+                "expected_model_meV_per_A": 1000 * alone[k],
                 "expected_error_meV_per_A": 1000 * result.expected[k],
                 "weights": "; ".join(f"{n} {w:.2f}" for n, w in zip(names, shares[:, k]) if known and w >= 0.005),
             }
