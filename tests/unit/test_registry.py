@@ -27,7 +27,7 @@ from mlipshift.run import sources
 ROOT = Path(__file__).parents[2]
 PATH, SCHEMA = ROOT / "config" / "models.yaml", ROOT / "workflow" / "schemas" / "models.schema.yaml"
 SHIPPED = Registry(PATH, SCHEMA).entries
-PACKAGE_OF = {"mace": "mace-torch"}  # import name -> package name where they differ
+PACKAGE_OF = {"mace": "mace-torch", "so3krates_torch": "so3krates-torch"}  # import name -> package name where they differ
 EMT = {"title": "EMT", "family": "ase", "calculator": "ase.calculators.emt:EMT", "environment": "xtb"}
 WATER = np.array([[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]])
 
@@ -146,7 +146,7 @@ def test_the_environment_of_a_model_provides_what_it_imports(name):
 
 def test_mace_and_sevennet_need_different_versions_of_e3nn():
     pins = {}
-    for name in ("mace", "sevennet", "chgnet", "run"):
+    for name in ("mace", "sevennet", "chgnet", "organic", "run"):
         lines = (ROOT / f"envs/lock/{name}.txt").read_text().splitlines()
         pins[name] = dict(line.split("==") for line in lines if "==" in line)
     assert pins["mace"]["e3nn"] == "0.4.4" and float(pins["sevennet"]["e3nn"][:3]) >= 0.5
