@@ -27,11 +27,12 @@ class Embedding:
 
     @classmethod
     def build(
-        cls, frames: Frames, vectors: Sequence[np.ndarray | None], spreads: Sequence[np.ndarray | None]
+        cls, frames: Frames, vectors: Sequence[np.ndarray | None], spreads: Sequence[np.ndarray | None] | None = None
     ) -> "Embedding":
         """Embedding of lists of [d] and of [n], or None, one per structure."""
         width = next((len(v) for v in vectors if v is not None), 0)
         rows = [np.full(width, np.nan) if v is None else v for v in vectors]
+        spreads = [None] * len(frames) if spreads is None else spreads
         spread = [np.full(n, np.nan) if v is None else v for v, n in zip(spreads, frames.sizes)]
         vectors_of = np.array(rows, dtype=float).reshape(len(frames), width)
         return cls(frames.ids, vectors_of, np.concatenate([np.empty(0), *spread]))
