@@ -49,6 +49,9 @@ FAMILIES = (
     "mace",
     "chgnet",
     "sevennet",
+    "aimnet2",
+    "torchani",
+    "so3lr",
     "jmp",
     "ase",
 )
