@@ -110,7 +110,14 @@ rule predict_model:
         options=lambda wildcards, input: options(
             **{"checkpoint": input.checkpoint} if input.checkpoint else {},
             **{"depends": list(input.depends)} if input.depends else {},
-            **{"knows-charge": []} if model_entry(wildcards.model)["charge"] else {},
+            **{
+                option: []
+                for option, key in (
+                    ("knows-charge", "charge"),
+                    ("features", "features"),
+                )
+                if model_entry(wildcards.model)[key]
+            },
         ),
     message:
         "Predict the {wildcards.set} structures with {wildcards.model}."

@@ -4,7 +4,7 @@ Each has its own place, and one that finds nothing there computes the neutral si
 charge and spin of info (fairchem, MACE, ORB, metatomic), total_charge and total_spin (MACE, by setting),
 spin_multiplicity (metatomic, SchNetPack), mult (AIMNet2 and what is built on it), and the sums of initial charges and
 moments (tblite, xtb-python, NWChem, Gaussian, ORCA). `spin` means 2S + 1 in all of them, as in OMol25; SO3LR's
-total_spin, which is S, is set by its family.
+total_spin is S, and is its family's business.
 """
 
 from ase import Atoms

@@ -31,7 +31,7 @@ def gather(
         found = Predictions.load(path, frames)
         models[found.method], energies[found.method] = found.forces[-1], found.energy[-1]
         spread = Embedding.load(beside, frames).spread
-        if np.isfinite(spread).any():
+        if spread is not None and np.isfinite(spread).any():
             spreads[found.method] = root_mean_square(spread, frames.offsets)
     of_heads = {found.method.removesuffix(SUFFIX): found for found in (Predictions.load(p, frames) for p in heads)}
     energies |= {(name, HEAD): found.energy[-1] for name, found in of_heads.items()}

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from mlipshift.external.families.aimnet2 import Model as Family
-from mlipshift.external.families.aimnet2 import members
 from mlipshift.external.structure import Structure
 
 
@@ -26,8 +25,8 @@ class Model:
 
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
-        self.network = torch.jit.load(str(Family.weights(entry, checkpoint)), map_location="cpu")
-        self.members = members(self.network)
+        self.members = Family(entry, checkpoint).members
+        self.network = torch.nn.ModuleList(self.members)
 
     def prepare(self, structures: Sequence[Structure]) -> Batch:
         sizes = [len(s.numbers) for s in structures]

@@ -1,59 +1,87 @@
-"""AIMNet2 (Anstine, Zubatyuk & Isayev, Chem. Sci. 2025, 16, 10228), weights in the wheel of Auto3D, as TorchScript.
+"""AIMNet2 (Anstine, Zubatyuk & Isayev, Chem. Sci. 2025, 16, 10228), weights in the wheel of Auto3D as TorchScript.
 
-The ensemble of four gives its spread; argument `file` names another file of the wheel. Charge is an input, spin is not.
-Embedding: the last atomic feature vectors, of all members, mean over atoms.
+Arguments: `model`, aimnet2_wb97m_ens_f, an ensemble of four, or aimnet2_wb97m-d3_0, one of these alone; `members`, how
+many of the ensemble are used, all if not given. It knows the charge and no spin. Auto3D itself is not imported, which
+would ask for RDKit. Features: the vectors of the last pass, from which energies are read, mean over the members.
 """
 
-import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from mlipshift.external.prediction import Answer
+from mlipshift.base.errors import UserError
+from mlipshift.external import families
+from mlipshift.external.answer import Answer
 from mlipshift.external.structure import Structure
 
-ENSEMBLE = "aimnet2_wb97m_ens_f.jpt"
+CUTOFF = 5.0  # Å, of the convolutions; electrostatics and dispersion are of all pairs
+ENSEMBLE = "aimnet2_wb97m_ens_f"
 
 
 class Model:
-    cutoff: float | None
+    """members: the networks, each a TorchScript module of coord [B, n, 3] (Å), numbers [B, n] and charge [B] in a
+    dictionary, which comes back with energy [B] (eV, double precision) and aim [B, n, 256]; a 0 in numbers is no atom.
+    """
+
+    block = 256  # atoms
 
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
-        self.cutoff = entry["cutoff_A"]
-        self.members = members(torch.jit.load(str(self.weights(entry, checkpoint)), map_location="cpu"))
+        # kernels made for every new number of atoms cost more than they save
+        torch.jit.set_fusion_strategy([])
+        path = self.weights(entry, checkpoint)
+        loaded = torch.jit.load(str(path), map_location="cpu").eval()
+        ensemble = getattr(loaded, "models", None)
+        self.ensemble = ensemble is not None
+        members = [loaded] if ensemble is None else [member.module for member in ensemble.children()]
+        number = entry["arguments"].get("members", len(members))
+        if not 1 <= number <= len(members):
+            raise UserError(f"{path}: has {len(members)} members, and arguments.members is {number}; correct the entry")
+        self.members = [_prepared(member) for member in members[:number]]
+        shifts = self.members[0].outputs.atomic_shift.shifts.weight
+        # elements that were in training have an energy
+        self.known = {z for z in range(len(shifts)) if float(shifts[z])}
+        self.cutoff: float | None = CUTOFF
 
     @staticmethod
     def weights(entry: Mapping[str, Any], checkpoint: Path | None) -> Path | None:
-        if checkpoint:
-            return checkpoint
-        found = importlib.util.find_spec("Auto3D")  # without running the package, which wants RDKit
-        if found is None or found.origin is None:
-            raise ImportError("no package Auto3D, which carries the weights of AIMNet2")
-        return Path(found.origin).parent / "models" / entry["arguments"].get("file", ENSEMBLE)
+        """The checkpoint, or the file in the wheel; nothing is imported."""
+        name = entry["arguments"].get("model", ENSEMBLE)
+        return checkpoint or families.installed("Auto3D", "models", f"{name}.jpt")
 
     def __call__(self, structure: Structure) -> Answer:
-        position = torch.as_tensor(structure.positions, dtype=torch.float32)[None].requires_grad_()
-        same = {
-            "numbers": torch.as_tensor(structure.numbers.astype(np.int64))[None],
-            "charge": torch.tensor([float(structure.charge)]),
-        }
-        energies, forces, features = [], [], []
+        return self.many([structure])[0]
+
+    def many(self, structures: Sequence[Structure]) -> list[Answer]:
+        """Answers for structures at once, padded to the largest; ValueError for elements that it has not learnt."""
+        families.all_known(structures, self.known)
+        sizes = [len(s.numbers) for s in structures]
+        shape = len(structures), max(sizes)
+        numbers, coord = torch.zeros(shape, dtype=torch.long), torch.zeros((*shape, 3))
+        for k, s in enumerate(structures):
+            numbers[k, : sizes[k]] = torch.as_tensor(s.numbers.astype(np.int64))
+            coord[k, : sizes[k]] = torch.as_tensor(s.positions, dtype=torch.float32)
+        charge = torch.tensor([float(s.charge) for s in structures])
+        energies, forces, features = [], [], torch.zeros(())
         for member in self.members:
-            out = member({"coord": position, **same})
-            (gradient,) = torch.autograd.grad(out["energy"].sum(), position)
-            energies.append(float(out["energy"]))
-            forces.append(-gradient[0].double().numpy())
-            features.append(out["aim"][0, : len(structure.numbers)].detach().double().numpy())
-        return Answer.of_members(energies, forces, np.concatenate(features, axis=1).mean(axis=0))
+            data = member({"coord": coord.clone().requires_grad_(), "numbers": numbers, "charge": charge})
+            forces.append(-torch.autograd.grad(data["energy"].sum(), data["coord"])[0].double())
+            energies.append(data["energy"].detach())
+            features = features + data["aim"].detach() / len(self.members)
+        energy, force = torch.stack(energies), torch.stack(forces)
+        each = zip(energy.T, (force[:, k, :n] for k, n in enumerate(sizes)), (f[:n] for f, n in zip(features, sizes)))
+        if self.ensemble:
+            return [Answer.of_members(*one) for one in each]
+        return [Answer.of_atoms(e[0], f[0], a) for e, f, a in each]
 
 
-def members(module: torch.jit.ScriptModule) -> list[torch.nn.Module]:
-    """The members of an ensemble, or the model alone, as they give energies without forces."""
-    for parameter in module.parameters():
+def _prepared(member):
+    """A member for predictions; energies of atoms in double precision: iodine's is rounded to half a meV in single."""
+    member.eval()
+    for parameter in member.parameters():
         parameter.requires_grad_(False)
-    models = getattr(module, "models", None)
-    return [module] if models is None else [member.module for member in models.children()]
+    member.outputs.atomic_shift.double()
+    return member

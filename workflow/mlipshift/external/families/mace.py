@@ -2,7 +2,7 @@
 
 A checkpoint is a whole model as a pickle: e3nn and torch refuse it unless they are told to run what it says, which is
 why the registry loads none without an explicit yes.
-Embedding: the invariant part of the node features of all layers, mean over atoms.
+Features: the invariant part of the node features of all layers; of a committee, of its members behind one another.
 """
 
 import os
@@ -16,6 +16,7 @@ from ase import Atoms
 
 from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.text import listed
+from mlipshift.external.answer import spread_of
 from mlipshift.external.families.ase import Calculated
 from mlipshift.external.legacy import upgraded
 
@@ -30,13 +31,16 @@ class Model(Calculated):
 
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
+        models: list[torch.nn.Module] = []
         options = {"default_dtype": "float64"} | entry["arguments"]
         assert checkpoint is not None  # the schema asks for one
+        paths = [checkpoint, *map(Path, options.pop("committee", []))]
         try:
-            model = upgraded(torch.load(checkpoint, map_location="cpu", weights_only=False), checkpoint)
-            # one that is not there would be another one, with a warning
-            _known(options.get("head"), getattr(model, "heads", None), checkpoint)
-            calculator = MACECalculator(models=[model], device="cpu", **options)
+            for checkpoint in paths:
+                models.append(upgraded(torch.load(checkpoint, map_location="cpu", weights_only=False), checkpoint))
+                # one that is not there would be another one, with a warning
+                _known(options.get("head"), getattr(models[-1], "heads", None), checkpoint)
+            calculator = MACECalculator(models=models, device="cpu", **options)
         except (FileNotFoundError, MemoryError, UserError):
             raise
         except ModuleNotFoundError as error:
@@ -51,8 +55,13 @@ class Model(Calculated):
             ) from error
         super().__init__(entry, calculator, float(calculator.r_max))
 
-    def embedding(self, atoms: Atoms) -> np.ndarray:
-        return self.calculator.get_descriptors(atoms, invariants_only=True).mean(axis=0)
+    def features(self, atoms: Atoms) -> np.ndarray:
+        found = self.calculator.get_descriptors(atoms, invariants_only=True)
+        return np.concatenate(found, axis=1) if isinstance(found, list) else found
+
+    def spread(self, atoms: Atoms) -> np.ndarray | None:
+        forces = self.calculator.results.get("forces_comm")
+        return None if forces is None else spread_of(forces)
 
 
 def _known(head, heads, checkpoint):

@@ -1,6 +1,6 @@
 """SevenNet (Park et al., J. Chem. Theory Comput. 2024, 20, 4857), SevenNet-0 in the wheel.
 
-Embedding: the scalar node features that go into the energy readout, mean over atoms.
+Features: the scalar node features that go into the energy readout.
 """
 
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ class Model(Calculated):
 
     @staticmethod
     def weights(entry: Mapping[str, Any], checkpoint: Path | None) -> Path | None:
-        return checkpoint or pretrained_name_to_path(entry["arguments"].get("model", "7net-0"))
+        return checkpoint or Path(pretrained_name_to_path(entry["arguments"].get("model", "7net-0")))
 
     def _keep(self, module, inputs):
-        self.features = inputs[0]["x"].detach()
+        self.kept = inputs[0]["x"].detach()
 
-    def embedding(self, atoms: Atoms) -> np.ndarray:
-        return self.features.mean(dim=0).double().numpy()
+    def features(self, atoms: Atoms) -> np.ndarray:
+        return self.kept.numpy()

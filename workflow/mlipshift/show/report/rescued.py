@@ -122,7 +122,7 @@ def render(
                 "The extended XYZ file has, per structure, model_forces, rescued_forces (weights of every structure)"
                 " and constant_forces (one weight for all).",
                 "For relaxations and dynamics take constant_forces, by the ASE calculator below, in the environment of"
-                f" the model: a {way} with the weight {content['weight']:g}, whose forces are the gradient of an energy."
+                f" the model: a {way}, weight {content['weight']:g}, whose forces are the gradient of an energy."
                 " Weights that change with the structure are not, so that rescued_forces are for single geometries.",
             ],
             "code": code,
