@@ -13,9 +13,10 @@ from mlipshift.run import cli
 def main(args):
     frames = Frames.load(args.frames)
     mean([Predictions.load(path, frames) for path in args.predictions], frames, args.method).save(args.output)
-    # each once per structure, of however many it was measured
+    # once for each method per structure, of however many it was measured
     times = [Timing.read(path) for path in args.timings]
-    together([Timing(t.each, 1, t.measured) for t in times]).write(args.timing)
+    spent = together([Timing(t.each, 1, t.measured) for t in times])
+    Timing(spent.seconds, 1, spent.measured).write(args.timing)
 
 
 if __name__ == "__main__":
