@@ -112,11 +112,12 @@ SETTINGS = {
     "section `variants`: one more": ['variants={"other":{"strategy":"joint"}}'],
     "section `decision`": ['decision={"predictions":[7]}'],
     "two settings of one rule that exchange their values": ['spectra={"cutoff_A":1.0}', 'statistics={"sigma":3.0}'],
-    "the sections `retrieve`, `import`, `models`, `mace`, `ablations`, `tuning`, `labelling`": [
+    "the sections `retrieve`, `import`, `models`, `mace`, `help`, `ablations`, `tuning`, `labelling`": [
         'retrieve={"attempts":6}',
         'import={"own":{"files":["a.xyz"],"level":"DFT"}}',
         'models={"supervised":{}}',
         'mace={"epochs":3}',
+        'help={"head":{"epochs":3}}',
         'ablations={"seeds":[3]}',
         'tuning={"steps":3}',
         'labelling={"seed":3}',

@@ -391,10 +391,7 @@ rule evaluate_help:
             ],
         ),
     output:
-        **{
-            name: f"{HELP}/tables/{name}.csv"
-            for name in ("groups", "signs", "payoff", "crossing", "costs")
-        },
+        **{name: table.path("<results>") for name, table in tables_of.HELP.items()},
     log:
         "<logs>/help/evaluate_help.log",
     conda:

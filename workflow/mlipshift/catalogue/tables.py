@@ -124,6 +124,20 @@ DIAGNOSIS = {
         Table("embedding", "Map of the representation", "structure", "diagnose_model", _MODEL),
     )
 }
+_HELP = "help/tables"
+# of models as they are and of what helps them
+HELP = {
+    table.name: table
+    for table in (
+        Table("groups", "Force MAE of models and of help for them", "group, method", "evaluate_help", _HELP),
+        Table("signs", "How well signs without a label find errors", "model, sign, group", "evaluate_help", _HELP),
+        Table(
+            "payoff", "Error before and after help, and that of the prior", "structure, method", "evaluate_help", _HELP
+        ),
+        Table("crossing", "Help on either side of the crossover", "method, side", "evaluate_help", _HELP),
+        Table("costs", "CPU time per structure", "method", "evaluate_help", _HELP),
+    )
+}
 
 
 @dataclass(frozen=True)
