@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import traceback
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def structures():
 
 def small_mace(folder):
     """Checkpoint of a MACE with random weights."""
-    import mlipshift.external.families.mace  # noqa: F401  # lets e3nn read its constants
+    import_module("mlipshift.external.families.mace")  # lets e3nn read its constants
     from e3nn import o3
     from mace.modules import ScaleShiftMACE, gate_dict, interaction_classes
 
