@@ -1,6 +1,7 @@
 """Help for published models that changes their weights: the prior head, test-time training, distillation, few labels.
 
-A pair potential in plain torch takes the place of a published model; test_external_models.py has real ones.
+A pair potential in plain torch takes the place of a published model; real ones are asked where `make models` has made
+their environments.
 """
 
 import ast
@@ -8,6 +9,7 @@ import copy
 import inspect
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -259,6 +261,22 @@ def test_changed_weights_are_read_back(model, frames, state, tmp_path):
     torch.save({"embedding.weight": torch.zeros(3)}, tmp_path / "other.pt")
     with pytest.raises(UserError, match="no weight of this model"):
         weights.load(again, tmp_path / "other.pt")
+
+
+# real models
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family, environment", [("mace", "mace"), ("aimnet2", "organic")])
+def test_a_real_model_keeps_the_contracts(family, environment):
+    python = ROOT / f".venv-{environment}/bin/python"
+    if not python.exists():
+        pytest.skip(f"no environment {python.parents[1].name}; make models")
+    limits = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "workflow")}
+    command = [str(python), str(ROOT / "tests/physics/public_contracts.py"), family]
+    done = subprocess.run(command, env=os.environ | limits, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {name: wrong for name, wrong in json.loads(done.stdout.splitlines()[-1]).items() if wrong} == {}
 
 
 # distillation

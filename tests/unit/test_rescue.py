@@ -8,7 +8,7 @@ import pytest
 
 from mlipshift.base.frames import offsets_of
 from mlipshift.mitigate import rescue, weighting
-from mlipshift.mitigate.rescue import COMMITTEE, Said
+from mlipshift.mitigate.rescue import COMMITTEE, HEAD, PRIOR, Said
 from mlipshift.mitigate.weighting import ErrorModel, Expectation, Weighting, component_mae
 
 COUNT, ATOMS = 60, 4
@@ -27,7 +27,16 @@ def world():
     # the head errs as the model does
     heads = {"a": prior + (first - reference) + off(np.full(COUNT, 0.05))}
     spreads = {"a": wild * np.exp(rng.normal(scale=0.2, size=COUNT))}
-    return reference, Said({"a": first, "b": second}, prior, heads, spreads, offsets, molecules)
+    return reference, said_of({"a": first, "b": second}, prior, heads, spreads, offsets, molecules)
+
+
+def said_of(models, prior, heads, spreads, offsets, molecules):
+    """Said with energies that are numbered through, and every fourth structure charged."""
+    count = len(offsets) - 1
+    names = [*models, PRIOR, *((name, HEAD) for name in heads)]
+    energies = {name: np.arange(count) * (k + 1.0) for k, name in enumerate(names)}
+    facts = {"charged": np.arange(count) % 4 == 0, "open_shell": np.zeros(count, bool)}
+    return Said(models, prior, heads, energies, spreads, facts, offsets, molecules)
 
 
 def errors(forces, world):
@@ -90,7 +99,7 @@ def test_weights_add_up_to_one_and_what_is_missing_has_none():
 def test_a_perfect_estimate_gets_the_weight(world):
     reference, said = world
     forces = {"model": said.models["a"], "perfect": reference + 1e-6}
-    signs = dict.fromkeys(forces, said.signs("a", others=False))
+    signs = dict.fromkeys(forces, said.signs("a", others=False) | said.known())
     found = weighting.choose(signs, forces, reference, said.offsets, said.molecules)
     weights = found.weights(found.expected(signs, COUNT), np.ones((2, COUNT), bool))
     assert weights[1].min() > 0.95 and np.allclose(weights.sum(axis=0), 1)
@@ -149,7 +158,8 @@ def test_a_constant_weight_of_zero_is_the_model(world):
 
 def test_a_model_that_is_right_is_left_alone(world):
     reference, said = world
-    weights = rescue.choose(Said({"a": reference}, said.prior, {}, {}, said.offsets, said.molecules), reference)
+    right = said_of({"a": reference}, said.prior, {}, {}, said.offsets, said.molecules)
+    weights = rescue.choose(right, reference)
     assert weights["a"]["mixed"] == 0 and COMMITTEE not in weights
 
 
@@ -196,7 +206,7 @@ def test_a_structure_helps_itself_whatever_its_company(world):
 
 
 def test_a_constant_weight_keeps_forces_the_gradient_of_an_energy():
-    """Of M + w (prior − head), whose energies are sums of springs."""
+    """Of M + w (prior − M) and of M + w (prior − head), whose energies are sums of springs."""
     rng = np.random.default_rng(5)
     lengths = {"model": 1.0, "prior": 1.2, "head": 0.9}
     at = rng.normal(size=(ATOMS, 3)) * 1.5
@@ -211,14 +221,20 @@ def test_a_constant_weight_keeps_forces_the_gradient_of_an_energy():
         return -(2 * ((r - rest) / r * (1 - np.eye(ATOMS)))[..., None] * d).sum(1)
 
     weight, step = 0.35, 1e-5
-    say = {name: forces(at, rest) for name, rest in lengths.items()}
-    said = Said({"m": say["model"]}, say["prior"], {"m": say["head"]}, {}, offsets_of([ATOMS]), np.array(["x"]))
     rescued = weighting.as_json(Weighting({"model": Expectation(())}))
-    found = rescue.apply(said, {"m": {"mixed": 0.0, "corrected": weight, "rescued": rescued}})["m_corrected"].forces
-    total = lambda x: energy(x, 1.0) + weight * (energy(x, 1.2) - energy(x, 0.9))
-    for atom in range(ATOMS):
-        for axis in range(3):
+
+    def corrected(x):
+        say = {name: forces(x, rest) for name, rest in lengths.items()}
+        said = said_of({"m": say["model"]}, say["prior"], {"m": say["head"]}, {}, offsets_of([ATOMS]), np.array(["x"]))
+        for name, key in (("m", "model"), (PRIOR, "prior"), (("m", HEAD), "head")):
+            said.energies[name][0] = energy(x, lengths[key])
+        return rescue.apply(said, {"m": {"mixed": weight, "corrected": weight, "rescued": rescued}})
+
+    for name in ("m_mixed", "m_corrected"):
+        found = corrected(at)[name].forces
+        for place in np.ndindex(ATOMS, 3):
             ahead, behind = at.copy(), at.copy()
-            ahead[atom, axis] += step
-            behind[atom, axis] -= step
-            assert found[atom, axis] == pytest.approx((total(behind) - total(ahead)) / (2 * step), abs=1e-6)
+            ahead[place] += step
+            behind[place] -= step
+            slope = (corrected(ahead)[name].energy[0] - corrected(behind)[name].energy[0]) / (2 * step)
+            assert found[place] == pytest.approx(-slope, abs=1e-6)

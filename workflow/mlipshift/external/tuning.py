@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mlipshift.base.errors import UserError
 from mlipshift.external.differentiable import Differentiable, energy_and_forces
 from mlipshift.external.structure import Structure
 from mlipshift.external.weights import adaptable, learning
@@ -111,7 +112,7 @@ def descend(
 
     look: called with the number of steps after 0, every `every` and the last step. The loss of a structure is the
     mean absolute error of its force components (eV/Å), and energy_weight times the one of its energy per atom. Raises
-    FloatingPointError for a loss that is not finite.
+    UserError for a loss that is not finite.
     """
     parameters = [p for p in update.parameters if p.numel()]
     goals = [goal for goal in goals if goal.weight and goal.structures]
@@ -127,7 +128,7 @@ def descend(
                 ]
                 total = torch.stack(terms).sum()
                 if not torch.isfinite(total):
-                    raise FloatingPointError(f"the loss is not finite after {step - 1} steps; take a smaller rate")
+                    raise UserError(f"the loss is not finite after {step - 1} steps; give a smaller learning_rate")
                 total.backward()
                 update.gather()
                 torch.nn.utils.clip_grad_norm_(parameters, CLIP)
