@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 PATH, SCHEMA = ROOT / "config" / "models.yaml", ROOT / "workflow" / "schemas" / "models.schema.yaml"
 SHIPPED = Registry(PATH, SCHEMA).entries
 # import name -> package name where they differ
-PACKAGE_OF = {"mace": "mace-torch", "so3krates_torch": "so3krates-torch"}
+PACKAGE_OF = {"mace": "mace-torch", "so3krates_torch": "so3krates-torch", "torch_geometric": "torch-geometric"}
 EMT = {"title": "EMT", "family": "ase", "calculator": "ase.calculators.emt:EMT", "environment": "xtb"}
 WATER = np.array([[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]])
 

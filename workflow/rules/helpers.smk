@@ -338,6 +338,17 @@ def model_derivatives(wildcards):
     return modules(f"external/differentiable/{family}", f"external/families/{family}")
 
 
+def teacher_of(wildcards):
+    """Input function: what the teacher of a distillation says of the test structures."""
+    name = config["help"]["distillation"]["teacher"]
+    if name in DIAGNOSED:
+        return f"{RESULTS}/models/external/{name}/test.h5"
+    if name in STRATEGIES_OF_HELP:
+        return f"{RESULTS}/help/{name}.h5"
+    known = ", ".join([*DIAGNOSED, *STRATEGIES_OF_HELP])
+    refuse(f"help.distillation.teacher: {name} is not in this run; known: {known}")
+
+
 def model_files(wildcards):
     """Input function: what else a model is made from, files that its arguments name and a calculator's own code."""
     entry, output = model_entry(wildcards.model), predictions_of(wildcards)

@@ -227,17 +227,6 @@ rule adapt_public:
         " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
-def teacher_of(wildcards):
-    """Input function: what the teacher of a distillation says of the test structures."""
-    name = config["help"]["distillation"]["teacher"]
-    if name in DIAGNOSED:
-        return f"{RESULTS}/models/external/{name}/test.h5"
-    if name in STRATEGIES_OF_HELP:
-        return f"{RESULTS}/help/{name}.h5"
-    known = ", ".join([*DIAGNOSED, *STRATEGIES_OF_HELP])
-    refuse(f"help.distillation.teacher: {name} is not in this run; known: {known}")
-
-
 rule distil_public:
     input:
         **code("distil_public"),

@@ -61,7 +61,12 @@ def table(errors: Errors, models: list[str]) -> list[dict[str, Any]]:
             values = errors.mean(method)
             if method == "zero" or (found := errors.summarise(values, chosen)) is None:
                 continue
-            row = {"group": group, "method": method, "model": owner(method, models), "best_single": single}
+            row: dict[str, Any] = {
+                "group": group,
+                "method": method,
+                "model": owner(method, models),
+                "best_single": single,
+            }
             row |= {key: found[key] for key in HELP if key in found}
             others = {"model": row["model"], "single": single, "prior": "prior"}
             for name, other in others.items():
@@ -108,7 +113,7 @@ def signs(errors: Errors, found: Mapping[str, Mapping[str, np.ndarray]]) -> list
                     continue
                 clusters = statistics.resampled(errors.frames.molecule[use], errors.frames.ids[use])[1]
                 side = (numbers[use], values[use], clusters, errors.resamples, errors.seed)
-                row = {"model": model, "sign": sign, "group": group, "n_structures": int(use.sum())}
+                row: dict[str, Any] = {"model": model, "sign": sign, "group": group, "n_structures": int(use.sum())}
                 row["n_molecules"] = len(set(errors.frames.molecule[use]))
                 cells = (*statistics.spearman(*side), *statistics.auroc(*side), *_kept(*side))
                 row |= dict(zip(SIGNS[6:], cells))

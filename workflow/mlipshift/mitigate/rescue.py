@@ -88,7 +88,7 @@ class Said:
 
     def signs_of_committee(self) -> dict[str, dict[str, np.ndarray]]:
         """{estimate: {sign: [S]}} of all models, their corrections, and the prior."""
-        found = {}
+        found: dict[str, dict[str, np.ndarray]] = {}
         for name in self.models:
             own = self.signs(name, others=True) | self.known()
             found |= {n: own for n in (name, f"{name} corrected") if n == name or name in self.heads}

@@ -8,7 +8,7 @@ trajectory they are to be kept.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -112,8 +112,8 @@ class Weighting:
         return np.where(total > 0, raw / np.where(total > 0, total, 1.0), np.nan)
 
 
-def combine(weights: np.ndarray, values: Sequence[np.ndarray], offsets: np.ndarray) -> np.ndarray:
-    """Forces [N, 3] of estimates `values`, each [N, 3] (eV/Å), NaN where missing; weights [E, S], offsets [S + 1]."""
+def combine(weights: np.ndarray, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Forces [N, 3] of estimates `values` [E, N, 3] (eV/Å), NaN where missing; weights [E, S], offsets [S + 1]."""
     per_atom = np.repeat(weights, np.diff(offsets), axis=1)[..., None]
     parts = np.where(per_atom > 0, per_atom * np.where(np.isfinite(values), values, 0.0), 0.0)
     return np.where(np.isfinite(per_atom).all(axis=0), parts.sum(axis=0), np.nan)

@@ -43,6 +43,8 @@ def single_sentence(table: pd.DataFrame, titles: Titles) -> str:
     """Which model is best, chosen on validation groups, and how it stands beside the prior in every held-out group."""
     name = table.best_single.dropna().iloc[0]
     row, prior = row_of(table, ALL, name), row_of(table, ALL, "prior")
+    if row is None or prior is None:
+        return "No held-out structure has an error of the best single model and of the prior."
     groups = help_groups.held_out(table.group)
     worse = [g for g in groups if (r := row_of(table, g, name)) is not None and _against(r, "prior") == "higher"]
     same = [g for g in groups if (r := row_of(table, g, name)) is not None and _against(r, "prior") == "unclear"]
