@@ -22,6 +22,7 @@ from mlipshift.base.frames import Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.external import differentiable, distillation, finetuning, heads, kept, test_time, tuning, weights
+from mlipshift.external.settings import with_rate
 from mlipshift.external.structure import Structure
 from physics.pairwise import Pairwise, Springs, labels, structures
 from reliability.scripts import run_script
@@ -246,6 +247,12 @@ def test_settings_that_mean_nothing_are_refused():
     for wrong in ({"step": 3}, {"steps": -1}, {"learning_rate": 0.0}, {"gate_eV_per_A": float("nan")}):
         with pytest.raises(UserError):
             test_time.Settings.of(wrong)
+
+
+def test_a_rate_is_that_of_the_family_where_none_is_given():
+    assert with_rate({"steps": 1}, {"family": "aimnet2"}) == {"steps": 1, "learning_rate": 3e-5}
+    assert with_rate({"learning_rate": 1e-3}, {"family": "aimnet2"}) == {"learning_rate": 1e-3}
+    assert with_rate({}, {"family": "mace"}, 10)["learning_rate"] == pytest.approx(4e-2)
 
 
 def test_changed_weights_are_read_back(model, frames, state, tmp_path):

@@ -19,11 +19,12 @@ from mlipshift.base.timing import Timing
 from mlipshift.external import differentiable, test_time
 from mlipshift.external.heads import PriorHead
 from mlipshift.external.prediction import fingerprint
+from mlipshift.external.settings import with_rate
 from mlipshift.run import cli
 
 
 def main(args):
-    frames, settings = Frames.load(args.frames), test_time.Settings.of(args.settings)
+    frames, settings = Frames.load(args.frames), test_time.Settings.of(with_rate(args.settings, args.entry))
     prior = Labels.load(args.prior).select(frames.ids)
     excluded = set(read_table(args.excluded)["id"])
     asked = [k for k in range(len(frames)) if frames.ids[k] not in excluded and not frames.pbc[k].any()]

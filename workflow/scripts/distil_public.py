@@ -17,7 +17,7 @@ from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.base.timing import Stopwatch
 from mlipshift.external import differentiable, distillation, tuning, weights
-from mlipshift.external.settings import settings_of
+from mlipshift.external.settings import settings_of, with_rate
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
 
@@ -37,7 +37,7 @@ def residuals(frames, args):
 
 
 def main(args):
-    settings = settings_of(distillation.Settings, args.settings, "distillation")
+    settings = settings_of(distillation.Settings, with_rate(args.settings, args.entry), "distillation")
     frames, ordinary, asked = Frames.load(args.taught), Frames.load(args.ordinary), Frames.load(args.frames)
     teacher = Predictions.load(args.teacher, frames)
     excluded = set(read_table(args.excluded)["id"])

@@ -16,9 +16,11 @@ from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.base.timing import Stopwatch
 from mlipshift.external import differentiable, finetuning, heads, tuning, weights
 from mlipshift.external.distillation import spread_over
-from mlipshift.external.settings import settings_of
+from mlipshift.external.settings import settings_of, with_rate
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
+
+LOW_RANK = 10.0  # times the learning rate of the weights themselves
 
 
 def usable(frames, excluded, prior=None):
@@ -87,7 +89,9 @@ def learn(args, settings, model, frames, excluded):
 
 
 def main(args):
-    settings = settings_of(finetuning.Settings, args.settings, "few labels")
+    # low-rank updates start from nothing, and need larger steps (Hu et al. 2022)
+    factor = LOW_RANK if args.way == "low_rank" else 1.0
+    settings = settings_of(finetuning.Settings, with_rate(args.settings, args.entry, factor), "few labels")
     frames, asked = Frames.load(args.labelled), Frames.load(args.frames)
     of_these = asked.of_kind(args.groups)
     both = set(frames.ids.astype(str)) & set(asked.ids[of_these].astype(str))

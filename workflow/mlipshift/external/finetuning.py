@@ -50,7 +50,7 @@ class Settings:
     rank: int = 4
     replay: int = 100
     replay_weight: float = 1.0
-    epochs: tuple[int, ...] = (3, 10, 30)
+    epochs: tuple[int, ...] = (10, 30, 100)
     components: int = 128
     hidden: int = 32
     seed: int = 0

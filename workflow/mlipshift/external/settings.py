@@ -1,4 +1,4 @@
-"""Settings of what changes a published model, from a dictionary, with one line for what is no setting."""
+"""Settings of what changes a published model: rates that fit its family, one line for what is no setting."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -7,6 +7,15 @@ from typing import Any, TypeVar
 from mlipshift.base.errors import UserError
 
 T = TypeVar("T")
+
+# learning rates of Adam by family, chosen on validation structures; what is well depends on the size of the weights
+RATES = {"mace": 4e-3, "aimnet2": 3e-5}
+RATE = 1e-3
+
+
+def with_rate(settings: Mapping[str, Any], entry: Mapping[str, Any], factor: float = 1.0) -> dict[str, Any]:
+    """Settings, with `factor` times the learning rate of the family of a registry entry where they have none."""
+    return {"learning_rate": factor * RATES.get(entry.get("family", ""), RATE), **settings}
 
 
 def settings_of(kind: type[T], settings: Mapping[str, Any], what: str) -> T:
