@@ -212,7 +212,11 @@ rule adapt_public:
         ),
         entry=model_settings(OPERATIVE),
         settings=as_json(
-            {key: v for key, v in config["help"]["ttt"].items() if key != "models"}
+            {
+                key: value
+                for key, value in config["help"]["ttt"].items()
+                if key != "models" and value is not None
+            }
         ),
         options=lambda wildcards, input: options(
             **{"checkpoint": input.checkpoint} if input.checkpoint else {},
@@ -259,8 +263,9 @@ rule distil_public:
         entry=model_settings(OPERATIVE),
         settings=as_json(
             {
-                key: config["help"]["distillation"][key]
-                for key in ("steps", "learning_rate")
+                key: value
+                for key, value in config["help"]["distillation"].items()
+                if key in ("steps", "learning_rate") and value is not None
             }
         ),
         checkpoint=lambda wildcards, input: (
