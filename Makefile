@@ -5,6 +5,7 @@ CORES ?= all
 CONFIG ?=
 MIRROR ?=
 MODELS ?=
+MODEL ?=
 KILLS ?= 50
 WORKERS ?= 2
 ENVIRONMENT := .venv
@@ -24,7 +25,7 @@ SNAKEMAKE = $(RUN) $(python) -P -m snakemake --workflow-profile none --rerun-inc
 SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})) $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet
+.PHONY: help reproduce diagnose universal rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -34,6 +35,14 @@ reproduce: check-cores venv-run check-config ## run the whole pipeline and write
 
 diagnose: check-cores venv-run check-config ## measure the shifts, and errors of MODELS="supervised chgnet" (CONFIG=, MIRROR=folder or address)
 	@$(SNAKEMAKE) diagnose $(if $(CONFIG),--configfile $(call quoted,$(CONFIG))) $(if $(SETTINGS),--config $(SETTINGS))
+
+universal: check-cores venv-run models ## compare public models and label-free help for them on the stress set
+	@$(SNAKEMAKE) universal --configfile config/universal.yaml $(if $(CONFIG),$(call quoted,$(CONFIG)))
+
+rescue: check-cores venv-run check-config ## better forces for your structures by MODEL=aimnet2 as it is (CONFIG=mine.yaml)
+	@if [ -z "$(MODEL)" ] || [ -z $(call quoted,$(CONFIG)) ]; then echo "error: give a model of config/models.yaml and your structures," \
+		"for example: make rescue MODEL=aimnet2 CONFIG=mine.yaml" >&2; exit 1; fi
+	@$(SNAKEMAKE) rescue --configfile config/rescue.yaml $(call quoted,$(CONFIG)) --config 'models={"$(MODEL)":{}}'
 
 smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/, under a minute
 	@mkdir -p .smoke
@@ -60,7 +69,7 @@ lint: venv-test ## check the workflow, its format, the Python code and its types
 	@$(RUN) ruff format --check --quiet .
 	@$(RUN) mypy
 
-models: venv-mace venv-chgnet venv-sevennet ## install the environments of MACE, CHGNet and SevenNet, each its own
+models: venv-mace venv-chgnet venv-sevennet venv-organic ## install the environments of MACE, CHGNet, SevenNet, and of AIMNet2, ANI and SO3LR
 
 labels: check-cores venv-reference ## make the embedded benchmark anew into results/labelling/ (hours)
 	@$(SNAKEMAKE) relabel
@@ -89,14 +98,14 @@ check-python:
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, name one with PYTHON=..." % v[:2])'
 
 # each in a folder of its own, .venv-mace for one: MACE and SevenNet need different versions of e3nn
-venv-mace venv-chgnet venv-sevennet: ENVIRONMENT = .$@
+venv-mace venv-chgnet venv-sevennet venv-organic: ENVIRONMENT = .$@
 
 # an environment is as its lock says when the copy of the lock in it, made last, is equal to the lock; a larger lock
 # holds the smaller ones
 SATISFIED_run := run reference test
 SATISFIED_reference := reference test
-$(foreach lock,test mace chgnet sevennet,$(eval SATISFIED_$(lock) := $(lock)))
-venv-run venv-test venv-reference venv-mace venv-chgnet venv-sevennet: venv-%: check-python envs/lock/%.txt
+$(foreach lock,test mace chgnet sevennet organic,$(eval SATISFIED_$(lock) := $(lock)))
+venv-run venv-test venv-reference venv-mace venv-chgnet venv-sevennet venv-organic: venv-%: check-python envs/lock/%.txt
 	@if ! { $(foreach lock,$(SATISFIED_$*),cmp -s envs/lock/$(lock).txt $(call quoted,$(VENV)/$(lock).lock) ||) false; }; then \
 		echo "Installing envs/lock/$*.txt into $(ENVIRONMENT) (once, a few minutes)"; \
 		test -x $(python) || "$(PYTHON)" -m venv $(call quoted,$(VENV)) > /dev/null || { rm -rf $(call quoted,$(VENV)); \

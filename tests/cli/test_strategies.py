@@ -13,10 +13,12 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
+from mlipshift.base.timing import Timing
 from mlipshift.catalogue.adaptation import Settings
 from mlipshift.catalogue.methods import prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.data import augmentation
+from mlipshift.evaluate.ablations import MODELS
 from mlipshift.learn.calculator import frames_of
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import adaptation
@@ -171,7 +173,27 @@ def conformers(run, strategy, scheme, **settings):
 def pseudo(run):
     path = run / "pseudo.h5"
     files = {"frames": run / "pool.h5", "prior": run / "pool_prior.h5"}
-    script("label_pseudo").main(SimpleNamespace(device="cpu", model=run / "delta", **files, output=path))
+    script("label_pseudo").main(SimpleNamespace(device="cpu", models=[run / "delta"], weight=1.0, **files, output=path))
+    return path
+
+
+def corrected(run, strategy, mode="structure"):
+    """Predictions of a corrected model, and a prior label fewer."""
+    path = run / f"{strategy}_corrected_{mode}.h5"
+    script("correct_residual").main(
+        SimpleNamespace(
+            device="cpu",
+            model=run / strategy,
+            frames=run / "test.h5",
+            prior=run / "fewer_prior.h5",
+            mode=mode,
+            weight=1.0,
+            seed=0,
+            output=path,
+            failures=run / f"{strategy}_corrected_{mode}.csv",
+            timing=run / f"{strategy}_corrected_{mode}.json",
+        )
+    )
     return path
 
 
@@ -236,6 +258,39 @@ def test_a_prediction_needs_no_module_of_the_adaptations():
     assert library and not [path for path in library if "/mitigate/" in path or path.endswith("training.py")]
 
 
+def test_correction_and_the_mean_with_delta_learning_from_labels_to_predictions(run):
+    frames = Frames.load(run / "test.h5")
+    prior, none = Labels.load(run / "test_prior.h5", frames), [3, int(np.flatnonzero(frames.of_kind("val_"))[0])]
+    rows = [None if k in none else (prior.energy[k], prior.forces_of(k)) for k in range(len(frames))]
+    Labels.build(frames, rows, "prior").save(run / "fewer_prior.h5")
+    found = Predictions.load(corrected(run, "joint"), frames)
+    assert found.method == "joint_corrected" and np.flatnonzero(~found.ok).tolist() == sorted(none)
+    reference = Labels.load(run / "test_reference.h5", frames)
+    error = lambda forces: np.nanmean(np.abs(forces - reference.forces))
+    assert error(found.forces[0]) < error(Predictions.load(predicted(run, "joint"), frames).forces[0])
+    failures = read_table(run / "joint_corrected_structure.csv")
+    # the validation groups choose settings, and what fails there is left out of no comparison
+    assert failures[["id", "stage", "reason"]].to_numpy().tolist() == [
+        [frames.ids[3], "correct:structure", "no prior label to correct by"]
+    ]
+    placebo = Predictions.load(corrected(run, "joint", "placebo"), frames)
+    assert placebo.method == "joint_corrected_placebo" and not placebo.ok[frames.of_kind("val_")].any()
+    assert error(placebo.forces[0]) > error(found.forces[0])
+    with pytest.raises(UserError, match="needs a reference and a prior head; take freeze or joint"):
+        corrected(run, "supervised")
+
+    members = [run / "joint_corrected_structure.h5", predicted(run, "delta")]
+    times = [run / "joint_corrected_structure.json", run / "delta_0.json"]
+    made = {"output": run / "mean.h5", "timing": run / "mean.json", "method": "joint_corrected_delta"}
+    script("average_methods").main(SimpleNamespace(frames=run / "test.h5", predictions=members, timings=times, **made))
+    mean = Predictions.load(run / "mean.h5", frames)
+    two = [Predictions.load(path, frames).forces[-1] for path in members]
+    np.testing.assert_allclose(mean.forces[0], np.mean(two, axis=0))
+    assert mean.method == "joint_corrected_delta" and mean.ok.tolist() == found.ok.tolist()
+    each = [Timing.read(path).each for path in times]
+    assert Timing.read(run / "mean.json").each == pytest.approx(sum(each))
+
+
 def test_pseudo_labels_are_the_prior_and_what_was_learnt(run, pseudo):
     frames = Frames.load(run / "pool.h5")
     labels, prior = Labels.load(pseudo, frames), Labels.load(run / "pool_prior.h5", frames)
@@ -261,6 +316,7 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
         adapted(run, "joint", "joint_molecule", mode="molecule"),
         adapted(run, "joint", "joint_all", heads=["prior"], predict="prior"),
         adapted(run, "joint", "joint_held", stop="held_out"),
+        adapted(run, "joint", "joint_ttt_corrected", predict="corrected"),
         adapted(run, "joint", "joint_published", preset="published", steps=3),
     ]
     curve = conformers(run, "joint", "joint_ttt") + conformers(
@@ -302,7 +358,7 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
 
 
 def test_an_ablation_point_from_labels_to_its_table(run):
-    methods = ["prior", "supervised", "delta", "joint", "joint_ttt"]
+    methods = [*MODELS]
     for point, noise in (("clean", 0.0), ("noisy", 1.0)):
         folder = run / "ablations" / point / "seed0"
         folder.mkdir(parents=True)
@@ -319,6 +375,7 @@ def test_an_ablation_point_from_labels_to_its_table(run):
                 architecture=ARCHITECTURE,
                 training=dict.fromkeys(["pretrain", "supervised", "delta", "joint"], FIT),
                 ttt=TTT,
+                weight=1.0,
                 seed=0,
                 output=[folder / f"{m}.h5" for m in methods],
             )

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from mlipshift.base.tables import read_table
 from mlipshift.catalogue.components import TIGHT_BINDING
-from mlipshift.labelling import reference
+from mlipshift.labelling import reference, stability
 from mlipshift.prior.labels import label
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +109,20 @@ def test_reference_forces_are_converged_and_the_gradient_of_the_energy(pool):
     assert 0 < found["net_force_meV_per_A"] < 1e3 * reference.MAX_NET_FORCE
     assert 0 < found["finer_grid_meV_per_A"] < 5
     assert found["tighter_convergence_meV_per_A"] < 0.1
+
+
+def broken_symmetry():
+    """State and checks of hydrogen at 2 Å, where the unrestricted determinant is the lower one."""
+    structure = np.array([1, 1]), np.array([[0.0, 0, 0], [0, 0, 2.0]]), 0, 1
+    field, state = stability.stable(*structure, LEVEL)
+    return state, reference.quality(*structure, LEVEL, [(0, 2)], field), reference.quality(*structure, LEVEL, [(0, 2)])
+
+
+def test_checks_are_of_the_determinant_that_was_followed(pool):
+    state, followed, restricted = pool.submit(broken_symmetry).result()
+    assert (state["kohn_sham"], state["stability"]) == ("unrestricted", "followed") and state["s2"] > 0.5
+    assert followed["finite_differences_meV_per_A"] < 5 and followed["tighter_convergence_meV_per_A"] < 0.5
+    assert followed != restricted
 
 
 def test_shipped_labels_passed_their_checks():

@@ -18,6 +18,7 @@ from ase.build import molecule
 from ase.io import read
 
 from clone import environment
+from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.tables import read_table
 from mlipshift.base.timing import Timing
@@ -25,6 +26,7 @@ from mlipshift.catalogue.components import PRIORS, TIGHT_BINDING
 from mlipshift.prior import engines
 from mlipshift.prior.engines import morse
 from mlipshift.prior.labels import fingerprint, label, label_frames, stripe
+from mlipshift.prior.process import Process
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "resources/benchmark").glob("*.extxyz"))
@@ -332,3 +334,27 @@ def test_shards_are_balanced_and_losses_small(structures, shards):
     counts = np.bincount(number, minlength=shards)
     assert 1 <= size <= 256
     assert counts.max() <= 1.01 * structures / shards + 1
+
+
+def singlepoints(asked):
+    return [engines.engine("GFN2-xTB")(*one) for one in asked]
+
+
+def test_a_prior_in_a_process_of_its_own_says_the_same(run):
+    water, ion = molecule("H2O"), molecule("H2O")
+    asked = [(water.numbers, water.positions, 0, 1), (ion.numbers, ion.positions, 1, 2)]
+    expected = run(singlepoints, asked)
+    with Process("GFN2-xTB") as prior:
+        for one, (energy, forces) in zip(asked, expected):
+            found = prior(*one)
+            assert found[0] == pytest.approx(energy, abs=1e-9) and np.abs(found[1] - forces).max() < 1e-9
+        with pytest.raises(UserError, match=r"^prior: "):
+            prior(water.numbers, np.zeros((3, 3)))
+        # it answers after a failure, and after it was killed
+        assert prior(*asked[0])[0] == pytest.approx(expected[0][0], abs=1e-9)
+        prior.process.kill()
+        prior.process.wait()
+        assert prior(*asked[0])[0] == pytest.approx(expected[0][0], abs=1e-9)
+    assert prior.process is None
+    with pytest.raises(UserError, match=r"the process of the prior ended with"), Process("GFN9-xTB") as prior:
+        prior(*asked[0])

@@ -133,7 +133,7 @@ def test_one_geometry_in_several_states_has_several_answers(place, tmp_path):
     model = families.load(entry_of(f"{written(tmp_path, PLACES[place])}:C"))
     for charge, spin in STATES:
         here = structure(charge, spin)
-        energy, forces, _ = prediction.ask(model, here)
+        energy, forces, *_ = prediction.ask(model, here)
         np.testing.assert_allclose(forces, -stiffness(charge, spin) * here.positions, atol=1e-12)
         assert energy == pytest.approx(0.5 * stiffness(charge, spin) * (here.positions**2).sum(), abs=1e-12)
 
@@ -253,7 +253,7 @@ def test_an_unusual_answer_is_taken_as_it_is_meant(code, tmp_path):
     text = AFTER + UNUSUAL[code]
     model, here = families.load(entry_of(f"{written(tmp_path, text)}:C")), structure()
     for _ in range(2):
-        energy, forces, _ = prediction.ask(model, here)
+        energy, forces, *_ = prediction.ask(model, here)
         np.testing.assert_allclose(forces, -stiffness(0, 1) * here.positions, rtol=1e-6)
         assert energy == pytest.approx(0.5 * stiffness(0, 1) * (here.positions**2).sum())
     np.testing.assert_array_equal(here.positions, structure().positions)

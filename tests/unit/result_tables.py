@@ -8,7 +8,9 @@ import numpy as np
 from mlipshift.base.tables import write_table
 from mlipshift.base.timing import CPU
 from mlipshift.catalogue.groups import AXES
+from mlipshift.catalogue.methods import prior_calls
 from mlipshift.catalogue.tables import TABLES
+from mlipshift.evaluate.ablations import MODELS
 from mlipshift.show.drawing import find_tables
 
 GROUPS = ["id_test", "val_force_norm", *(f"ood_{a}" for a in AXES), "ood_all"]
@@ -22,7 +24,11 @@ MEANS = {  # meV/Å on the pooled held-out groups
     "joint": 110.0,
     "joint_ttt": 70.0,
     "joint_placebo": 140.0,
+    "joint_corrected": 65.0,
+    "joint_corrected_placebo": 170.0,
     "delta": 55.0,
+    "joint_corrected_delta": 52.0,
+    "joint_ttt_delta": 58.0,
 }
 PAIRS = [
     ("joint_ttt", "joint"),
@@ -32,8 +38,14 @@ PAIRS = [
     ("joint_ttt", "prior"),
     ("joint_ttt", "delta"),
     ("supervised_rr", "supervised"),
+    ("joint_corrected", "joint"),
+    ("joint_corrected", "joint_ttt"),
+    ("joint_corrected", "delta"),
+    ("joint_corrected_placebo", "joint"),
+    ("joint_corrected_delta", "delta"),
+    ("joint_ttt_delta", "delta"),
 ]
-CALLS = {"prior": 1, "delta": 1, "freeze_ttt": 1, "joint_ttt": 1, "joint_placebo": 1}
+CALLS = prior_calls()
 LEVELS = {"id_test": 0.4}  # error of a group over that of the pooled ones
 EDGES = {"force_norm": [0.0, 1.0, 2.0, 6.0], "window_fraction": [0.0, 0.3, 0.6, 0.9]}
 BINS = ((0, 25, 9, 4), (25, 50, 8, 1), (50, None, 20, -5))  # left, right, structures, change by TTT
@@ -97,6 +109,11 @@ def of_errors(run):
             {"method": k, **interval(run.means[k]), "prior_calls_per_structure": CALLS.get(k, 0), **run.sizes}
             for k in run.means
         ],
+        "correction_weights": [
+            {"method": "joint_corrected", "weight": w, "used": w == 1.0, **run.sizes, "n_seeds": run.seeds}
+            | interval(run.means["joint_corrected"] + 40 * abs(1 - w))
+            for w in (0.0, 0.5, 1.0, 1.25)
+        ],
         "failures": [
             {
                 "id": "ood_larger/x/00",
@@ -153,7 +170,7 @@ def of_bins(run):
         "error_bins": [
             {"method": k, "bin_left_meV_per_A": a, "bin_right_meV_per_A": b}
             | {"n_structures": c + (k[-3:] == "ttt") * s}
-            for k in ("joint", "joint_ttt", "freeze", "freeze_ttt", "delta")
+            for k in ("joint", "joint_ttt", "freeze", "freeze_ttt", "joint_corrected", "delta")
             for a, b, c, s in (*BINS, (800, 900, 0, 0))
         ],
     }
@@ -175,7 +192,7 @@ def of_training(run):
         "gains": [
             {"id": f"{g}/{k}", "group": g, "molecule": f"m{k}", "method": "joint_ttt", "baseline": "joint"}
             | {"prior_error_meV_per_A": e, "before_meV_per_A": 2 * e, "after_meV_per_A": e * f}
-            | {"delta_meV_per_A": 0.8 * e * f}
+            | {"joint_corrected_meV_per_A": 0.9 * e * f, "delta_meV_per_A": 0.8 * e * f}
             for g in ("id_test", "ood_larger", "ood_force_norm")
             for k, (e, f) in enumerate(zip(rng.uniform(40, 400, 20), rng.uniform(0.3, 1.5, 20)))
         ],
@@ -242,14 +259,14 @@ def of_variants(run):
             for g in ("ood_all", "ood_common", "ood_force_norm")
             for j, s in enumerate(("joint_ttt", "joint_distil"))
             for k in (1, 2, 4)
-            for b in ("joint", "supervised", "prior", "delta")
+            for b in ("joint", "supervised", "prior", "joint_corrected", "delta", "joint_corrected_delta")
         ],
         "variants_paired": [
             {"group": "ood_all", "method": "joint_published", "baseline": b, **point}
             | {"baseline_mean_meV_per_A": run.means[b], "method_mean_meV_per_A": 91.5}
             | {"difference_meV_per_A": 91.5 - run.means[b], "ci_low_meV_per_A": 85.0 - run.means[b]}
             | {"ci_high_meV_per_A": 98.0 - run.means[b], "fraction_improved": 0.7, "fraction_worsened": 0.3}
-            for b in ("joint", "supervised", "prior", "delta")
+            for b in ("joint", "supervised", "prior", "joint_corrected", "delta")
         ],
     }
 
@@ -260,7 +277,7 @@ def of_ablations(run):
         "ablations": [
             {"point": p, "prior": p, "noise": 0.0, "fraction": f, "group": "ood_all", **run.sizes}
             | {"n_seeds": run.seeds}
-            | {f"{k}_meV_per_A": run.means[k] for k in ("prior", "supervised", "delta", "joint", "joint_ttt")}
+            | {f"{k}_meV_per_A": run.means[k] for k in MODELS}
             | {"gain_meV_per_A": 40.0, "gain_ci_low_meV_per_A": 30.0, "gain_ci_high_meV_per_A": 50.0}
             for p, f in (("GFN2-xTB", 1.0), ("Morse", 1.0), ("GFN2-xTB", 0.3))
         ],
@@ -268,7 +285,7 @@ def of_ablations(run):
             {"point": p, "method": k, "bin_left_meV_per_A": a, "bin_right_meV_per_A": b}
             | {"n_structures": c + s * (k[-3:] == "ttt")}
             for p in ("GFN2-xTB", "Morse")
-            for k in ("joint", "joint_ttt", "delta")
+            for k in ("joint", "joint_ttt", "joint_corrected", "delta")
             for a, b, c, s in BINS
         ],
     }

@@ -22,7 +22,7 @@ ALLOWED = {
     "labelling": "base prior",
     "learn": "base catalogue data shift",
     "mitigate": "base catalogue data shift learn",
-    "external": "base catalogue data shift learn mitigate",
+    "external": "base catalogue data shift prior learn mitigate",
     "evaluate": "base catalogue shift mitigate",
     "show": "base catalogue evaluate",
 }

@@ -134,6 +134,16 @@ def test_generated_files_are_up_to_date(tmp_path):
         ("refine.radii_A", [3.0, 0.0], ["'refine.radii_A[1]' is 0.0", "above 0"]),
         ("model.cutoff_A", -5.0, ["'model.cutoff_A' is -5.0", "(Å)", "above 0"]),
         ("prior.shards", True, ["'prior.shards' is true", "whole number"]),
+        ("correction.weight", 2.5, ["'correction.weight' is 2.5", "a number of at least 0 and of at most 2"]),
+        ("correction.weight", -0.1, ["'correction.weight' is -0.1", "at least 0"]),
+        ("correction.strategies", ["delta"], ["'correction.strategies[0]' is \"delta\"", "one of freeze, joint"]),
+        ("correction.placebo", ["supervised"], ["'correction.placebo[0]'", "one of freeze, joint"]),
+        ("correction.wieght", 1, ["unknown key 'correction.wieght'", "did you mean 'weight'?"]),
+        (
+            "conformers.schemes.mine",
+            {"strategy": "joint", "teacher": "joint"},
+            ['teacher\' is "joint"', "one of delta, "],
+        ),
         ("ttt.momentum", 1.0, ["'ttt.momentum' is 1.0", "below 1"]),
     ],
 )

@@ -23,7 +23,7 @@ LOADED = {
     "plot_figure": "show/figures/*.py",
     "plot_shift": "show/figures/*.py",
 }
-MODELS = ("mace", "chgnet", "sevennet")  # environments with locks of their own
+MODELS = ("mace", "chgnet", "sevennet", "organic")  # environments with locks of their own
 
 
 def canonical(name):

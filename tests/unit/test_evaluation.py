@@ -17,12 +17,14 @@ from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table, write_table
 from mlipshift.base.timing import CPU, GPU, Stopwatch, Timing
 from mlipshift.catalogue import methods
+from mlipshift.catalogue.adaptation import CORRECTIONS
 from mlipshift.catalogue.strategies import STRATEGIES
 from mlipshift.evaluate import ablations, bins, comparisons, conformers, gains, published, timings
 from mlipshift.evaluate.diagnosed import Diagnosed
 from mlipshift.evaluate.errors import Errors
 from mlipshift.evaluate.statistics import MEAN
 from mlipshift.evaluate.tables import tables_of
+from mlipshift.evaluate.weights import CORRECTION_WEIGHTS, correction_weights
 from mlipshift.shift import measures
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +137,8 @@ def test_the_catalogue_has_every_method_that_a_configuration_can_ask_for():
     adapted = schema["$defs"]["adapted"]["items"]["enum"]
     asked = {"zero", "prior", *(name for name, strategy in STRATEGIES.items() if strategy.recipe != "pretrain")}
     asked |= {f"{name}_{ending}" for name in refined for ending in ("rr", "rr_fallback")}
-    asked |= {f"{name}_{ending}" for name in adapted for ending in timings.SUFFIX.values()}
+    made = ("ttt", "placebo", *CORRECTIONS.values(), "ttt_delta", "corrected_delta")
+    asked |= {f"{name}_{ending}" for name in adapted for ending in made}
     assert asked <= set(methods.prior_calls())
     assert all(methods.METHODS[method].before == before for method, before in comparisons.MITIGATIONS.items())
 
@@ -198,12 +201,12 @@ def test_a_method_that_fails_where_it_is_hardest_gains_nothing_by_it(tmp_path):
 def test_an_ablation_compares_its_models_on_the_same_structures(tmp_path):
     frames, reference, _, predictions = structures(tmp_path, ["ood_larger"] * 3)
     offsets = {"joint": [0.1, 0.1, 0.9], "joint_ttt": [0.1, 0.1, 0.5], "delta": [0.2, 0.2, None]}
-    offsets |= {"prior": [0.3, 0.3, 0.3], "supervised": [0.4, 0.4, 0.4]}
+    offsets |= {"prior": [0.3, 0.3, 0.3], "supervised": [0.4, 0.4, 0.4], "joint_corrected": [0.15] * 3}
     none = Labels.build(frames, [None] * 3, "none")
     found = Errors(frames, reference, none, [predictions(m, 0, [v]) for m, v in offsets.items()], 20, 0)
     row = row_of(ablations.ablation(found, dict.fromkeys(ablations.POINT, "p")), group="ood_all")
     assert row["n_structures"] == 2
-    assert [row[f"{m}_meV_per_A"] for m in offsets] == pytest.approx([100, 100, 200, 300, 400])
+    assert [row[f"{m}_meV_per_A"] for m in offsets] == pytest.approx([100, 100, 200, 300, 400, 150])
 
 
 def test_geometries_and_what_they_are_compared_with_are_of_the_same_structures(tmp_path):
@@ -257,6 +260,7 @@ def test_every_table_has_the_columns_that_are_stated(tmp_path, made):
     frames, reference, prior, paths = made
     *_, predictions = structures(tmp_path, ["ood_larger"] * 4)
     more = [predictions("supervised", 0, [[0.1] * 4]), predictions("s_1", 0, [[None, 0.1, None, 0.2]])]
+    more.append(predictions("joint_corrected", 0, [[0.1] * 4]))
     found = Errors(frames, reference, prior, [*paths, *more], 20, 0)
     made_tables = tables(found, {"joint": chosen_radii(frames)})
     made_tables["compared"] = comparisons.PAIRED, comparisons.compared(found, {"joint_ttt": "joint"})
@@ -322,6 +326,26 @@ def test_nothing_is_drawn_of_an_axis_without_a_value():
     assert sum(row["bin_right"] - row["bin_left"] for row in density) == pytest.approx(1), "no range of rounding"
 
 
+def test_the_error_by_the_weight_of_the_correction_is_that_of_the_validation_groups(tmp_path):
+    """Errors of 0.4 eV/Å before and −0.1 after half of the residual: least with two fifths of it, 0 there."""
+    frames, reference, prior, predictions = structures(tmp_path, ["val_a", "val_b", "ood_larger", "ood_larger"])
+    paths = [predictions("joint", s, [[0.4] * 4]) for s in (0, 1)]
+    paths += [predictions("joint_corrected", s, [[-0.1, -0.1, 0.3, None]]) for s in (0, 1)]
+    found = Errors(frames, reference, prior, paths, 20, 0)
+    rows = correction_weights(found, reference, paths, 0.4)
+    expected = {0: 400, 0.25: 87.5, 0.4: 100, 0.5: 225, 0.75: 537.5, 1: 850, 1.25: 1162.5}
+    assert {row["weight"]: row["mean_meV_per_A"] for row in rows} == pytest.approx(expected)
+    assert {row["weight"] for row in rows if row["used"]} == {0.4}
+    assert all((row["method"], row["n_structures"], row["n_seeds"]) == ("joint_corrected", 2, 2) for row in rows)
+    assert all(set(row) == set(CORRECTION_WEIGHTS) for row in rows)
+    # what a weight of zero added says nothing of the others
+    assert correction_weights(found, reference, paths, 0.0) == []
+    # as a run without validation groups
+    frames, reference, prior, predictions = structures(tmp_path, ["ood_larger"] * 2)
+    paths = [predictions(name, 0, [[0.1] * 2]) for name in ("joint", "joint_corrected")]
+    assert correction_weights(Errors(frames, reference, prior, paths, 20, 0), reference, paths, 1.0) == []
+
+
 def test_gains_are_those_of_adaptations_alone(made):
     found = errors_of(made)
     found.final["supervised_rr"] = found.final["supervised"] = found.final["joint"]
@@ -339,7 +363,10 @@ def test_seconds_include_adaptation_and_prior_calls(tmp_path):
     paths = [timing("predict", f"joint_{seed}", 1.0 + seed, 10) for seed in range(2)]
     paths += [timing("refine", "joint_0", 4.0, 10), timing("adapt", "structure_joint_0", 30.0, 10)]
     paths += [timing("adapt", "placebo_joint_0", 20.0, 10, GPU), timing("predict", "freeze_0", 9.0, 0)]
+    paths += [timing("correct", "structure_joint_0", 2.0, 10), timing("correct", "placebo_joint_0", 3.0, 10)]
+    paths += [timing("mean", "joint_ttt_delta_0", 3.5, 1)]
     calls = {"joint": 0.0, "joint_rr": 0.0, "joint_ttt": 1.0, "joint_placebo": 1.0}
+    calls |= dict.fromkeys(["joint_corrected", "joint_corrected_placebo", "joint_ttt_delta"], 1.0)
     rows = timings.summarise(prior, paths, calls)
     assert all(list(row) == timings.SECONDS for row in rows)
     assert {row["method"]: tuple(row[c] for c in timings.SECONDS[1:]) for row in rows} == {
@@ -348,6 +375,9 @@ def test_seconds_include_adaptation_and_prior_calls(tmp_path):
         "joint_rr": (0.4, CPU, 10),
         "joint_ttt": (3.5, CPU, 10),
         "joint_placebo": (2.5, "wall time, GPU; CPU time of prior calls", 10),
+        "joint_corrected": (0.7, CPU, 10),
+        "joint_corrected_placebo": (0.8, CPU, 10),
+        "joint_ttt_delta": (4.0, CPU, 1),
     }
 
 

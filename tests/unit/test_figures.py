@@ -160,7 +160,8 @@ def test_intervals_of_one_molecule_are_marked(drawn, awkward):
         assert any("of one molecule" in label.lower() for label in labels), name
     bars = lambda figure: [c for a in figure.axes for c in a.collections if isinstance(c, LineCollection)]
     dotted = lambda figure: [c for c in bars(figure) if c.get_linestyle()[0][1] is not None]
-    assert len(dotted(draw("fig_frontier", awkward)[0])) == 2 * len(MEANS) and not dotted(drawn["fig_frontier"][0])
+    shown = [key for key in MEANS if not methods.METHODS[key].aside]
+    assert len(dotted(draw("fig_frontier", awkward)[0])) == 2 * len(shown) and not dotted(drawn["fig_frontier"][0])
 
 
 def test_a_method_looks_the_same_everywhere_and_like_no_other(drawn, awkward):
@@ -181,12 +182,30 @@ def test_a_method_looks_the_same_everywhere_and_like_no_other(drawn, awkward):
             assert len(set(found.values())) == len(found), name
             for label, look in found.items():
                 assert seen.setdefault(label, look) == look, (name, label)
-    assert {methods.title(key) for key in MEANS} - {"Zero forces"} <= set(seen)
+    assert {methods.title(key) for key in MEANS if not methods.METHODS[key].aside} - {"Zero forces"} <= set(seen)
 
 
-def test_delta_learning_is_in_every_comparison(drawn):
+@pytest.mark.parametrize("key", ["delta", "joint_corrected"])
+def test_what_the_same_prior_calls_give_is_in_every_comparison(key, drawn):
     for name, (figure, _) in drawn.items():
-        assert any(methods.title("delta") in text for text in texts(figure)), name
+        assert any(methods.title(key) in text for text in texts(figure)), name
+
+
+@pytest.mark.parametrize("missing", [("joint_corrected",), ("delta",), ("joint_corrected", "delta")])
+def test_a_run_without_them_is_drawn_without_them(missing, run, tmp_path):
+    """No correction, no Δ-learning, or neither."""
+    for name, path in run[1].items():
+        table = read_table(path)
+        for column in ("method", "baseline", "choice"):
+            if column in table:
+                table = table[~table[column].isin(missing)]
+        table = table.assign(**{f"{key}_meV_per_A": np.nan for key in missing if name == "gains"})
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    paths = drawing.find_tables([tmp_path])
+    for name in set(FIGURES) - {"fig_ablations"}:
+        figure, caption = draw(name, paths)
+        assert faults(figure) == [], name
+        assert not any(methods.title(key) in text for key in missing for text in [*texts(figure), caption]), name
 
 
 def test_a_few_errors_that_vanish_do_not_stretch_an_axis(run, tmp_path):
@@ -223,7 +242,7 @@ def test_bins_are_drawn_where_structures_are(run, tmp_path, drawn):
 def test_error_bins_draw_the_counts_of_the_table(drawn):
     panel = drawn["fig_error_bins"][0].axes[0]
     heights = [bar.get_height() for bar in panel.patches]
-    assert heights == [9, 8, 20, 13, 9, 15, 9, 8, 20]  # before, after, Δ-learning
+    assert heights == [9, 8, 20, 13, 9, 15, *([9, 8, 20] * 2)]  # before, after, correction, Δ-learning
     assert {"+4", "+1", "−5"} <= {t.get_text() for t in panel.texts}
     assert "9 of 37 before, 13 of 37 after" in drawn["fig_error_bins"][1]
 
@@ -233,6 +252,9 @@ def test_frontier_puts_every_method_at_its_cost_and_error(run, drawn):
     panel = drawn["fig_frontier"][0].axes[1]
     points = {tuple(np.round([line.get_xdata()[0], line.get_ydata()[0]], 6)) for line in panel.lines}
     for key, row in frontier.iterrows():
+        if methods.METHODS[key].aside:
+            assert methods.title(key) in drawn["fig_frontier"][1]
+            continue
         assert (round(seconds.seconds_per_structure[key], 6), round(row["mean_meV_per_A"], 6)) in points
 
 

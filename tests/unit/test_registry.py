@@ -18,8 +18,10 @@ from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.catalogue.components import BACKBONES, FAMILIES, READERS
 from mlipshift.data.manifest import Manifest
+from mlipshift.external.answer import Answer
 from mlipshift.external.capability import reasons, summary
 from mlipshift.external.embedding import Embedding
+from mlipshift.external.prediction import ask
 from mlipshift.external.registry import CAPABILITY, OPERATIVE, Registry
 from mlipshift.external.structure import Structure
 from mlipshift.run import sources
@@ -27,7 +29,8 @@ from mlipshift.run import sources
 ROOT = Path(__file__).parents[2]
 PATH, SCHEMA = ROOT / "config" / "models.yaml", ROOT / "workflow" / "schemas" / "models.schema.yaml"
 SHIPPED = Registry(PATH, SCHEMA).entries
-PACKAGE_OF = {"mace": "mace-torch"}  # import name -> package name where they differ
+# import name -> package name where they differ
+PACKAGE_OF = {"mace": "mace-torch", "so3krates_torch": "so3krates-torch", "torch_geometric": "torch-geometric"}
 EMT = {"title": "EMT", "family": "ase", "calculator": "ase.calculators.emt:EMT", "environment": "xtb"}
 WATER = np.array([[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]])
 
@@ -146,7 +149,7 @@ def test_the_environment_of_a_model_provides_what_it_imports(name):
 
 def test_mace_and_sevennet_need_different_versions_of_e3nn():
     pins = {}
-    for name in ("mace", "sevennet", "chgnet", "run"):
+    for name in ("mace", "sevennet", "chgnet", "organic", "run"):
         lines = (ROOT / f"envs/lock/{name}.txt").read_text().splitlines()
         pins[name] = dict(line.split("==") for line in lines if "==" in line)
     assert pins["mace"]["e3nn"] == "0.4.4" and float(pins["sevennet"]["e3nn"][:3]) >= 0.5
@@ -226,17 +229,50 @@ def test_a_slab_gets_its_vacuum_along_its_normal_alone(vacuum):
 # embeddings
 
 
-def test_embeddings_come_back_and_belong_to_their_frames(tmp_path):
+def test_what_a_model_says_comes_back_and_belongs_to_its_frames(tmp_path):
     frames = Frames.build([row("a"), row("b")])
-    Embedding.build(frames, [None, np.array([1.0, 2.0])]).save(tmp_path / "e.h5")
+    spread, features = np.array([0.1, 0.0, 0.3]), np.arange(6.0).reshape(3, 2)
+    Embedding.build(frames, [None, Answer(0.0, WATER, np.array([1.0, 2.0]), features, spread)]).save(tmp_path / "e.h5")
     back = Embedding.load(tmp_path / "e.h5", frames)
     np.testing.assert_array_equal(back.embedding, [[np.nan, np.nan], [1.0, 2.0]])
-    assert Embedding.build(frames, [None, None]).embedding.shape == (2, 0)
+    np.testing.assert_array_equal(back.spread, [np.nan] * 3 + [0.1, 0.0, 0.3])
+    np.testing.assert_array_equal(back.features, np.concatenate([np.full((3, 2), np.nan), features]))
+    assert back.features.dtype == np.float32
+    none = Embedding.build(frames, [None, Answer(0.0, WATER)])
+    assert none.embedding.shape == (2, 0) and none.spread is none.features is None
     with pytest.raises(UserError, match="ids differ"):
         Embedding.load(tmp_path / "e.h5", frames.take([0]))
     frames.save(tmp_path / "f.h5")
     with pytest.raises(UserError, match="expected mlipshift-embedding"):
         Embedding.load(tmp_path / "f.h5")
+
+
+# answers
+
+
+def test_an_ensemble_answers_with_means_and_the_spread_of_its_forces():
+    forces = np.random.default_rng(0).normal(size=(4, 3, 3))
+    found = Answer.of_members([1.0, 2.0, 3.0, 6.0], forces, np.arange(6.0).reshape(3, 2))
+    assert found.energy == 3.0 and found.embedding.tolist() == [2.0, 3.0] and found.features.shape == (3, 2)
+    np.testing.assert_allclose(found.forces, forces.mean(axis=0))
+    by_hand = [np.mean([np.linalg.norm(f[i] - found.forces[i]) ** 2 for f in forces]) ** 0.5 for i in range(3)]
+    np.testing.assert_allclose(found.spread, by_hand)
+    assert Answer.of_members([1.0], forces[:1]).spread.tolist() == [0.0] * 3
+    assert Answer.of_atoms(1.0, forces[0]).spread is None
+
+
+def test_families_that_return_a_tuple_of_three_go_on_and_what_is_no_answer_is_one_line():
+    water = Structure.of(Frames.build([row("a")]), 0)
+    assert ask(lambda structure: (1.0, WATER, [1.0, 2.0]), water).embedding.tolist() == [1.0, 2.0]
+    assert ask(lambda structure: (1.0, WATER), water).embedding is None
+    for wrong, words in (
+        (None, "returns NoneType, not an Answer"),
+        ((1.0, WATER, None, None), "returns 4 values, not an Answer"),
+        (Answer(1.0, WATER, spread=np.zeros(2)), r"spread have the shape \(2,\), for 3 atoms"),
+        (Answer(1.0, WATER, features=np.zeros(3)), r"features have the shape \(3,\), for 3 atoms"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            ask(lambda structure, wrong=wrong: wrong, water)
 
 
 # prediction through the scripts

@@ -25,6 +25,7 @@ TARGETS = [
     "train",
     "refine",
     "adapt",
+    "correct",
     "figures",
     "report",
     "fig_shift_axes",
@@ -40,7 +41,9 @@ TARGETS = [
 
 
 # --until stops at a rule even where another one that it names needs its output: label_pseudo comes with the last
-PREDICT = ["predict", "refine_radius", "adapt_model", "adapt_conformers"]
+# of the labels of the test structures these hand on those of validation groups alone (tests/unit/test_help.py)
+CHOOSES = ("weigh_models", "take_validation")
+PREDICT = ["predict", "refine_radius", "adapt_model", "correct_residual", "average_methods", "adapt_conformers"]
 
 
 def test_outputs(smoke_run):
@@ -51,6 +54,13 @@ def test_outputs(smoke_run):
     assert {"zero", "prior", "supervised", "delta", "freeze", "freeze_ttt", "joint", "joint_ttt"} <= set(
         summary["method"]
     )
+    made = {
+        f"{name}_{ending}" for name in ("joint", "freeze") for ending in ("corrected", "corrected_delta", "ttt_delta")
+    }
+    assert made | {"joint_corrected_placebo"} <= set(summary["method"])
+    weights = pd.read_csv(results / "tables/correction_weights.csv")
+    assert {"joint_corrected", "freeze_corrected"} == set(weights["method"])
+    assert (weights[weights["used"]]["weight"] == 1).all() and len(weights) == 12
     assert {"id_test", "ood_all", "ood_new_elements", "ood_connectivity", "ood_force_norm", "ood_larger"} <= set(
         summary["group"]
     )
@@ -96,17 +106,20 @@ SETTINGS = {
     "section `training`: a recipe": ['training={"joint":{"steps":11}}'],
     "section `refine`": ['refine={"radii_A":[3.0,7.0]}'],
     "section `ttt`": ['ttt={"learning_rate":0.0011}'],
+    "section `correction`: `weight`": ['correction={"weight":0.9}'],
+    "section `correction`: `strategies`, `placebo`": ['correction={"strategies":["joint"],"placebo":[]}'],
     "section `conformers`": ['conformers={"counts":[1,3]}'],
     "section `statistics`: `resamples`, `seed`": ['statistics={"resamples":51}'],
     "section `statistics`: `sigma`": ['statistics={"sigma":0.9}'],
     "section `variants`: one more": ['variants={"other":{"strategy":"joint"}}'],
     "section `decision`": ['decision={"predictions":[7]}'],
     "two settings of one rule that exchange their values": ['spectra={"cutoff_A":1.0}', 'statistics={"sigma":3.0}'],
-    "the sections `retrieve`, `import`, `models`, `mace`, `ablations`, `tuning`, `labelling`": [
+    "the sections `retrieve`, `import`, `models`, `mace`, `help`, `ablations`, `tuning`, `labelling`": [
         'retrieve={"attempts":6}',
         'import={"own":{"files":["a.xyz"],"level":"DFT"}}',
         'models={"supervised":{}}',
         'mace={"epochs":3}',
+        'help={"head":{"epochs":3}}',
         'ablations={"seeds":[3]}',
         'tuning={"steps":3}',
         'labelling={"seed":3}',
@@ -189,6 +202,25 @@ def test_an_edit_reruns_only_what_uses_the_file(smoke_run, tmp_path):
         assert row not in DRAWN or planned(done).get("plot_figure", 0) == DRAWN[row], row
 
 
+def test_a_run_without_correction_or_delta_learning_is_whole(smoke_run, tmp_path):
+    """Neither is needed by the other, nor by the report; nothing is trained that no method asks for."""
+    twin = tmp_path / "twin"
+    shutil.copytree(smoke_run, twin, symlinks=True)
+    methods = lambda: set(pd.read_csv(twin / "results/tables/summary.csv")["method"])
+    snakemake(twin, *SMOKE, "--config", 'correction={"strategies":[],"placebo":[]}')
+    assert not [name for name in methods() if "corrected" in name] and {"delta", "joint_ttt_delta"} <= methods()
+    assert len(pd.read_csv(twin / "results/tables/correction_weights.csv")) == 0
+    scheme = '{"joint_distil":{"strategy":"joint","prior_weight":0,"pseudo_weight":1,"teacher":"joint_corrected"}}'
+    settings = ['training={"strategies":["supervised","joint"]}', f'conformers={{"schemes":{scheme}}}']
+    settings += ['ttt={"strategies":["joint"]}']
+    snakemake(twin, *SMOKE, "--config", *settings)
+    assert {"joint_corrected", "joint_corrected_placebo"} <= methods()
+    assert not [name for name in methods() if "delta" in name or "freeze" in name]
+    asked = planned(snakemake(twin, "-n", "--forceall", *SMOKE, "--config", *settings))
+    assert asked["train_model"] == 3 and "average_methods" not in asked
+    assert (twin / "results/report.html").stat().st_size > 50_000
+
+
 def test_reference_labels_of_test_structures_change_no_prediction(smoke_run, tmp_path):
     """Delete every reference label of the test groups and predict, refine and adapt again."""
     twin = copy_repository(tmp_path / "unlabelled")
@@ -201,16 +233,15 @@ def test_reference_labels_of_test_structures_change_no_prediction(smoke_run, tmp
             atoms.info.pop("REF_energy")
             atoms.arrays.pop("REF_forces")
         write(path, frames, format="extxyz")
-    snakemake(twin, *SMOKE, "--config", 'data={"checksums":null}', "--until", *PREDICT)
+    kinds = ("predictions", "refine", "adapt", "correct", "mean", "pseudo", "conformers")
+    made = [path for kind in kinds for path in sorted((smoke_run / "results" / kind).rglob("*.h5"))]
+    asked = [str(path.relative_to(smoke_run)) for path in made]
+    snakemake(twin, *asked, *SMOKE, "--config", 'data={"checksums":null}')
     with h5py.File(twin / "results/reference/test.h5") as handle:
         assert not handle["ok"][:].any()
-    compared = 0
-    for kind in ("predictions", "refine", "adapt", "pseudo", "conformers"):
-        for path in sorted((smoke_run / "results" / kind).rglob("*.h5")):
-            other = twin / path.relative_to(smoke_run)
-            assert other.read_bytes() == path.read_bytes(), path.name
-            compared += 1
-    assert compared >= 13
+    for path, name in zip(made, asked, strict=True):
+        assert (twin / name).read_bytes() == path.read_bytes(), name
+    assert len(made) >= 21
 
 
 def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
@@ -233,9 +264,12 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
         "evaluate_ablations",
         "diagnose_shifts",
         "diagnose_model",
+        "evaluate_help",
+        *CHOOSES,
     }
-    compares = [f"{n}.output" for n in users if not n.isupper() and n != "curate"]
+    compares = [f"{n}.output" for n in users if not n.isupper() and n not in ("curate", *CHOOSES)]
     predicts = ["train_model", "label_prior", "predict_model", "train_mace", "adapt_variant", "label_pseudo", "ablate"]
+    predicts += ["fit_head", "predict_head", "rescue_models", "adapt_public", "distil_public", "finetune_public"]
     predicts += PREDICT
     # what is found out about them, and about those of the training structures, is in files apart
     compares += ["LABEL_CHECKS", "label_check/test", "label_check/{set}"]

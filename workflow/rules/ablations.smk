@@ -43,7 +43,14 @@ rule ablate:
     output:
         expand(
             "<results>/ablations/{{point}}/seed{{seed}}/{method}.h5",
-            method=["prior", "supervised", "delta", "joint", "joint_ttt"],
+            method=[
+                "prior",
+                "supervised",
+                "delta",
+                "joint",
+                "joint_ttt",
+                "joint_corrected",
+            ],
         ),
     log:
         "<logs>/ablate/{point}_{seed}.log",
@@ -69,6 +76,7 @@ rule ablate:
             }
         ),
         ttt=as_json(TTT_SETTINGS),
+        weight=config["correction"]["weight"],
     message:
         "Ablation {wildcards.point}, seed {wildcards.seed}: pre-train, fine-tune, adapt."
     shell:
@@ -76,7 +84,7 @@ rule ablate:
         " --train {input.train:q} --reference {input.reference:q} --frames {input.frames:q}"
         " --pretrain {input.pretrain:q} --prior {input.prior:q} --test-prior {input.test_prior:q}"
         " --point {params.point:q} --architecture {params.architecture:q} --training {params.training:q}"
-        " --ttt {params.ttt:q} --seed {wildcards.seed} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+        " --ttt {params.ttt:q} --weight {params.weight} --seed {wildcards.seed} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule evaluate_ablations:
@@ -88,7 +96,14 @@ rule evaluate_ablations:
             "<results>/ablations/{point}/seed{seed}/{method}.h5",
             point=POINTS,
             seed=config["ablations"]["seeds"],
-            method=["prior", "supervised", "delta", "joint", "joint_ttt"],
+            method=[
+                "prior",
+                "supervised",
+                "delta",
+                "joint",
+                "joint_ttt",
+                "joint_corrected",
+            ],
         ),
     output:
         table="<results>/tables/ablations.csv",

@@ -1,4 +1,4 @@
-# Test-time training and distillation. No reference label of a test structure is an input of these rules.
+# Test-time training, residual correction and distillation. No reference label of a test structure is an input of these rules.
 
 
 rule adapt_model:
@@ -39,18 +39,20 @@ rule adapt_model:
         " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
-rule label_pseudo:
+rule correct_residual:
     input:
-        **code("label_pseudo", BACKBONE),
-        model="<results>/models/delta/seed{seed}/weights.pt",
-        frames=SETS["pool"],
-        prior="<results>/prior/pool.h5",
+        **code("correct_residual", BACKBONE),
+        model=MODEL,
+        frames=rules.curate.output.test,
+        prior="<results>/prior/test.h5",
     output:
-        "<results>/pseudo/seed{seed}.h5",
+        predictions="<results>/correct/{mode}/{strategy}/seed{seed}.h5",
+        failures="<results>/failures/correct_{mode}_{strategy}_{seed}.csv",
+        timing="<results>/timings/correct/{mode}_{strategy}_{seed}.json",
     log:
-        "<logs>/label_pseudo/{seed}.log",
+        "<logs>/correct/{mode}_{strategy}_{seed}.log",
     benchmark:
-        "<benchmarks>/label_pseudo/{seed}.tsv"
+        "<benchmarks>/correct/{mode}_{strategy}_{seed}.tsv"
     conda:
         NETWORK_ENVIRONMENT
     threads: 1
@@ -61,11 +63,84 @@ rule label_pseudo:
         python=lambda wildcards: interpreter(NETWORK),
         device=config["model"]["device"],
         directory=subpath(input.model, parent=True),
+        weight=config["correction"]["weight"],
     message:
-        "Pseudo-labels of the geometries to adapt on, Δ-learning, seed {wildcards.seed}."
+        "Residual correction, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}."
     shell:
-        "{params.python:q} {input.script:q} --device {params.device:q} --model {params.directory:q}"
-        " --frames {input.frames:q} --prior {input.prior:q}"
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        " --frames {input.frames:q} --prior {input.prior:q} --mode {wildcards.mode:q} --weight {params.weight}"
+        " --seed {wildcards.seed} --output {output.predictions:q} --failures {output.failures:q}"
+        " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule average_methods:
+    input:
+        **code("average_methods"),
+        frames=rules.curate.output.test,
+        predictions=lambda wildcards: of_methods(
+            MEANS[wildcards.method], [wildcards.seed], 0
+        ),
+        timings=lambda wildcards: of_methods(
+            MEANS[wildcards.method], [wildcards.seed], 1
+        ),
+    output:
+        predictions="<results>/mean/{method}/seed{seed}.h5",
+        timing="<results>/timings/mean/{method}_{seed}.json",
+    log:
+        "<logs>/mean/{method}_{seed}.log",
+    benchmark:
+        "<benchmarks>/mean/{method}_{seed}.tsv"
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    message:
+        "Take the mean {wildcards.method}, seed {wildcards.seed}."
+    shell:
+        "python {input.script:q} --frames {input.frames:q} --predictions {input.predictions:q}"
+        " --timings {input.timings:q} --method {wildcards.method:q} --output {output.predictions:q}"
+        " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule label_pseudo:
+    input:
+        **code("label_pseudo", BACKBONE),
+        models=lambda wildcards: [
+            MODEL.format(strategy=strategy, seed=wildcards.seed)
+            for strategy in TEACHERS[wildcards.teacher]
+        ],
+        frames=SETS["pool"],
+        prior="<results>/prior/pool.h5",
+    output:
+        "<results>/pseudo/{teacher}/seed{seed}.h5",
+    log:
+        "<logs>/label_pseudo/{teacher}_{seed}.log",
+    benchmark:
+        "<benchmarks>/label_pseudo/{teacher}_{seed}.tsv"
+    conda:
+        NETWORK_ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("30m"),
+    params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
+        directories=lambda wildcards, input: [str(Path(p).parent) for p in input.models],
+        # Δ-learning knows no weight
+        weight=lambda wildcards: (
+            ""
+            if wildcards.teacher == "delta"
+            else f"--weight {config['correction']['weight']}"
+        ),
+    message:
+        "Pseudo-labels of the geometries to adapt on, by {wildcards.teacher}, seed {wildcards.seed}."
+    shell:
+        "{params.python:q} {input.script:q} --device {params.device:q} --models {params.directories:q}"
+        " --frames {input.frames:q} --prior {input.prior:q} {params.weight}"
         " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
@@ -79,7 +154,11 @@ rule adapt_conformers:
         pool=SETS["pool"],
         prior="<results>/prior/pool.h5",
         pseudo=lambda wildcards: (
-            [f"<results>/pseudo/seed{wildcards.seed}.h5"]
+            [
+                "<results>/pseudo/{teacher}/seed{0}.h5".format(
+                    wildcards.seed, **SCHEMES[wildcards.scheme]
+                )
+            ]
             if SCHEMES[wildcards.scheme]["pseudo_weight"]
             else []
         ),

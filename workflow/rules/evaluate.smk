@@ -31,6 +31,12 @@ rule evaluate:
             for mode, strategy in ADAPTED
             for seed in SEEDS
         ],
+        corrected=[
+            f"<results>/correct/{mode}/{strategy}/seed{seed}.h5"
+            for mode, strategy in CORRECTED
+            for seed in SEEDS
+        ],
+        means=of_methods(MEANS, SEEDS, 0),
         label_check=ancient(LABEL_CHECKS),
         # those before any method are in another table, prior labels as far as shifts are measured by them
         failures=[
@@ -44,6 +50,11 @@ rule evaluate:
             *(
                 f"<results>/failures/adapt_{mode}_{strategy}_{seed}.csv"
                 for mode, strategy in ADAPTED
+                for seed in SEEDS
+            ),
+            *(
+                f"<results>/failures/correct_{mode}_{strategy}_{seed}.csv"
+                for mode, strategy in CORRECTED
                 for seed in SEEDS
             ),
         ],
@@ -62,6 +73,7 @@ rule evaluate:
     params:
         directory=subpath(output.summary, parent=True),
         prior_calls=as_json(prior_calls()),
+        correction_weight=config["correction"]["weight"],
         resamples=config["statistics"]["resamples"],
         seed=config["statistics"]["seed"],
     message:
@@ -70,7 +82,8 @@ rule evaluate:
         "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
         " --radii {input.radii:q} --train {input.train:q} --train-reference {input.train_reference:q}"
         " --shifts {input.shifts:q}"
-        " --predictions {input.base:q} {input.refined:q} {input.adapted:q} --failures {input.failures:q}"
+        " --predictions {input.base:q} {input.refined:q} {input.adapted:q} {input.corrected:q} {input.means:q}"
+        " --failures {input.failures:q} --correction-weight {params.correction_weight}"
         " --prior-calls {params.prior_calls:q} --resamples {params.resamples:q} --seed {params.seed:q}"
         " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
@@ -99,6 +112,8 @@ rule evaluate_variants:
             ),
             seed=SEEDS,
         ),
+        instead=of_methods(INSTEAD, SEEDS, 0),
+        instead_timings=of_methods(INSTEAD, SEEDS, 1),
         variants=expand(
             "<results>/variants/{variant}/seed{seed}.h5", variant=VARIANTS, seed=SEEDS
         ),
@@ -141,8 +156,8 @@ rule evaluate_variants:
         "Compare the further adaptations, and the curve over the number of geometries."
     shell:
         "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
-        " --base-timings {input.base_timings:q}"
-        " --predictions {input.base:q} {input.variants:q} --conformers {input.conformers:q}"
+        " --base-timings {input.base_timings:q} {input.instead_timings:q}"
+        " --predictions {input.base:q} {input.instead:q} {input.variants:q} --conformers {input.conformers:q}"
         " --conformer-timings {input.conformer_timings:q} --strategies {params.strategies:q}"
         " --prior-calls {params.prior_calls:q}"
         " --copies {params.copies:q} --decision {params.decision:q}"
@@ -194,6 +209,12 @@ rule summarise_timings:
             for mode, strategy in ADAPTED
             for seed in SEEDS
         ],
+        corrected=[
+            f"<results>/timings/correct/{mode}_{strategy}_{seed}.json"
+            for mode, strategy in CORRECTED
+            for seed in SEEDS
+        ],
+        means=of_methods(MEANS, SEEDS, 1),
     output:
         "<results>/timings/seconds.csv",
     log:
@@ -209,7 +230,7 @@ rule summarise_timings:
         "Add up the measured seconds per structure of every method."
     shell:
         "python {input.script:q} --frontier {input.frontier:q} --prior {input.prior:q}"
-        " --timings {input.base:q} {input.refined:q} {input.adapted:q}"
+        " --timings {input.base:q} {input.refined:q} {input.adapted:q} {input.corrected:q} {input.means:q}"
         " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 

@@ -56,6 +56,12 @@ def as_json(subtree):
     return json.dumps(subtree, sort_keys=True)
 
 
+def of_methods(keys, seeds, what):
+    """Files of methods of this run: their predictions (0) or timings (1)."""
+    folder = "<results>" if what == 0 else "<results>/timings"
+    return [f"{folder}/{MADE[key][what]}".format(seed=s) for key in keys for s in seeds]
+
+
 def growing(first):
     """Resource function: a number, or a time such as "30m" or "2h", times the attempt, so that a retry gets more."""
     if isinstance(first, int):
@@ -72,6 +78,16 @@ def present(paths, key):
                 f"{path}: no such file; correct {key} in the configuration or put the file there"
             )
     return paths
+
+
+def if_there(target, paths):
+    """Input function: those of the paths that are there; all of them, where the rule `target` is asked for."""
+
+    def files(wildcards):
+        complete = target in workflow.dag_settings.targets
+        return [p for p in paths if complete or Path(p).exists()]
+
+    return files
 
 
 def settled(**inputs):
@@ -303,6 +319,36 @@ def model_family(wildcards):
     return modules(f"external/families/{family}", *own_network)
 
 
+def has_head(name):
+    """Whether a prior head can learn on the features of a model."""
+    try:
+        return models.entry(name)["family"] in components.DIFFERENTIABLE
+    except UserError as error:
+        refuse(error)
+
+
+def model_derivatives(wildcards):
+    """Input function: the modules that make a model a function of positions, and what they import."""
+    family = model_entry(wildcards.model)["family"]
+    if family not in components.DIFFERENTIABLE:
+        known = ", ".join(components.DIFFERENTIABLE)
+        refuse(
+            f"models.{wildcards.model}: no prior head for the family {family}, only for {known}"
+        )
+    return modules(f"external/differentiable/{family}", f"external/families/{family}")
+
+
+def teacher_of(wildcards):
+    """Input function: what the teacher of a distillation says of the test structures."""
+    name = config["help"]["distillation"]["teacher"]
+    if name in DIAGNOSED:
+        return f"{RESULTS}/models/external/{name}/test.h5"
+    if name in STRATEGIES_OF_HELP:
+        return f"{RESULTS}/help/{name}.h5"
+    known = ", ".join([*DIAGNOSED, *STRATEGIES_OF_HELP])
+    refuse(f"help.distillation.teacher: {name} is not in this run; known: {known}")
+
+
 def model_files(wildcards):
     """Input function: what else a model is made from, files that its arguments name and a calculator's own code."""
     entry, output = model_entry(wildcards.model), predictions_of(wildcards)
@@ -324,8 +370,9 @@ def model_files(wildcards):
 
 
 def predictions_of(wildcards):
-    """A file that rule predict_model makes."""
-    return f"{RESULTS}/models/external/{wildcards.model}/{wildcards.set}.h5"
+    """A file that rule predict_model makes, of the test structures for rules that know no set."""
+    name = wildcards.get("set", "test")
+    return f"{RESULTS}/models/external/{wildcards.model}/{name}.h5"
 
 
 def model_settings(keys):
@@ -380,7 +427,7 @@ def interpreter(environment):
 
 
 # inputs that count by content: what this workflow ships, code and data, and what the user gives
-SHIPPED = "script library engine figure family template published manifest schema molecules cages benchmark".split()
+SHIPPED = "script library engine figure family template parts published manifest schema molecules cages benchmark".split()
 GIVEN = "files checksums checkpoint depends".split()
 
 

@@ -116,10 +116,21 @@ rule assemble_benchmark:
         " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
 
-# The stress set, `snakemake stress`: labels the shards that resources/stress/shards lacks. Its data sheet says more.
+# The stress set, `snakemake stress`: labels the shards that resources/stress/shards lacks, checks some labels and
+# assembles the set. Its data sheet says more.
 
 STRESS = own("resources/stress")
 STRESS_SHARDS = 49
+# what is shipped is no output of a rule, or a run that reads it would make it anew
+STRESS_SET = "<results>/labelling/stress_set"
+STRESS_GROUPS = (
+    "ordinary hot stretched compressed strained radicals ions elements floppy".split()
+)
+CALIBRATION = own("resources/calibration")
+STRESS_SHARDS_LABELLED, STRESS_SHARDS_FAILED = (
+    [f"{STRESS}/shards/{k:03d}{suffix}" for k in range(STRESS_SHARDS)]
+    for suffix in (".extxyz", ".failures.csv")
+)
 
 
 rule sample_stress:
@@ -137,7 +148,7 @@ rule sample_stress:
             ]
         ],
     output:
-        "<results>/labelling/stress/geometries.extxyz",
+        geometries="<results>/labelling/stress/geometries.extxyz",
     log:
         "<logs>/labelling/sample_stress.log",
     conda:
@@ -148,12 +159,33 @@ rule sample_stress:
         runtime=growing("1h"),
     params:
         seed=config["labelling"]["seed"],
+        options=lambda wildcards, input: options(
+            cages=input.cages, benchmark=input.benchmark
+        ),
     message:
         "Sample the geometries of the stress set; copy them to resources/stress to label them."
     shell:
-        "python {input.script:q} --molecules {input.molecules:q}"
-        " --cages {input.cages:q} --benchmark {input.benchmark:q} --output {output:q} --seed {params.seed:q} --threads {threads}"
-        " --log {log:q} >> {log:q} 2>&1"
+        "python {input.script:q} --molecules {input.molecules:q} {params.options} --output {output.geometries:q}"
+        " --seed {params.seed:q} --threads {threads} --log {log:q} >> {log:q} 2>&1"
+
+
+# ordinary molecules on which a model that is good for anything is trusted; no labels
+use rule sample_stress as sample_calibration with:
+    input:
+        **code("sample_stress"),
+        molecules=f"{CALIBRATION}/molecules.csv",
+    output:
+        geometries="<results>/labelling/calibration/geometries.extxyz",
+        failures="<results>/labelling/calibration/failures.csv",
+    log:
+        "<logs>/labelling/sample_calibration.log",
+    params:
+        seed=7,
+        options=lambda wildcards, output: options(
+            group="train", failures=output.failures
+        ),
+    message:
+        "Sample the geometries of the calibration set; copy them to resources/calibration."
 
 
 rule label_stress:
@@ -187,3 +219,71 @@ rule label_stress:
         "python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
         " --failures {output.failures:q} --shard {params.number:q} --shards {params.shards:q}"
         " --settings {input.level:q} --largest-force {params.largest:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule check_stress:
+    input:
+        # as the labels
+        **settled(
+            **code("check_stress"),
+            level=f"{STRESS}/level.json",
+        ),
+        shards=if_there("stress", ancient(STRESS_SHARDS_LABELLED)),
+    output:
+        f"{STRESS}/quality.csv",
+    log:
+        "<logs>/labelling/check_stress.log",
+    conda:
+        "../../envs/reference.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("2h"),
+    params:
+        structures=8,
+        seed=config["labelling"]["seed"],
+    message:
+        "Check {params.structures} labels of the stress set by finite differences, a finer grid and tighter convergence."
+    shell:
+        "python {input.script:q} --shards {input.shards:q} --structures {params.structures:q}"
+        " --seed {params.seed:q} --settings {input.level:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule assemble_stress:
+    input:
+        **code("assemble_stress"),
+        molecules=f"{STRESS}/molecules.csv",
+        geometries=f"{STRESS}/geometries.extxyz",
+        shards=if_there("stress", STRESS_SHARDS_LABELLED),
+        failures=if_there("stress", STRESS_SHARDS_FAILED),
+        quality=if_there("stress", rules.check_stress.output),
+    output:
+        groups=expand(
+            f"{STRESS_SET}/{{half}}_{{group}}.extxyz",
+            half=["val", "ood"],
+            group=STRESS_GROUPS,
+        ),
+        sums=f"{STRESS_SET}/SHA256SUMS",
+        failures=f"{STRESS_SET}/failures.csv",
+        sheet=f"{STRESS_SET}/README.md",
+    log:
+        "<logs>/labelling/assemble_stress.log",
+    localrule: True
+    conda:
+        "../../envs/reference.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing("10m"),
+    params:
+        directory=subpath(output.sums, parent=True),
+        shards=STRESS_SHARDS,
+        quality=lambda wildcards, input: (
+            options(quality=input.quality) if input.quality else ""
+        ),
+    message:
+        "Write what is labelled of the stress set, one file per half and group; copy it to resources/stress."
+    shell:
+        "python {input.script:q} --molecules {input.molecules:q} --geometries {input.geometries:q}"
+        " --shards {input.shards:q} --shard-failures {input.failures:q} --of {params.shards:q} {params.quality}"
+        " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"

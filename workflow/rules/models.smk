@@ -2,6 +2,7 @@
 # Not part of the default run: `snakemake diagnose`.
 
 PREDICTED = {"train": "<results>/frames/train.h5", "test": "<results>/frames/test.h5"}
+TEACHER = config["mace"]["teacher"]
 DIAGNOSIS = list(tables_of.DIAGNOSIS)
 DIAGNOSIS_FIGURES = [f"show/figures/{name}" for name in figures_of.DIAGNOSIS]
 
@@ -10,8 +11,9 @@ rule train_mace:
     input:
         **code("train_mace"),
         frames=rules.curate.output.train,
-        reference=rules.curate.output.train_reference,
-        label_check=ancient("<results>/label_check/train.csv"),
+        reference=[] if TEACHER else rules.curate.output.train_reference,
+        teacher=f"<results>/models/external/{TEACHER}/train.h5" if TEACHER else [],
+        label_check=[] if TEACHER else ancient("<results>/label_check/train.csv"),
     output:
         checkpoint="<results>/models/mace/mace.model",
         timing="<results>/timings/train_mace.json",
@@ -28,10 +30,18 @@ rule train_mace:
     params:
         python=lambda wildcards: interpreter("mace"),
         settings=as_json(config["mace"]),
+        labels=lambda wildcards, input: options(
+            **(
+                {"teacher": input.teacher}
+                if input.teacher
+                else {"reference": input.reference}
+            )
+        ),
+        of=f"those of {TEACHER}" if TEACHER else "the reference labels",
     message:
-        "Train a small MACE on the reference labels."
+        "Train a small MACE on {params.of}."
     shell:
-        "{params.python:q} {input.script:q} --frames {input.frames:q} --reference {input.reference:q}"
+        "{params.python:q} {input.script:q} --frames {input.frames:q} {params.labels}"
         " --settings {params.settings:q} --output {output.checkpoint:q} --timing {output.timing:q} --log {log:q}"
         " >> {log:q} 2>&1"
 
@@ -100,7 +110,14 @@ rule predict_model:
         options=lambda wildcards, input: options(
             **{"checkpoint": input.checkpoint} if input.checkpoint else {},
             **{"depends": list(input.depends)} if input.depends else {},
-            **{"knows-charge": []} if model_entry(wildcards.model)["charge"] else {},
+            **{
+                option: []
+                for option, key in (
+                    ("knows-charge", "charge"),
+                    ("features", "features"),
+                )
+                if model_entry(wildcards.model)[key]
+            },
         ),
     message:
         "Predict the {wildcards.set} structures with {wildcards.model}."
@@ -221,6 +238,7 @@ rule report_diagnosis:
             set=PREDICTED,
         ),
         template=own("workflow/report/diagnosis.html.j2"),
+        parts=own("workflow/report/parts.j2"),
         statistics=rules.diagnose_shifts.input.statistics,
     output:
         "<results>/diagnosis.html",

@@ -25,12 +25,13 @@ sys.path.insert(0, str(HOME / "workflow"))
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import expanded, matching
-from mlipshift.catalogue.adaptation import Settings
+from mlipshift.catalogue.adaptation import CORRECTIONS, MODES as ADAPTATIONS
+from mlipshift.catalogue.adaptation import Settings, TEACHERS
 from mlipshift.catalogue import figures as figures_of
 from mlipshift.catalogue import tables as tables_of
 from mlipshift.catalogue import components
 from mlipshift.catalogue.figures import FIGURES, SECTIONS
-from mlipshift.catalogue.methods import prior_calls
+from mlipshift.catalogue.methods import METHODS, prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
 from mlipshift.catalogue.strategies import needed
 from mlipshift.data.manifest import Manifest, alternatives
@@ -87,8 +88,12 @@ try:
 except UserError as error:
     refuse(error)
 
-# the embedded benchmark is that of this workflow, wherever it runs
-embedded = lambda path: own(path) if path.startswith("resources/benchmark/") else path
+# the sets that this workflow ships are its own, wherever it runs
+SETS_OF_ITS_OWN = tuple(
+    f"resources/{name}/"
+    for name in ("benchmark", "stress", "calibration", "statistics")
+)
+embedded = lambda path: own(path) if path.startswith(SETS_OF_ITS_OWN) else path
 config["data"]["files"] = {
     group: [embedded(path) for path in paths]
     for group, paths in config["data"]["files"].items()
@@ -96,6 +101,9 @@ config["data"]["files"] = {
 config["data"]["checksums"] = config["data"]["checksums"] and embedded(
     expanded(config["data"]["checksums"])
 )
+config["data"]["training_statistics"] = config["data"][
+    "training_statistics"
+] and embedded(expanded(config["data"]["training_statistics"]))
 for place in ("store", "mirror"):
     if "://" not in (config["retrieve"][place] or "://"):
         config["retrieve"][place] = expanded(config["retrieve"][place])
@@ -162,6 +170,40 @@ MODES = {"structure": "strategies", "placebo": "placebo"}
 ADAPTED = [(mode, name) for mode, key in MODES.items() for name in config["ttt"][key]]
 ADAPTATION = [field.name for field in fields(Settings)]
 TTT_SETTINGS = {key: config["ttt"][key] for key in ADAPTATION if key in config["ttt"]}
+CORRECTED = [
+    (mode, name)
+    for mode, key in MODES.items()
+    for name in config["correction"][key]
+    if name in STRATEGIES
+]
+# method -> files of its predictions and its timing; those that are means of others come last
+MADE = {
+    **{
+        name: (f"predictions/{name}/seed{{seed}}.h5", f"predict/{name}_{{seed}}.json")
+        for name in STRATEGIES
+    },
+    **{
+        f"{name}_{called[mode]}": (
+            f"{stage}/{mode}/{name}/seed{{seed}}.h5",
+            f"{stage}/{mode}_{name}_{{seed}}.json",
+        )
+        for stage, entries, called in (
+            ("adapt", ADAPTED, ADAPTATIONS),
+            ("correct", CORRECTED, CORRECTIONS),
+        )
+        for mode, name in entries
+    },
+}
+MEANS = {
+    key: method.mean_of
+    for key, method in METHODS.items()
+    if method.mean_of and set(method.mean_of) <= set(MADE)
+}
+MADE |= {
+    key: (f"mean/{key}/seed{{seed}}.h5", f"mean/{key}_{{seed}}.json") for key in MEANS
+}
+# a correction instead of an adaptation
+INSTEAD = [key for key in ("joint_corrected", "joint_corrected_delta") if key in MADE]
 VARIANTS = config["variants"]
 SCHEMES = config["conformers"]["schemes"]
 COUNTS = sorted(config["conformers"]["counts"])

@@ -74,6 +74,15 @@ rule adapt:
         "All test-time training."
 
 
+rule correct:
+    input:
+        rules.evaluate.input.corrected,
+        rules.evaluate.input.means,
+    localrule: True
+    message:
+        "All residual correction, and its means with other methods."
+
+
 rule variants:
     input:
         rules.evaluate_variants.output,
@@ -115,13 +124,11 @@ rule relabel:
 
 rule stress:
     input:
-        expand(
-            f"{STRESS}/shards/{{shard}}.extxyz",
-            shard=[f"{k:03d}" for k in range(STRESS_SHARDS)],
-        ),
+        STRESS_SHARDS_LABELLED,
+        rules.assemble_stress.output.sums,
     localrule: True
     message:
-        "The stress set is labelled."
+        "The stress set is labelled and assembled."
 
 
 rule figures:
@@ -150,3 +157,22 @@ for name in FIGURES:
         localrule: True
         message:
             "One figure."
+
+
+rule universal:
+    input:
+        rules.evaluate_help.output,
+        report="<results>/universal.html",
+    localrule: True
+    message:
+        "What models are worth on these structures, and what helps them: {input.report}."
+
+
+rule rescue:
+    input:
+        expand(rules.write_rescued.output, model=DIAGNOSED),
+        expand(rules.rescue_card.output, model=DIAGNOSED),
+        report=expand("<results>/rescue_{model}.html", model=DIAGNOSED),
+    localrule: True
+    message:
+        "The forces, what they rest on, and the verdict: {input.report}."

@@ -13,6 +13,7 @@ from mlipshift.catalogue.adaptation import Settings
 from mlipshift.learn import device, training
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate.adaptation import adapt_frames
+from mlipshift.mitigate.correction import correct
 from mlipshift.mitigate.units import structure_units
 from mlipshift.run import cli
 
@@ -72,6 +73,7 @@ def main(args):
         delta.predictions(frames, test_prior),
         joint.predictions(frames),
         adapted.predictions(joint, frames, "joint_ttt"),
+        correct(joint, frames, test_prior, args.weight),
     ]
     for predictions, path in zip(made, args.output, strict=True):
         predictions.save(path)
@@ -92,12 +94,13 @@ if __name__ == "__main__":
             "architecture": {"type": cli.settings, "help": "JSON: backbone, cutoff, and what else it takes"},
             "training": {"type": cli.settings, "help": "JSON: settings of every strategy"},
             "ttt": {"type": cli.settings, "help": "JSON of the adaptation"},
+            "weight": {"type": float, "help": "of the residual correction"},
             "seed": {"type": int},
             "device": device.OPTION,
             "output": {
                 "type": Path,
-                "nargs": 5,
-                "help": "predictions of the prior, supervised, delta, joint and adapted joint model",
+                "nargs": 6,
+                "help": "predictions of the prior, supervised, delta, joint, adapted and corrected joint model",
             },
         },
     )

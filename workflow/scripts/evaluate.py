@@ -11,6 +11,7 @@ from mlipshift.evaluate import bins
 from mlipshift.evaluate.errors import Errors
 from mlipshift.evaluate.left_out import with_groups
 from mlipshift.evaluate.tables import tables_of
+from mlipshift.evaluate.weights import CORRECTION_WEIGHTS, correction_weights
 from mlipshift.run import cli
 
 
@@ -21,6 +22,8 @@ def main(args):
     axes = bins.shift_values(reference, Labels.load(args.train_reference, train), read_table(args.shifts))
     radii = {path.parent.name: read_table(path) for path in args.radii}
     tables = tables_of(errors, axes, radii, args.prior_calls)
+    weights = correction_weights(errors, reference, args.predictions, args.correction_weight)
+    tables["correction_weights"] = CORRECTION_WEIGHTS, weights
     for name, (columns, rows) in tables.items():
         write_table(args.output / f"{name}.csv", rows, columns)
     failures = [r for path in args.failures for r in read_table(path).to_dict("records")]
@@ -51,6 +54,7 @@ if __name__ == "__main__":
             "predictions": {"type": Path, "nargs": "+"},
             "failures": {"type": Path, "nargs": "+"},
             "prior_calls": {"type": cli.settings, "help": "JSON: prior calls per predicted structure of every method"},
+            "correction_weight": {"type": float, "help": "weight with which models were corrected"},
             "resamples": {"type": int, "help": "bootstrap resamples"},
             "seed": {"type": int, "help": "bootstrap seed"},
             "output": {"type": Path, "help": "directory of the tables"},

@@ -1,4 +1,4 @@
-"""Pseudo-labels: what a Δ-learning model says of structures with prior labels; reference labels are no input."""
+"""Pseudo-labels: what teachers say of structures with prior labels; reference labels are no input."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from mlipshift.run import cli
 def main(args):
     device.configure(device=args.device)
     frames = Frames.load(args.frames)
-    prior = Labels.load(args.prior, frames)
-    pseudo_labels(Potential.load(args.model, args.device), frames, prior).save(args.output)
+    teachers = [Potential.load(path, args.device) for path in args.models]
+    pseudo_labels(teachers, frames, Labels.load(args.prior, frames), args.weight).save(args.output)
 
 
 if __name__ == "__main__":
@@ -21,9 +21,10 @@ if __name__ == "__main__":
         main,
         __doc__,
         {
-            "model": {"type": Path, "help": "directory of a Δ-learning model"},
+            "models": {"type": Path, "nargs": "+", "help": "directories of the teachers, whose mean is taken"},
             "frames": {"type": Path, "help": "frames to label"},
             "prior": {"type": Path, "help": "prior labels of --frames"},
+            "weight": {"type": float, "default": 1.0, "required": False, "help": "of the residual correction"},
             "device": device.OPTION,
             "output": {"type": Path, "help": "labels to write"},
         },

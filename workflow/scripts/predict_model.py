@@ -29,7 +29,8 @@ def main(args):
     files = [*([args.checkpoint] if args.checkpoint else []), *args.depends]
     # Snakemake removes what a killed job has declared as its output, and nothing else
     kept = args.output.with_name(args.output.name + ".parts")
-    found = predict(model, frames, skip, Checkpoints(kept, fingerprint(args.entry, files, skip)), args.model)
+    settings = fingerprint({**args.entry, "features": args.features}, files, skip)
+    found = predict(model, frames, skip, Checkpoints(kept, settings), args.model, args.features)
     if len(skip) < len(frames) and not found.answers:
         raise UserError(f"{args.model}: failed on every structure; the last time: {[*found.reasons.values()][-1]}")
     try:
@@ -37,9 +38,9 @@ def main(args):
     except UserError as error:
         raise UserError(f"{args.model}: {error}") from error
     rows = [found.answers.get(k) for k in range(len(frames))]
-    answers = [None if row is None else ([row[0]], row[1][None]) for row in rows]
+    answers = [None if row is None else ([row.energy], row.forces[None]) for row in rows]
     Predictions.build(frames, answers, [0], model.cutoff or np.nan, args.model, -1).save(args.output)
-    Embedding.build(frames, [None if row is None else row[2] for row in rows]).save(args.embedding)
+    Embedding.build(frames, rows).save(args.embedding)
     reasons = [*zip(excluded["id"], excluded["reason"]), *((frames.ids[k], r) for k, r in found.reasons.items())]
     write_table(args.failures, [{"id": i, "stage": args.model, "reason": r} for i, r in reasons], FAILURES)
     with replacing(args.notes) as part:
@@ -57,6 +58,11 @@ if __name__ == "__main__":
             "model": {"help": "name in the registry, which becomes the method"},
             "entry": {"type": cli.settings, "help": "entry of the registry as JSON"},
             "knows_charge": {"action": "store_true", "required": False, "help": "whether the entry says charge: true"},
+            "features": {
+                "action": "store_true",
+                "required": False,
+                "help": "also keep the model's features of every atom, in single precision",
+            },
             "checkpoint": {"type": Path, "required": False, "help": "weights, where the package carries none"},
             "depends": {
                 "type": Path,
@@ -69,7 +75,7 @@ if __name__ == "__main__":
             "set": {"help": "their name in the table of the excluded ones"},
             "excluded": {"type": Path, "help": "table of the structures that the model cannot take"},
             "output": {"type": Path},
-            "embedding": {"type": Path},
+            "embedding": {"type": Path, "help": "representations of the structures, spread of an ensemble, features"},
             "failures": {"type": Path},
             "notes": {"type": Path, "help": "what the user is told of the model, a line each"},
             "timing": {"type": Path},

@@ -1,4 +1,7 @@
-"""Train a small MACE on the reference labels with mace-torch's own command, for a real checkpoint without a network."""
+"""Train a small MACE on reference labels, or on those of a teacher, with mace-torch's own command.
+
+A real checkpoint without a network.
+"""
 
 import subprocess
 import sys
@@ -13,6 +16,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
+from mlipshift.base.predictions import Predictions
 from mlipshift.base.timing import Stopwatch
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
@@ -20,6 +24,14 @@ from mlipshift.run.processes import end_with_parent
 
 NAME = "mace"
 LAST_RATE = 0.01  # of the first learning rate
+
+
+def labels_of(args, frames):
+    """Reference labels, or the predictions of a teacher as such."""
+    if not args.teacher:
+        return Labels.load(args.reference, frames)
+    said = Predictions.load(args.teacher, frames)
+    return Labels(frames.ids, frames.offsets, said.energy[-1], said.forces[-1], said.ok, said.method)
 
 
 def structures(frames, labels):
@@ -45,7 +57,7 @@ def atomic_energies(data):
 def main(args):
     settings = args.settings
     frames = Frames.load(args.frames)
-    data = list(structures(frames, Labels.load(args.reference, frames)))
+    data = list(structures(frames, labels_of(args, frames)))
     if not data:
         raise UserError("no training structure has reference forces, and training needs them; give some (data.keys)")
     energies = sum("REF_energy" in atoms.info for atoms in data)
@@ -102,7 +114,8 @@ if __name__ == "__main__":
         __doc__,
         {
             "frames": {"type": Path, "help": "training frames"},
-            "reference": {"type": Path, "help": "their reference labels"},
+            "reference": {"type": Path, "required": False, "help": "their reference labels"},
+            "teacher": {"type": Path, "required": False, "help": "predictions of a model that stand for labels"},
             "settings": {"type": cli.settings, "help": "section mace of the configuration as JSON"},
             "output": {"type": Path, "help": "checkpoint to write"},
             "timing": {"type": Path},

@@ -1,9 +1,10 @@
 """Total charge and multiplicity of ASE Atoms, which have no place for either, where calculators look for them.
 
 Each has its own place, and one that finds nothing there computes the neutral singlet without a word:
-charge and spin of info (fairchem, MACE, ORB, metatomic, SO3LR), total_charge and total_spin (MACE, by setting),
+charge and spin of info (fairchem, MACE, ORB, metatomic), total_charge and total_spin (MACE, by setting),
 spin_multiplicity (metatomic, SchNetPack), mult (AIMNet2 and what is built on it), and the sums of initial charges and
-moments (tblite, xtb-python, NWChem, Gaussian, ORCA). `spin` means 2S + 1 in all of them, as in OMol25.
+moments (tblite, xtb-python, NWChem, Gaussian, ORCA). `spin` means 2S + 1 in all of them, as in OMol25; SO3LR's
+total_spin is S, and is its family's business.
 """
 
 from ase import Atoms
@@ -33,3 +34,8 @@ def told(atoms: Atoms) -> tuple[int, int]:
     if spin is None:
         spin = abs(atoms.get_initial_magnetic_moments().sum()) + 1
     return round(float(charge)), round(float(spin))
+
+
+def changes(before: Atoms | None, now: Atoms) -> list[str]:
+    """Names, as in ASE's system_changes, of what differs in charge or multiplicity, for which ASE looks not in info."""
+    return [] if before is None or told(before) == told(now) else ["initial_charges", "initial_magmoms"]

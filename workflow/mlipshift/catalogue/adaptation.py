@@ -16,6 +16,18 @@ OPTIMISERS = ("adam", "sgd")
 STOPS = ("none", "drop", "held_out")
 # what is adapted together -> what the method is called behind the name of the strategy
 MODES = {"structure": "ttt", "molecule": "ttt_molecule", "set": "ttt_set", "placebo": "placebo"}
+# whose prior label a residual correction takes -> what the method is called likewise
+CORRECTIONS = {"structure": "corrected", "placebo": "corrected_placebo"}
+# in the place of a head: the reference head, with the residual of the prior head after adaptation
+CORRECTED = "corrected"
+# what gives pseudo-labels -> the trained models that it needs: Δ-learning, a corrected model, or the mean of both
+TEACHERS = {
+    "delta": ("delta",),
+    "freeze_corrected": ("freeze",),
+    "joint_corrected": ("joint",),
+    "freeze_corrected_delta": ("freeze", "delta"),
+    "joint_corrected_delta": ("joint", "delta"),
+}
 
 # recommended: the defaults of Settings, chosen on the validation shift groups. published: the released configurations
 # and loss, with the energy per atom in eV where the released code has a standardised one
@@ -66,7 +78,7 @@ class Settings:
     that is updated; heads: heads that are updated beside it, none by default.
     prior_weight, pseudo_weight: weights of the prior loss and of the loss on pseudo-labels, each of which is
     force_weight times the force loss (eV/Å) plus energy_weight times the energy loss (eV per atom; prior only).
-    predict: head that predicts.
+    predict: head that predicts; CORRECTED adds what the prior head lacks to the prior label after adaptation.
     stop: "none"; "drop", at the first recorded step at which the loss is below stop_fraction of that at step 0;
     "held_out", at the recorded step with the lowest prior loss on the unit's held-out structures.
     skip_below_eV_per_A: units are left as they are whose loss before adaptation is below it: that on the labels they
@@ -102,7 +114,12 @@ class Settings:
     )
     prior_weight: float = _setting(1.0, None, WEIGHT, type="number", minimum=0)
     pseudo_weight: float = _setting(0.0, None, WEIGHT, type="number", minimum=0)
-    predict: str = _setting("reference", None, "Head that predicts.", enum=HEADS)
+    predict: str = _setting(
+        "reference",
+        None,
+        "Head that predicts; `corrected`: the reference head, with what the prior head still lacks to the prior label.",
+        enum=(*HEADS, CORRECTED),
+    )
     stop: str = _setting(
         "none",
         "When the adaptation of a structure ends before the last step, judged by prior labels alone at the recorded "

@@ -49,8 +49,17 @@ FAMILIES = (
     "mace",
     "chgnet",
     "sevennet",
+    "aimnet2",
+    "torchani",
+    "so3lr",
     "jmp",
     "ase",
+)
+
+# those of FAMILIES with a module of external.differentiable
+DIFFERENTIABLE = (
+    "mace",
+    "aimnet2",
 )
 
 

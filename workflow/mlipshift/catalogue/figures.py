@@ -81,7 +81,7 @@ _FIGURES = (
         "mitigation",
         ("error_bins", "summary"),
         "Number of structures of all held-out shift groups per bin of the force MAE, before (open) and after (filled)"
-        " test-time training[[delta:, and of Δ-learning (pale)]]; numbers: change by TTT. Bins without a structure"
+        " test-time training[[instead:, and of {instead} (pale)]]; numbers: change by TTT. Bins without a structure"
         " are left out. Counts are means over seeds. In all {sample}. Structures below {limit} meV/Å: {below}.",
     ),
     Figure(
@@ -90,7 +90,7 @@ _FIGURES = (
         "mitigation",
         ("steps", "summary"),
         "Force MAE against the number of TTT steps. Lines: mean over structures and seeds; bands: {interval}."
-        "[[delta: Dash-dotted: Δ-learning, which makes the same prior calls.]] {samples}"
+        "[[instead: Dash-dotted: {instead}, of as many prior calls.]] {samples}"
         f" {ACCURACY}",
     ),
     Figure(
@@ -102,8 +102,8 @@ _FIGURES = (
         " force MAE of the prior that TTT learns from; rank correlation of the gain {correlations} (95 % bootstrap"
         " interval over molecules[[alone:, here over the structures of one molecule alone, and too narrow]]). (b)"
         " Force MAE after TTT; below the line TTT is better than its prior, as for {better} % of the structures."
-        "[[delta: (c) Force MAE of Δ-learning, which is better than the prior for {delta} % of the structures and"
-        " better than TTT for {than_ttt} %.]] {sample}.[[beyond: Open at the edge: {beyond} errors beyond the axes.]]"
+        "[[others: Further panels: force MAE of what makes as many prior calls; {others}.]] {sample}."
+        "[[beyond: Open at the edge: {beyond} errors beyond the axes.]]"
         f" {ACCURACY}",
     ),
     Figure(
@@ -125,7 +125,8 @@ _FIGURES = (
         " (methods with equal numbers side by side, best first), (b) CPU seconds of one core per structure, adaptation"
         " and prior calls included.[[gpu: Networks ran on a GPU, and it is wall time, of: {gpu}.]] Mean over structures"
         " and seeds; bars: {interval}; {sample}. Grey line: lowest mean"
-        f" error at this cost or less. {ACCURACY}[[missing: Not in (b), as no time was measured: {{missing}}.]]",
+        f" error at this cost or less. {ACCURACY}[[aside: Not drawn: {{aside}}.]]"
+        "[[missing: Not in (b), as no time was measured: {missing}.]]",
     ),
     Figure(
         "fig_variants",
@@ -153,9 +154,9 @@ _FIGURES = (
         "ablations",
         ("ablation_bins", "ablations"),
         "Number of structures of all held-out shift groups per bin of the force MAE of the Joint model, before (open)"
-        " and after (filled) test-time training on each prior, with which the model was pre-trained as well[[delta:,"
-        " and of Δ-learning (pale)]]; numbers: change by TTT. Bins without a structure are left out. Counts are"
-        " means over seeds. In all {sample}. Structures below 25 meV/Å: {below}.",
+        " and after (filled) test-time training on each prior, with which the model was pre-trained as"
+        " well[[instead:, and of {instead} (pale)]]; numbers: change by TTT. Bins without a structure are left out."
+        " Counts are means over seeds. In all {sample}. Structures below 25 meV/Å: {below}.",
         on_demand="ablations",
     ),
 )
@@ -209,6 +210,46 @@ _DIAGNOSIS = (
     ),
 )
 DIAGNOSIS = {figure.name: figure for figure in _DIAGNOSIS}
+
+# of the help for models, drawn with the titles of these
+_HELP = (
+    Figure(
+        "fig_help_models",
+        "Which model is good where",
+        "help",
+        ("groups",),
+        "Force MAE (meV/Å) of the models as they are and of the prior, mean over the structures of a held-out group"
+        " that the model takes; the best of a group in bold, white where it takes none. n = {sizes}.",
+    ),
+    Figure(
+        "fig_help_groups",
+        "What helps a model that is as it is",
+        "help",
+        ("groups",),
+        "Force MAE per held-out group of the model, of what helps it and of the prior; no label of these structures is"
+        " used. Mean over structures; bars: {interval}.",
+    ),
+    Figure(
+        "fig_help_signs",
+        "Which sign tells that a model is outside",
+        "help",
+        ("signs",),
+        "How well each sign finds the tenth of the held-out structures with the largest errors of its model: area"
+        " under the receiver operating characteristic (dashed: a guess); bars: {interval}. Filled: the sign that the"
+        " validation groups recommend.",
+    ),
+    Figure(
+        "fig_help_payoff",
+        "When does help pay?",
+        "help",
+        ("payoff",),
+        "Error after over error before, of held-out structures of all models, against (a) the error before over that"
+        " of the prior, and (b) the same ratio as it is expected without a label. Points: structures; line: median of"
+        " equally full bins; below 1 the help improves.[[beyond: {beyond} points lie beyond the axes.]] n = {n_points}"
+        " pairs of {n_structures} structures and {n_models} models.",
+    ),
+)
+HELP = {figure.name: figure for figure in _HELP}
 
 
 def reported(section: str | None = None) -> dict[str, Figure]:

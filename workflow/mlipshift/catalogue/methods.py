@@ -10,7 +10,8 @@ class Method:
 
     key: its name in tables and file names; title, meaning: in words; trained_on: labels that it has learnt from, empty
     if none; colour, marker, filled: hue says the training, an open marker no adaptation or a control; prior_calls: per
-    predicted structure; before: method that it is with nothing done at test time; control: no method to choose.
+    predicted structure; before: method that it is with nothing done at test time; control: no method to choose;
+    mean_of: methods whose predictions it averages; aside: in tables, but not in the figure of all methods.
     """
 
     key: str
@@ -23,6 +24,8 @@ class Method:
     prior_calls: float = 0.0
     before: str | None = None
     control: bool = False
+    mean_of: tuple[str, ...] = ()
+    aside: bool = False
 
 
 _METHODS = (
@@ -131,6 +134,51 @@ _METHODS = (
         control=True,
     ),
     Method(
+        "freeze_corrected",
+        "Freeze + correction",
+        "Freeze, plus what its prior head lacks to the prior label of the test structure",
+        "prior, then reference",
+        "#CC79A7",
+        "v",
+        prior_calls=1.0,
+        before="freeze",
+    ),
+    Method(
+        "joint_corrected",
+        "Joint + correction",
+        "Joint, plus what its prior head lacks to the prior label of the test structure",
+        "prior and reference",
+        "#5B2A86",
+        "v",
+        prior_calls=1.0,
+        before="joint",
+    ),
+    Method(
+        "joint_corrected_placebo",
+        "Joint + placebo correction",
+        "Joint, plus what its prior head lacks to the prior label of another molecule or geometry",
+        "prior and reference",
+        "#E69F00",
+        "v",
+        prior_calls=1.0,
+        before="joint",
+        control=True,
+        aside=True,
+    ),
+    Method(
+        "freeze_corrected_placebo",
+        "Freeze + placebo correction",
+        "Freeze, plus what its prior head lacks to the prior label of another molecule or geometry",
+        "prior, then reference",
+        "#E69F00",
+        "v",
+        filled=False,
+        prior_calls=1.0,
+        before="freeze",
+        control=True,
+        aside=True,
+    ),
+    Method(
         "delta",
         "Δ-learning",
         "trained on reference minus prior; every prediction needs a prior call",
@@ -138,6 +186,51 @@ _METHODS = (
         "#009E73",
         "P",
         prior_calls=1.0,
+    ),
+    Method(
+        "freeze_corrected_delta",
+        "Mean of Freeze + correction and Δ",
+        "the mean of Freeze + correction and Δ-learning, of the same prior call",
+        "prior, reference and their difference",
+        "#00534D",
+        "H",
+        filled=False,
+        prior_calls=1.0,
+        mean_of=("freeze_corrected", "delta"),
+        aside=True,
+    ),
+    Method(
+        "joint_corrected_delta",
+        "Mean of correction and Δ",
+        "the mean of Joint + correction and Δ-learning, of the same prior call",
+        "prior, reference and their difference",
+        "#00534D",
+        "H",
+        prior_calls=1.0,
+        mean_of=("joint_corrected", "delta"),
+    ),
+    Method(
+        "freeze_ttt_delta",
+        "Mean of Freeze + TTT and Δ",
+        "the mean of Freeze + TTT and Δ-learning, of the same prior call",
+        "prior, reference and their difference",
+        "#00534D",
+        "D",
+        filled=False,
+        prior_calls=1.0,
+        mean_of=("freeze_ttt", "delta"),
+        aside=True,
+    ),
+    Method(
+        "joint_ttt_delta",
+        "Mean of TTT and Δ",
+        "the mean of Joint + TTT and Δ-learning, of the same prior call",
+        "prior, reference and their difference",
+        "#00534D",
+        "^",
+        prior_calls=1.0,
+        mean_of=("joint_ttt", "delta"),
+        aside=True,
     ),
     Method(
         "probe",
@@ -196,7 +289,10 @@ SCHEMES = {
     "joint_distil": Scheme("Joint + distillation", "#56B4E9", "o"),
     "joint_distil_between": Scheme("Joint + distillation, interpolated", "#882255", "s"),
     "joint_distil_unless_known": Scheme("Joint + distillation, unless known", "#8A8A00", "D"),
+    "joint_distil_corrected": Scheme("Joint + distillation of the correction", "#5B2A86", "s"),
+    "joint_distil_mean": Scheme("Joint + distillation of the mean", "#00534D", "o"),
     "joint_distil_and_ttt": Scheme("Joint + distillation and TTT", "#44AA99", "p"),
+    "joint_ttt_corrected": Scheme("Joint + TTT, then correction", "#5B2A86", "p"),
     "supervised_distil": Scheme("Supervised + distillation", "#D55E00", "D"),
     "broad_ttt": Scheme("Joint, broad + TTT", "#0072B2", "d"),
     "broad_distil": Scheme("Joint, broad + distillation", "#56B4E9", "d"),

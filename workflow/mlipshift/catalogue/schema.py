@@ -6,7 +6,7 @@ from typing import Any
 
 from mlipshift.base import yaml
 from mlipshift.base.errors import nearest
-from mlipshift.catalogue.adaptation import json_schema
+from mlipshift.catalogue.adaptation import TEACHERS, json_schema
 from mlipshift.catalogue.components import BACKBONES, FAMILIES, LIBRARIES, PRIORS
 from mlipshift.catalogue.strategies import HEADS, LEVELS, PRIOR, STRATEGIES
 
@@ -19,6 +19,7 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
     "adaptable strategies": {"enum": [name for name, kind in STRATEGIES.items() if kind.learnt == {*HEADS}]},
     "heads": {"enum": list(HEADS)},
     "levels": {"enum": list(LEVELS)},
+    "teachers": {"enum": list(TEACHERS)},
     "backbones": {"enum": list(BACKBONES)},
     "priors": {"enum": list(PRIORS)},
     "libraries": {"enum": list(LIBRARIES)},

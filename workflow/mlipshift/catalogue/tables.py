@@ -41,6 +41,13 @@ _EVALUATE = (
     Table("refinement", "Radii that were chosen", "strategy, group", "evaluate", report="optional"),
     Table("gains", "Error of the prior, before and after TTT", "structure, method", "evaluate"),
     Table("gain_correlation", "What the gain of TTT goes with", "method, group, quantity", "evaluate"),
+    Table(
+        "correction_weights",
+        "Force MAE of the validation groups by the weight of the correction",
+        "method, weight",
+        "evaluate",
+        report="optional",
+    ),
     Table("method_failures", "Structures without a result", "structure, stage", "evaluate", report="needed"),
 )
 _INPUT = (
@@ -117,6 +124,20 @@ DIAGNOSIS = {
         Table("embedding", "Map of the representation", "structure", "diagnose_model", _MODEL),
     )
 }
+_HELP = "help/tables"
+# of models as they are and of what helps them
+HELP = {
+    table.name: table
+    for table in (
+        Table("groups", "Force MAE of models and of help for them", "group, method", "evaluate_help", _HELP),
+        Table("signs", "How well signs without a label find errors", "model, sign, group", "evaluate_help", _HELP),
+        Table(
+            "payoff", "Error before and after help, and that of the prior", "structure, method", "evaluate_help", _HELP
+        ),
+        Table("crossing", "Help on either side of the crossover", "method, side", "evaluate_help", _HELP),
+        Table("costs", "CPU time per structure", "method", "evaluate_help", _HELP),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -177,6 +198,10 @@ REPORT = {
     "variants": Shown(
         "Adaptations of section variants on the held-out shift groups, against their own model and what one could do"
         " instead; negative is better."
+    ),
+    "weights": Shown(
+        "Force MAE (meV/Å) of the validation groups, on which alone it may be chosen, by the weight of the residual"
+        " correction; ● is that of this run. Intervals when pointed at."
     ),
     "failed": Shown("Structures that were left out, or for which a method has no result."),
     "knowledge": Shown("What each method uses of a test structure."),

@@ -3,7 +3,7 @@
 from mlipshift.evaluate.errors import Errors
 
 POINT = ["point", "fraction", "noise", "prior"]  # what describes a point
-MODELS = ("prior", "supervised", "delta", "joint", "joint_ttt")
+MODELS = ("prior", "supervised", "delta", "joint", "joint_ttt", "joint_corrected")
 ABLATION = [*POINT, "group", "n_structures", "n_molecules", "n_seeds", *(f"{m}_meV_per_A" for m in MODELS)]
 ABLATION += ["gain_meV_per_A", "gain_ci_low_meV_per_A", "gain_ci_high_meV_per_A"]
 ABLATION += ["fraction_improved", "fraction_worsened"]

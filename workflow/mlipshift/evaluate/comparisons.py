@@ -28,6 +28,19 @@ COMPARISONS = [
     ("joint_ttt", "delta"),
     ("freeze_ttt", "delta"),
     ("supervised_rr", "delta"),
+    ("joint_corrected", "joint"),
+    ("joint_corrected", "joint_ttt"),
+    ("joint_corrected", "prior"),
+    ("joint_corrected", "delta"),
+    ("freeze_corrected", "freeze"),
+    ("freeze_corrected", "freeze_ttt"),
+    ("freeze_corrected", "delta"),
+    ("joint_corrected_placebo", "joint"),
+    ("joint_corrected_delta", "joint_corrected"),
+    ("joint_corrected_delta", "delta"),
+    ("joint_ttt_delta", "joint_ttt"),
+    ("joint_ttt_delta", "delta"),
+    ("joint_ttt_delta", "joint_corrected_delta"),
     ("joint_placebo", "joint"),
     ("joint", "supervised"),
     ("delta", "supervised"),
@@ -38,7 +51,7 @@ COMPARISONS = [
     ("joint_rr_fallback", "joint"),
 ]
 # what one could do instead of an adaptation
-INSTEAD = ("supervised", "prior", "delta")
+INSTEAD = ("supervised", "prior", "joint_corrected", "delta", "joint_corrected_delta")
 
 PER_STRUCTURE = ["id", "group", "molecule", "n_atoms", "method", "seed", "force_mae_meV_per_A"]
 

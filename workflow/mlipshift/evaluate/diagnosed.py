@@ -51,8 +51,8 @@ def _columns_of(path, train, test):
     return {name: (column[known], column[~known]) for name, column in values.items()}
 
 
-def _distances(train, test):
-    """Distance of every structure to the nearest training structure but itself, from representations."""
+def distances(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance ([T], [S]) to the nearest training structure but itself, of representations [T, d] and [S, d]."""
     finite = np.isfinite(train).all(axis=1)
     skipped = np.where(finite, np.cumsum(finite) - 1, -1)
     return nearest(train, train[finite], skipped), nearest(test, train[finite], np.full(len(test), -1))
@@ -94,7 +94,7 @@ class Diagnosed:
         if embeddings[1] is not None and (embeddings[0] is not None or not len(frames[0])):
             known = np.empty((0, embeddings[1].shape[1])) if embeddings[0] is None else embeddings[0]
             if len(known):
-                measures["embedding_distance"] = _distances(known, embeddings[1])
+                measures["embedding_distance"] = distances(known, embeddings[1])
             first, second, explained = diagnosis.embedding_map(known, embeddings[1])
             maps = first, second
         of_train, of_test = (diagnosis.errors_of(p, known) for p, known in zip(predictions, labels))

@@ -7,20 +7,22 @@ from mlipshift.evaluate.comparisons import ADAPTATIONS
 from mlipshift.evaluate.errors import Errors
 
 GAINS = ["id", "group", "molecule", "method", "baseline"]
-GAINS += ["prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A", "delta_meV_per_A"]
+GAINS += ["prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A"]
+INSTEAD = ("joint_corrected", "delta")  # what the same prior calls would have given
+GAINS += [f"{key}_meV_per_A" for key in INSTEAD]
 
 
 def gains(errors: Errors) -> list[dict]:
-    """Errors of the prior, before and after TTT and of Δ-learning, per reported structure; seeds averaged.
+    """Errors of the prior, before and after TTT and of INSTEAD, per reported structure; seeds averaged.
 
-    That of Δ-learning, which learns from the same prior, is missing where it was not run.
+    That of a method that was not run is missing.
     """
     f, prior = errors.frames, errors.mean("prior")
-    delta = errors.mean("delta") if "delta" in errors.final else np.full(len(f), np.nan)
+    instead = [errors.mean(key) if key in errors.final else np.full(len(f), np.nan) for key in INSTEAD]
     rows = []
     for method, baseline in errors.known(ADAPTATIONS):
         before, after = errors.mean(baseline), errors.mean(method)
-        columns = (prior, before, after, delta)
+        columns = (prior, before, after, *instead)
         keep = ~f.of_kind("val_") & np.isfinite(prior) & np.isfinite(before) & np.isfinite(after)
         rows += [
             dict(zip(GAINS, (f.ids[k], f.group[k], f.molecule[k], method, baseline, *(v[k] for v in columns))))

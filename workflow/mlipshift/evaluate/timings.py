@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mlipshift.base.timing import CPU, GPU, Timing
+from mlipshift.catalogue.adaptation import CORRECTIONS, MODES
 
 SECONDS = ["method", "seconds_per_structure", "measured", "n_structures"]
-SUFFIX = {"structure": "ttt", "placebo": "placebo"}  # of the method that an adaptation in this mode is
+SUFFIX = {"adapt": MODES, "correct": CORRECTIONS}  # by stage and mode, of what a method is called
 
 
 def together(timings: Iterable[Timing]) -> Timing:
@@ -41,9 +42,9 @@ def of_adaptations(paths: Iterable[Path]) -> dict[tuple[str, int], list[float]]:
 def methods_of(path: Path) -> list[str]:
     """Methods that the timing STAGE/NAME_SEED.json is of."""
     stage, name = path.parent.name, path.stem.rsplit("_", 1)[0]
-    if stage == "adapt":
+    if stage in SUFFIX:
         mode, strategy = name.split("_", 1)
-        return [f"{strategy}_{SUFFIX[mode]}"]
+        return [f"{strategy}_{SUFFIX[stage][mode]}"]
     return [f"{name}_rr", f"{name}_rr_fallback"] if stage == "refine" else [name]
 
 

@@ -1,11 +1,15 @@
-"""Structures through a model, one by one: answers are checked, failures have a reason, what is done is kept."""
+"""Structures through a model: answers are checked, failures have a reason, what is done is kept.
+
+A family that answers for many structures at once gets them in blocks of similar sizes, the same ones however often the
+job was killed; what makes a block fail is found by asking for its structures one by one.
+"""
 
 import hashlib
 import json
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -19,11 +23,12 @@ from mlipshift.base.files import disk_is_full
 from mlipshift.base.frames import Frames
 from mlipshift.base.log import log, progress
 from mlipshift.base.timing import CPU, Stopwatch
+from mlipshift.external.answer import Answer
 from mlipshift.external.structure import Structure
 
-Answer = tuple[float, np.ndarray, np.ndarray | None]
-Call = Callable[[Structure], tuple[Any, Any, np.ndarray | None]]
-KEPT_EVERY = 1.0, 0.02  # s, and as a share of the time so far: a kill costs no more than that and one structure
+Call = Callable[[Structure], Answer]
+KEPT_EVERY = 1.0, 0.02  # s, and as a share of the time so far: a kill costs no more than that and one block
+BLOCK = 512  # atoms that a model gets at once, if it takes many structures, and does not say how many itself
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
 
@@ -43,20 +48,30 @@ class Answers:
 
 
 def ask(model: Call, structure: Structure) -> Answer:
-    """(energy eV, NaN if the model has none, forces [n, 3] eV/Å, embedding [d] or None) of a structure.
+    """Answer of a model for a structure, checked.
 
     Raises ValueError for what cannot be an answer, and whatever the model raises.
     """
-    energy, forces, vector = model(structure)
-    total, forces = np.asarray(energy, dtype=float), np.array(forces, dtype=float)
-    n = len(structure.numbers)
+    return checked(model(structure), len(structure.numbers))
+
+
+def checked(found: Any, n: int) -> Answer:
+    """What a model has said of n atoms, as an Answer of plain numbers; ValueError for what cannot be one."""
+    found = Answer.taken(found)
+    total, forces = np.asarray(found.energy, dtype=float), np.array(found.forces, dtype=float)
     if total.size != 1:
         raise ValueError(f"its energy has the shape {total.shape}, not that of one number")
     if forces.shape != (n, 3):
         raise ValueError(f"its forces have the shape {forces.shape}, not ({n}, 3)")
     if np.isinf(total).any() or not np.isfinite(forces).all():
         raise ValueError("energy or forces are not finite")
-    return float(total.ravel()[0]), forces, None if vector is None else np.asarray(vector, dtype=float).ravel()
+    vector = None if found.embedding is None else np.asarray(found.embedding, dtype=float).ravel()
+    features = None if found.features is None else np.asarray(found.features)
+    spread = None if found.spread is None else np.asarray(found.spread, dtype=float)
+    for what, rows in (("features", features), ("spread", spread)):
+        if rows is not None and (len(rows) != n or rows.ndim != (2 if what == "features" else 1)):
+            raise ValueError(f"its {what} have the shape {rows.shape}, for {n} atoms")
+    return Answer(float(total.ravel()[0]), forces, vector, features, spread)
 
 
 def fingerprint(entry: Mapping[str, Any], files: Iterable[Path | str], excluded: Iterable[str]) -> bytes:
@@ -76,17 +91,22 @@ def fingerprint(entry: Mapping[str, Any], files: Iterable[Path | str], excluded:
     return digest.digest()
 
 
-def predict(model: Call, frames: Frames, skip: set[str], kept: Checkpoints, name: str) -> Answers:
+def predict(
+    model: Call, frames: Frames, skip: set[str], kept: Checkpoints, name: str, features: bool = False
+) -> Answers:
     """Answers of a model for all structures but those whose ids are in `skip`.
 
-    kept: where answers are kept while the job runs, and taken from when it starts again; a failure is tried again. Any
-    exception of the model is a reason, but for a full disk, a UserError, and a lack of memory, which is one, too.
+    kept: where answers are kept while the job runs, and taken from when it starts again; a failure is tried again.
+    features: whether the features of the atoms stay, in single precision. Any exception of the model is a reason, but
+    for a full disk, a UserError, and a lack of memory, which is one, too.
     """
     out = Answers()
-    answers = _Kept(out, frames, kept)
+    answers = _Kept(out, frames, kept, features)
+    asked = [k for k in range(len(frames)) if frames.ids[k] not in skip]
+    blocks = blocks_of(asked, frames.sizes, getattr(model, "block", BLOCK) if hasattr(model, "many") else 0)
     try:
-        for k in progress(range(len(frames)), len(frames), name):
-            if k in out.answers or frames.ids[k] in skip:
+        for k in progress((k for block in blocks for k in _answered(model, frames, block, answers)), len(asked), name):
+            if k in out.answers:
                 continue
             try:
                 answers.add(k, ask(model, Structure.of(frames, k)))
@@ -99,6 +119,46 @@ def predict(model: Call, frames: Frames, skip: set[str], kept: Checkpoints, name
         raise
     answers.flush()
     return out
+
+
+def blocks_of(numbers: Sequence[int], sizes: np.ndarray, atoms: int) -> list[list[int]]:
+    """Structures in blocks, each of its smallest ones that are left, so that the largest times their number is at most
+    `atoms`; a larger one is alone. In order and one by one for atoms = 0.
+    """
+    if not atoms:
+        return [[k] for k in numbers]
+    out: list[list[int]] = []
+    for k in sorted(numbers, key=lambda k: (sizes[k], k)):
+        if not out or sizes[k] * (len(out[-1]) + 1) > atoms:
+            out.append([])
+        out[-1].append(k)
+    return out
+
+
+def _answered(model: Any, frames: Frames, block: list[int], answers: "_Kept") -> Iterator[int]:
+    """The numbers of a block, once it is answered as far as it can be at once: what is left is asked for alone.
+
+    Only a whole block is, so that a job which starts again gets the very same answers.
+    """
+    if len(block) > 1 and not any(k in answers.out.answers for k in block):
+        structures = [Structure.of(frames, k) for k in block]
+        try:
+            found = [_or_none(one, s) for one, s in zip(model.many(structures), structures, strict=True)]
+        except UserError:
+            raise
+        except Exception:
+            log.info("%d structures from %s at once", len(block), frames.ids[block[0]], exc_info=True)
+            found = []
+        answers.add_all((k, one) for k, one in zip(block, found) if one is not None)
+    yield from block
+
+
+def _or_none(found, structure):
+    """An answer, None if it cannot be one."""
+    try:
+        return checked(found, len(structure.numbers))
+    except ValueError:
+        return None
 
 
 def _end_if_of_all(error, name, frames, k):
@@ -115,15 +175,21 @@ def _end_if_of_all(error, name, frames, k):
 class _Kept:
     """Answers that are kept while the job runs, in parts of as many as there are in a little while."""
 
-    def __init__(self, out, frames, kept):
-        self.out, self.frames, self.kept = out, frames, kept
+    def __init__(self, out, frames, kept, features):
+        self.out, self.frames, self.kept, self.features = out, frames, kept, features
         self.part, self.waiting = _taken(out, frames, kept), []
         self.start = self.last = time.perf_counter()
         self.watch = Stopwatch()
 
     def add(self, k, answer):
-        self.out.answers[k] = answer
-        self.waiting.append(k)
+        self.add_all([(k, answer)])
+
+    def add_all(self, rows):
+        """Answers that belong together: all of them are kept, or none."""
+        for k, answer in rows:
+            features = answer.features.astype(np.float32) if self.features and answer.features is not None else None
+            self.out.answers[k] = answer._replace(features=features)
+            self.waiting.append(k)
         now = time.perf_counter()
         if now - self.last > max(KEPT_EVERY[0], KEPT_EVERY[1] * (now - self.start)):
             self.flush()
@@ -131,24 +197,27 @@ class _Kept:
     def flush(self):
         seconds = self.watch.seconds
         if self.waiting:
-            _keep(self.out, self.waiting, self.frames, self.kept, self.part, seconds)
+            arrays = _arrays([self.out.answers[k] for k in self.waiting])
+            arrays["numbers"] = np.array(self.waiting, dtype=np.int64)
+            self.kept.save(self.part, self.frames, arrays, {"seconds": seconds})
             self.part, self.waiting = self.part + 1, []
         self.out.seconds, self.out.measured = self.out.seconds + seconds, self.watch.measured
         self.last, self.watch = time.perf_counter(), Stopwatch()
 
 
-def _keep(out, numbers, frames, kept, part, seconds):
-    """Keep the answers of some structures as one part."""
-    rows = [out.answers[k] for k in numbers]
-    width = max((0 if v is None else len(v) for *_, v in rows), default=0)
-    arrays = {
-        "numbers": np.array(numbers, dtype=np.int64),
-        "energy": np.array([energy for energy, *_ in rows]),
-        "forces": np.concatenate([forces for _, forces, _ in rows]),
-        "embedding": np.array([np.full(width, np.nan) if v is None else v for *_, v in rows]).reshape(len(rows), width),
-        "embedded": np.array([v is not None for *_, v in rows]),
-    }
-    kept.save(part, frames, arrays, {"seconds": seconds})
+# optional parts of an answer: whether it is of the atoms, and what it is kept as
+OPTIONAL = {"embedding": (False, float), "features": (True, np.float32), "spread": (True, float)}
+
+
+def _arrays(rows):
+    """Answers as arrays; of what is optional, the answers that have it, one behind the other."""
+    arrays = {"energy": np.array([row.energy for row in rows]), "forces": np.concatenate([row.forces for row in rows])}
+    for name, (of_atoms, dtype) in OPTIONAL.items():
+        values = [getattr(row, name) for row in rows]
+        there = [value if of_atoms else value[None] for value in values if value is not None]
+        arrays[name] = np.concatenate(there).astype(dtype) if there else np.empty(0, dtype)
+        arrays[f"has_{name}"] = np.array([value is not None for value in values])
+    return arrays
 
 
 def _taken(out, frames, kept):
@@ -157,10 +226,14 @@ def _taken(out, frames, kept):
     while (found := kept.load(part, frames)) is not None:
         arrays, notes = found
         sizes = frames.sizes[arrays["numbers"]]
-        forces = np.split(arrays["forces"], np.cumsum(sizes)[:-1])
+        parts = {"forces": np.split(arrays["forces"], np.cumsum(sizes)[:-1])}
+        for name, (of_atoms, _) in OPTIONAL.items():
+            has = arrays[f"has_{name}"]
+            each = iter(np.split(arrays[name], np.cumsum(sizes[has])[:-1]) if of_atoms else arrays[name])
+            parts[name] = [next(each) if there else None for there in has]
         for row, k in enumerate(arrays["numbers"]):
-            vector = arrays["embedding"][row] if arrays["embedded"][row] else None
-            out.answers[int(k)] = float(arrays["energy"][row]), forces[row], vector
+            values = {name: column[row] for name, column in parts.items()}
+            out.answers[int(k)] = Answer(float(arrays["energy"][row]), **values)
         out.seconds += notes["seconds"]
         part += 1
     out.resumed = len(out.answers)

@@ -128,7 +128,7 @@ def _slope(model, structure, before, name):
 
     Direct forces, which are no gradient at all, are nobody's mistake; only what is recognised counts.
     """
-    energy, forces, _ = before
+    energy, forces, *_ = before
     size = np.linalg.norm(forces)
     # single precision of a large energy hides the step
     if np.isnan(energy) or 2 * STEP * size < 50 * np.spacing(np.float32(abs(energy))) or size < FORCED:

@@ -1,4 +1,4 @@
-"""How the embedded benchmark was made: sampled geometries and labels of density functional theory.
+"""How the embedded benchmark and the stress set were made: sampled geometries, labels of density functional theory.
 
 It imports base and prior.
 """

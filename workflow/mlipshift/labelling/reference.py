@@ -110,15 +110,18 @@ def quality(
     multiplicity: int,
     settings: dict[str, Any],
     components: Iterable[tuple[int, int]],
+    field: Any | None = None,
 ) -> dict[str, float]:
     """How far the labels of one structure can be trusted, QUALITY: largest errors of its force components (meV/Å).
 
     finite_differences: of the energy, at the `components` [(atom, axis)], by central differences of STEP;
     net_force: what `label` subtracts; finer_grid: change of the forces at a grid level higher by 2;
-    tighter_convergence: change at a hundredth of conv_tol. Errors as in `label`.
+    tighter_convergence: change at a hundredth of conv_tol. field: converged calculation of the structure, whose
+    determinant is the one to check, also where the atoms have moved; solved anew without. Errors as in `label`.
     """
     structure = (charge, multiplicity)
-    raw = _forces(solved(numbers, positions, *structure, settings))
+    start = field.make_rdm1() if field else None
+    raw = _forces(field or solved(numbers, positions, *structure, settings))
     forces = raw - raw.mean(0)
     finer = settings | {"grid_level": settings["grid_level"] + 2}
     tighter = settings | {"conv_tol": settings["conv_tol"] / 100}
@@ -127,9 +130,9 @@ def quality(
         moved = [positions.copy(), positions.copy()]
         moved[0][atom, axis] -= STEP
         moved[1][atom, axis] += STEP
-        below, above = (float(solved(numbers, x, *structure, settings).e_tot) * EV for x in moved)
+        below, above = (float(solved(numbers, x, *structure, settings, start).e_tot) * EV for x in moved)
         differences.append((below - above) / (2 * STEP) - forces[atom, axis])
-    change = lambda other: np.abs(label(numbers, positions, *structure, other)[1] - forces).max()
+    change = lambda other: np.abs(label_of(solved(numbers, positions, *structure, other, start))[1] - forces).max()
     largest = (np.abs(differences).max(), np.abs(raw.sum(0)).max(), change(finer), change(tighter))
     return {name: 1e3 * float(value) for name, value in zip(QUALITY, largest)}
 

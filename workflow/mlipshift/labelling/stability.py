@@ -81,6 +81,54 @@ def _spin_gap(structure, settings, energy):
     return other, float(field.e_tot - energy) * EV
 
 
+def stable(
+    numbers: np.ndarray,
+    positions: np.ndarray,
+    charge: int,
+    multiplicity: int,
+    settings: dict[str, Any],
+    known: bool = False,
+) -> tuple[Any | None, dict]:
+    """Converged calculation of PySCF whose determinant was followed to a stable one, and its state.
+
+    The stability is analysed in SCREENING, where each unstable determinant is followed to the lower one; the result is
+    projected onto the basis of `settings` as the start there. Where an instability was found, or the softest rotation
+    is below SAFE, this is repeated at the level of `settings`. known: whether there is a label at this level that will
+    do where the determinant is restricted and safe; None is returned then. Errors as in `label`.
+
+    The state: kohn_sham ("restricted", "unrestricted"), stability ("stable", "followed" from an unstable determinant to
+    a stable one, "unstable": an instability is left), softest_rotation (hartree) and analysed_in (basis), s2 (<S^2>);
+    where the shell is open, or a rotation soft or followed: other_multiplicity and spin_gap, the energy of that spin
+    state above this one in SCREENING (eV, nan if it did not converge).
+    """
+    from pyscf.scf import addons
+
+    structure, small = (numbers, positions, charge, multiplicity), settings | SCREENING
+    field, softest, turns = _followed(structure, small)
+    safe = softest >= SAFE and not turns
+    state = {}
+    if multiplicity > 1 or not safe:
+        state["other_multiplicity"], state["spin_gap"] = _spin_gap(structure, small, field.e_tot)
+    basis, taken = small["basis"], known and safe and np.ndim(field.mo_occ) == 1
+    if not taken:
+        start = addons.project_dm_nr2nr(field.mol, field.make_rdm1(), molecule(*structure, settings))
+        if safe:
+            field = solved(*structure, settings, start)
+        else:
+            basis = settings["basis"]
+            field, softest, more = _followed(structure, settings, start)
+            turns += more
+    unstable = softest <= UNSTABLE
+    state |= {
+        "kohn_sham": "restricted" if np.ndim(field.mo_occ) == 1 else "unrestricted",
+        "stability": "unstable" if unstable else "followed" if turns else "stable",
+        "softest_rotation": softest,
+        "analysed_in": basis,
+        "s2": float(field.spin_square()[0]) if np.ndim(field.mo_occ) == 2 else 0.0,
+    }
+    return None if taken else field, state
+
+
 def stable_label(
     numbers: np.ndarray,
     positions: np.ndarray,
@@ -91,42 +139,9 @@ def stable_label(
 ) -> tuple[float, np.ndarray, dict]:
     """Energy (eV) and forces [n, 3] (eV/Å) as `label`, of a determinant followed to a stable one, and its state.
 
-    The stability is analysed in SCREENING, where each unstable determinant is followed to the lower one; the result is
-    projected onto the basis of `settings` as the start of the label. Where an instability was found, or the softest
-    rotation is below SAFE, this is repeated at the level of the label. known: label at this level, taken over where
-    the determinant is restricted and safe. Errors as in `label`.
-
-    The state: kohn_sham ("restricted", "unrestricted"), stability ("stable", "followed" from an unstable determinant to
-    a stable one, "unstable": an instability is left), softest_rotation (hartree) and analysed_in (basis), s2 (<S^2>);
-    where the shell is open, or a rotation soft or followed: other_multiplicity and spin_gap, the energy of that spin
-    state above the label's in SCREENING (eV, nan if it did not converge).
+    known: label at this level, taken over where the determinant is restricted and safe. State and errors as in
+    `stable`.
     """
-    from pyscf.scf import addons
-
-    structure, small = (numbers, positions, charge, multiplicity), settings | SCREENING
-    field, softest, turns = _followed(structure, small)
-    safe = softest >= SAFE and not turns
-    state = {}
-    if multiplicity > 1 or not safe:
-        state["other_multiplicity"], state["spin_gap"] = _spin_gap(structure, small, field.e_tot)
-    basis, restricted = small["basis"], np.ndim(field.mo_occ) == 1
-    if known and restricted and safe:
-        energy, forces = known
-    else:
-        start = addons.project_dm_nr2nr(field.mol, field.make_rdm1(), molecule(*structure, settings))
-        if safe:
-            field = solved(*structure, settings, start)
-        else:
-            basis = settings["basis"]
-            field, softest, more = _followed(structure, settings, start)
-            turns += more
-        energy, forces = label_of(field)
-    unstable = softest <= UNSTABLE
-    state |= {
-        "kohn_sham": "restricted" if np.ndim(field.mo_occ) == 1 else "unrestricted",
-        "stability": "unstable" if unstable else "followed" if turns else "stable",
-        "softest_rotation": softest,
-        "analysed_in": basis,
-        "s2": float(field.spin_square()[0]) if np.ndim(field.mo_occ) == 2 else 0.0,
-    }
+    field, state = stable(numbers, positions, charge, multiplicity, settings, known is not None)
+    energy, forces = known if known and field is None else label_of(field)
     return energy, forces, state

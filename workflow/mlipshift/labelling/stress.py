@@ -139,7 +139,8 @@ def sample(row: dict[str, str], cages: dict[str, Atoms], benchmark: dict[str, At
     """Structures of one row of the molecule table: those of the benchmark first, then those of its plan.
 
     row: name, smiles (empty: the start is the one of `cages` with this name), charge, multiplicity, group, role, bond
-    ("0-1" where the plan stretches one) and plan (`md300:2`, ..., ids of `benchmark`). Positions are rounded to 1e-8 Å.
+    ("0-1" where the plan stretches one) and plan (`md300:2`, ..., ids of `benchmark`); where there is a seed_name,
+    random numbers are made from it instead of the name. Positions are rounded to 1e-8 Å.
     Raises UserError when a plan cannot be followed.
     """
     key = f"{row['group']}/{row['name']}"
@@ -159,7 +160,7 @@ def sample(row: dict[str, str], cages: dict[str, Atoms], benchmark: dict[str, At
     items = plan(row["plan"])
     if not items:
         return frames
-    root = sampling.molecule_seed(key, seed)
+    root = sampling.molecule_seed(f"{row['group']}/{row.get('seed_name') or row['name']}", seed)
     sampler = _Sampler(row, None if row["smiles"] else cages[row["name"]], root)
     number = itertools.count()
     for k, (protocol, value, count) in enumerate(items):

@@ -75,10 +75,7 @@ class Calculator(ase.Calculator):
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last calculation: the charge, which ASE does not look for in info, too."""
-        changes = super().check_state(atoms, tol)
-        if self.atoms is not None and electrons.told(atoms) != electrons.told(self.atoms):
-            changes = [*changes, "initial_charges", "initial_magmoms"]
-        return changes
+        return [*super().check_state(atoms, tol), *electrons.changes(self.atoms, atoms)]
 
     def calculate(
         self,

@@ -177,13 +177,17 @@ class Potential:
 
     def features(self, frames: Frames, batch: int = 64) -> np.ndarray:
         """Scalar features of the shared representation, mean over the atoms of every structure [S, F]."""
+        return np.array([found.mean(axis=0, dtype=float) for found in self.features_of_atoms(frames, batch)])
+
+    def features_of_atoms(self, frames: Frames, batch: int = 64) -> list[np.ndarray]:
+        """Scalar features of the shared representation of the atoms [n, F], for each structure."""
         out, network = [], self.network
         for rows_of in batches.portions(frames.sizes, batch):
             part = [frames[k][:2] for k in range(rows_of.start, rows_of.stop)]
             rows = [graphs.build(*structure, self.cutoff) for structure in part]
             found = network.features(batches.collate([rows], network.dtype, network.device))[0]
-            out += [f.mean(dim=0).double().cpu().numpy() for f in found.split([len(numbers) for numbers, _ in part])]
-        return np.array(out)
+            out += [f.cpu().numpy() for f in found.detach().split([len(numbers) for numbers, _ in part])]
+        return out
 
     def with_parameters(self, parameters: Mapping[str, torch.Tensor], card: Mapping[str, Any]) -> "Potential":
         """A copy with some parameters of the network replaced, {name: values}, and `card` on top of its own."""

@@ -20,11 +20,13 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import progress
 from mlipshift.base.predictions import Predictions
-from mlipshift.catalogue.adaptation import Settings
+from mlipshift.catalogue.adaptation import CORRECTED, Settings
+from mlipshift.catalogue.strategies import HEADS
 from mlipshift.learn import batches
 from mlipshift.learn.backbones.base import Backbone
 from mlipshift.learn.networks import call
 from mlipshift.learn.potential import MOLECULES_ONLY, Potential, Row
+from mlipshift.mitigate.correction import with_prior
 from mlipshift.mitigate.stopping import Stopping
 from mlipshift.mitigate.units import Unit, Units
 from mlipshift.shift import graphs
@@ -76,7 +78,10 @@ def adapt_frames(
         for k, row in zip(member, result):
             rows[k] = row
             loss[:, k] = own
-    return Adapted(frames, members, steps, potential.complete(frames, rows, prior), loss)
+    rows = potential.complete(frames, rows, prior)
+    if settings.predict == CORRECTED:
+        rows = with_prior(potential, frames, rows, prior)
+    return Adapted(frames, members, steps, rows, loss)
 
 
 def adapt_potential(
@@ -118,7 +123,7 @@ def adapt_potential(
 def _check(potential, settings):
     """Raise UserError unless the heads that an adaptation reads have learnt something."""
     watched = settings.prior_weight or settings.stop == "held_out"
-    needed = {settings.predict, *(["prior"] if watched else [])}
+    needed = {*_read(settings), *(["prior"] if watched else [])}
     for head in sorted(needed - potential.strategy.learnt):
         strategy = potential.card["strategy"]
         raise UserError(f"{potential.name}: learnt by {strategy}, which trains no {head} head; adapt another model")
@@ -145,6 +150,11 @@ def adapt(
     return settings.checkpoints, predictions, losses
 
 
+def _read(settings):
+    """Heads that are read for a prediction, of which a second one is taken from the first."""
+    return HEADS if settings.predict == CORRECTED else (settings.predict,)
+
+
 def adapted_parameters(network: Backbone, settings: Settings) -> list[str]:
     """Names of the parameters that an adaptation updates."""
     prefixes = tuple(f"heads.{head}." for head in settings.heads)
@@ -165,7 +175,9 @@ def _adapt_batch(network, units, settings):
     run, snapshots = _Run(network, units, settings), []
     for weights in run.checkpoints():
         with torch.no_grad():
-            snapshots.append(call(network, weights, goal, (settings.predict,))[settings.predict])
+            out = call(network, weights, goal, _read(settings))
+        first, *less = (out[head] for head in _read(settings))
+        snapshots.append(tuple(a - b for a, b in zip(first, less[0])) if less else first)
     energies = torch.stack([e for e, _ in snapshots]).double().cpu().numpy()
     forces = torch.stack([f for _, f in snapshots]).double().cpu().numpy()
     chosen, losses = run.outcome()

@@ -1,8 +1,10 @@
 """Adaptation of a molecule on its first geometries, so that further ones need no prior call, and its pseudo-labels.
 
-With a pseudo-label weight the reference head learns what a Δ-learning model says of these geometries (test-time
-distillation), a prior call each; otherwise this is test-time training with several geometries per molecule.
+With a pseudo-label weight the reference head learns what a Δ-learning model or a corrected one says of these geometries
+(test-time distillation), a prior call each; otherwise this is test-time training with several geometries per molecule.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,17 +14,26 @@ from mlipshift.catalogue.adaptation import Settings
 from mlipshift.data import augmentation
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate.adaptation import Adapted, adapt_frames
+from mlipshift.mitigate.average import mean
+from mlipshift.mitigate.correction import correct
 from mlipshift.mitigate.units import Units, molecule_units
 
 
-def pseudo_labels(potential: Potential, frames: Frames, prior: Labels) -> Labels:
-    """What a Δ-learning model says of structures with prior labels. Raises UserError for another model."""
-    if not potential.needs_prior:
-        raise UserError(
-            f"{potential.name}: learnt by {potential.card['strategy']}; pseudo-labels need a Δ-learning model"
-        )
-    level = f"{prior.level} + {potential.card['strategy']}"
-    return Labels.build(frames, potential.predict(frames, prior), level)
+def pseudo_labels(teachers: Sequence[Potential], frames: Frames, prior: Labels, weight: float = 1.0) -> Labels:
+    """What teachers say of structures with prior labels, the mean of several; none where a prior label is missing.
+
+    A Δ-learning model predicts, any other one is corrected by its residual with this weight. Raises UserError as
+    correction.correct, and for teachers of different seeds.
+    """
+    found = [
+        one.predictions(frames, prior) if one.needs_prior else correct(one, frames, prior, weight) for one in teachers
+    ]
+    made = found[0] if len(found) == 1 else mean(found, frames, "_".join(one.method for one in found))
+    rows = [
+        (made.energy[-1, k], made.forces[-1, frames.offsets[k] : frames.offsets[k + 1]]) if made.ok[k] else None
+        for k in range(len(frames))
+    ]
+    return Labels.build(frames, rows, f"{prior.level} + {made.method}")
 
 
 def adapt_molecules(

@@ -87,19 +87,24 @@ def _copies_of(frames, labels):
 
 
 def placebo_units(frames: Frames, prior: Labels, seed: int) -> Units:
-    """As structure_units, with the prior forces of a random structure of another molecule of the same group.
+    """As structure_units, with the `foreign` prior forces; a structure without such forces has no placebo."""
+    return structure_units(frames, foreign(frames, prior, seed))
 
-    Of another structure where the group has one molecule alone; a structure that is alone in its group has no placebo.
+
+def foreign(frames: Frames, prior: Labels, seed: int) -> Labels:
+    """Labels with the prior forces of a random structure of another molecule of the same group, and the own energies.
+
+    Of another structure where the group has one molecule alone; none for a structure that is alone in its group.
+    Forces are repeated or cut to the number of atoms, without net force.
     """
     rng = np.random.default_rng([seed, 7])
     usable = np.flatnonzero(prior.ok)
-    units, members = [], []
+    rows: list[tuple | None] = [None] * len(frames)
     for k in usable.tolist():
         forces = _foreign_forces(k, frames, prior, usable, rng)
         if forces is not None:
-            units.append(Unit([frames[k][:2]], [forces], [frames[k][:2]], prior.energy[[k]]))
-            members.append([k])
-    return units, members
+            rows[k] = prior.energy[k], forces
+    return Labels.build(frames, rows, f"{prior.level}, foreign")
 
 
 def _foreign_forces(k, frames, prior, usable, rng):

@@ -1,6 +1,6 @@
 """Parts of a panel: scales, error bars, chemical accuracy, notes, the training density behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,14 +8,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from mlipshift.base.text import listed
+from mlipshift.catalogue.groups import ordered
+from mlipshift.catalogue.methods import METHODS, title
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show.style import DASHED, DOTTED, MUTED, PALE, WIDTH
 
 MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
 ERROR = (MEAN, LOW, HIGH)
-INSTEAD = "delta"  # what the same prior calls would have given
+INSTEAD = ("joint_corrected", "delta")  # what the same prior calls would have given
 FENCE = 3  # beyond the middle 95 % of values, up to which an axis of single structures reaches
 SPAN = 1000  # largest factor between the ends of a logarithmic axis: errors that vanish by symmetry have no say
+
+
+def instead(methods: Iterable[str]) -> dict[str, str]:
+    """The fact of a caption that names those of INSTEAD that are shown, if any is."""
+    shown = ordered(set(methods) & set(INSTEAD), METHODS)
+    return {"instead": listed(map(title, shown))} if shown else {}
 
 
 def accuracy(axes: Axes, horizontal: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Any ASE calculator, by the module or the file that it is in. No embedding.
+"""Any ASE calculator, by the module or the file that it is in. No embedding, no features.
 
 Charge and multiplicity stand wherever a calculator may look for them (base.electrons), and in its arguments if it takes
 them there. A calculator keeps things: ASE's own cache does not see atoms.info, so that an ion gets the answer of the
@@ -20,10 +20,12 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from mlipshift.base import electrons
 from mlipshift.base.errors import UserError, shortened
 from mlipshift.external import imports
+from mlipshift.external.answer import Answer
 from mlipshift.external.entries import OF_STRUCTURE, calculator_of, replaced
 from mlipshift.external.structure import Structure
 
 DEEPEST = 3  # calculators within calculators
+OF_ANOTHER_FAMILY = {"so3krates_torch.calculator.so3": "so3lr"}
 VARIETIES = 4  # calculators for charge and multiplicity that are kept at a time
 
 
@@ -95,7 +97,7 @@ class Calculated:
         """The calculator, as new."""
         return self.pristine.restored(structure)
 
-    def __call__(self, structure: Structure) -> tuple[float, np.ndarray, np.ndarray | None]:
+    def __call__(self, structure: Structure) -> Answer:
         atoms, asked = atoms_of(structure, self.entry), atoms_of(structure, self.entry)
         # one that moves the atoms that it gets is asked for the energy of those that it has not moved
         asked.calc = atoms.calc = self.calculator_for(structure)
@@ -107,22 +109,32 @@ class Calculated:
             self._note("it gives no energies")
         if not np.array_equal(asked.numbers, structure.numbers):
             raise ValueError("the calculator has changed the order of the atoms that it was given")
-        return energy, forces, self._embedded(atoms)
+        embedding, features = self._represented(atoms)
+        return Answer(energy, forces, embedding, features, self.spread(atoms))
 
-    def _embedded(self, atoms):
-        """The embedding of atoms that were just calculated; one that cannot be had takes no prediction with it."""
+    def _represented(self, atoms):
+        """Embedding and features of atoms that were just calculated; if they cannot be had, the forces can."""
         try:
-            return self.embedding(atoms)
+            features = self.features(atoms)
+            return self.embedding(atoms) if features is None else features.mean(axis=0, dtype=float), features
         except Exception as error:
             self._note(f"no representation of some structures, {type(error).__name__}: {shortened(error)}")
-            return None
+            return None, None
 
     def _note(self, text):
         if text not in self.notes:
             self.notes.append(text)
 
+    def features(self, atoms: Atoms) -> np.ndarray | None:
+        """Representation [n, d] of each of the atoms that were just calculated, None if there is none."""
+        return None
+
     def embedding(self, atoms: Atoms) -> np.ndarray | None:
-        """Representation [d] of atoms that were just calculated, None if there is none."""
+        """Representation [d] of atoms that were just calculated, where they have no features; None if none either."""
+        return None
+
+    def spread(self, atoms: Atoms) -> np.ndarray | None:
+        """Spread [n] in eV/Å of the calculator's members on atoms that were just calculated, None if it has none."""
         return None
 
 
@@ -133,7 +145,13 @@ class Model(Calculated):
     """
 
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
-        self.callable = imports.load(*calculator_of(entry))
+        place, name = calculator_of(entry)
+        if place in OF_ANOTHER_FAMILY:
+            raise UserError(
+                f"calculator {place}:{name}: its name for the spin means another number elsewhere; take the family "
+                f"{OF_ANOTHER_FAMILY[place]}, which tells it right"
+            )
+        self.callable = imports.load(place, name)
         self.made_for = lru_cache(VARIETIES)(lambda charge, spin: Pristine(self._make(entry, checkpoint, charge, spin)))
         texts: list[str] = []
         replaced(entry["arguments"], texts.append)

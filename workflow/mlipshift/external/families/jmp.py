@@ -3,20 +3,20 @@
 Written from the code of github.com/facebookresearch/JMP (package jmp, commit 937b1487; read at 2a130dbe) and NOT RUN:
 neither checkpoint nor package could be had where this was written. Forces are those of the head; energies are relative
 to the task's linear atomic references, which the checkpoint does not hold, so they compare geometries of one molecule.
-Embedding: atom features that go into the energy head, mean over atoms.
+Features: those of the atoms that go into the energy head.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jmp.tasks.pretrain import PretrainModel
 from jmp.utils.finetune_state_dict import retreive_state_dict_for_finetuning
 from torch_geometric.data import Batch, Data
 
 from mlipshift.base.errors import UserError
+from mlipshift.external.answer import Answer
 from mlipshift.external.structure import Structure
 
 
@@ -51,7 +51,7 @@ class Model:
         return value if scale is None else value * scale.std + scale.mean
 
     @torch.no_grad()
-    def __call__(self, structure: Structure) -> tuple[float, np.ndarray, np.ndarray]:
+    def __call__(self, structure: Structure) -> Answer:
         n = len(structure.numbers)
         data = Data(
             atomic_numbers=torch.as_tensor(structure.numbers, dtype=torch.long),
@@ -63,8 +63,8 @@ class Model:
         )
         data = self.model.data_transform(self.transform(data, training=False))
         energy, forces = self.model(Batch.from_data_list([data], exclude_keys=self.model.config.exclude_keys))
-        return (
-            float(self._scaled("y", energy[0, self.index])),
-            self._scaled("force", forces[:, :, self.index]).double().numpy(),
-            self.features.mean(dim=0).double().numpy(),
+        return Answer.of_atoms(
+            self._scaled("y", energy[0, self.index]),
+            self._scaled("force", forces[:, :, self.index]),
+            self.features,
         )

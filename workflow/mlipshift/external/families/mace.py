@@ -2,11 +2,11 @@
 
 A checkpoint is a whole model as a pickle: e3nn and torch refuse it unless they are told to run what it says, which is
 why the registry loads none without an explicit yes.
-Embedding: the invariant part of the node features of all layers, mean over atoms.
+Features: the invariant part of the node features of all layers; of a committee, of its members behind one another.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +16,39 @@ from ase import Atoms
 
 from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.text import listed
-from mlipshift.external.families.ase import Calculated
+from mlipshift.external.answer import Answer, spread_of
+from mlipshift.external.families.ase import Calculated, atoms_of
 from mlipshift.external.legacy import upgraded
+from mlipshift.external.structure import Structure
 
 # read by torch when a file is loaded; e3nn 0.4.4 loads one of its own when it is imported
 os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
 
+from e3nn import o3  # noqa: E402
+from mace import data  # noqa: E402
 from mace.calculators import MACECalculator  # noqa: E402
+from mace.modules.utils import extract_invariant  # noqa: E402
+from mace.tools import torch_geometric, torch_tools  # noqa: E402
+
+BATCHED = {"default_dtype", "head", "committee"}  # arguments with which structures can be put together
 
 
 class Model(Calculated):
     calculator: MACECalculator
+    block = 256  # atoms
 
     def __init__(self, entry: Mapping[str, Any], checkpoint: Path | None):
         torch.set_num_threads(1)
+        models: list[torch.nn.Module] = []
         options = {"default_dtype": "float64"} | entry["arguments"]
         assert checkpoint is not None  # the schema asks for one
+        paths = [checkpoint, *map(Path, options.pop("committee", []))]
         try:
-            model = upgraded(torch.load(checkpoint, map_location="cpu", weights_only=False), checkpoint)
-            # one that is not there would be another one, with a warning
-            _known(options.get("head"), getattr(model, "heads", None), checkpoint)
-            calculator = MACECalculator(models=[model], device="cpu", **options)
+            for checkpoint in paths:
+                models.append(upgraded(torch.load(checkpoint, map_location="cpu", weights_only=False), checkpoint))
+                # one that is not there would be another one, with a warning
+                _known(options.get("head"), getattr(models[-1], "heads", None), checkpoint)
+            calculator = MACECalculator(models=models, device="cpu", **options)
         except (FileNotFoundError, MemoryError, UserError):
             raise
         except ModuleNotFoundError as error:
@@ -51,8 +63,48 @@ class Model(Calculated):
             ) from error
         super().__init__(entry, calculator, float(calculator.r_max))
 
-    def embedding(self, atoms: Atoms) -> np.ndarray:
-        return self.calculator.get_descriptors(atoms, invariants_only=True).mean(axis=0)
+    def many(self, structures: Sequence[Structure]) -> list[Answer]:
+        """Answers for structures at once; one by one where the model is another kind or has more arguments."""
+        if self.calculator.model_type != "MACE" or set(self.entry["arguments"]) - BATCHED:
+            return [self(structure) for structure in structures]
+        graphs = [self._graph(atoms_of(structure, self.entry)) for structure in structures]
+        batch, sizes = torch_geometric.Batch.from_data_list(graphs), [len(s.numbers) for s in structures]
+        # a model writes into what it gets
+        out = [model(batch.clone().to_dict(), compute_stress=False) for model in self.calculator.models]
+        energies = torch.stack([one["energy"].detach() for one in out])
+        forces = torch.stack([one["forces"].detach() for one in out])
+        features = torch.cat([_invariant(*pair) for pair in zip(self.calculator.models, out)], dim=1)
+        each = zip(energies.T, forces.split(sizes, dim=1), features.split(sizes))
+        if len(out) > 1:
+            return [Answer.of_members(*one) for one in each]
+        return [Answer.of_atoms(e[0], f[0], a) for e, f, a in each]
+
+    def _graph(self, atoms):
+        """One structure as the calculator would hand it over, in its precision."""
+        calculator = self.calculator
+        keys = data.KeySpecification(info_keys=calculator.info_keys, arrays_keys=calculator.arrays_keys)
+        with torch_tools.default_dtype(calculator.default_dtype):
+            return data.AtomicData.from_config(
+                data.config_from_atoms(atoms, key_specification=keys, head_name=calculator.head),
+                z_table=calculator.z_table,
+                cutoff=calculator.r_max,
+                heads=calculator.available_heads,
+            )
+
+    def features(self, atoms: Atoms) -> np.ndarray:
+        found = self.calculator.get_descriptors(atoms, invariants_only=True)
+        return np.concatenate(found, axis=1) if isinstance(found, list) else found
+
+    def spread(self, atoms: Atoms) -> np.ndarray | None:
+        forces = self.calculator.results.get("forces_comm")
+        return None if forces is None else spread_of(forces)
+
+
+def _invariant(model, out):
+    """The invariant features [n, d] of all layers in what a model has put out, as get_descriptors has them."""
+    irreps = o3.Irreps(str(model.products[0].linear.irreps_out))
+    width = irreps.dim // (irreps.lmax + 1) ** 2
+    return extract_invariant(out["node_feats"].detach(), int(model.num_interactions), width, irreps.lmax)
 
 
 def _known(head, heads, checkpoint):

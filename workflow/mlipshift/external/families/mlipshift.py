@@ -1,6 +1,6 @@
 """The models that this workflow trains; `checkpoint` is the file weights.pt in their directory.
 
-Embedding: scalar features of the shared representation, mean over atoms.
+Features: the scalar ones of the shared representation.
 """
 
 from collections.abc import Mapping
@@ -24,5 +24,5 @@ class Model(Calculated):
         calculator = Calculator(checkpoint.parent)
         super().__init__(entry, calculator, calculator.potential.cutoff)
 
-    def embedding(self, atoms: Atoms) -> np.ndarray:
-        return self.calculator.potential.features(frames_of([atoms]))[0]
+    def features(self, atoms: Atoms) -> np.ndarray:
+        return self.calculator.potential.features_of_atoms(frames_of([atoms]))[0]

@@ -28,7 +28,7 @@ NEEDS = {
     "training_density": ("axis", "bin_left", "bin_right", "density"),
     "summary": samples.SUMMARY,
 }
-SHOWN = ("prior", "supervised", "joint", "joint_ttt", "delta")
+SHOWN = ("prior", "supervised", "joint", "joint_ttt", "joint_corrected", "delta")
 BEST = "top10_joint_ttt"  # subset of panel b
 
 
@@ -54,8 +54,8 @@ def draw_axis(
     density = samples.need(density, "training_density", f"axis {axis}")
     methods = ordered(everything.method, METHODS)
     two = len(best) > 0
-    shape = {"left": 0.75, "right": 0.6, "top": 0.85, "bottom": 0.85, "wspace": 0.55}
-    figure, panels = style.canvas(3.6, 1, 1 + two, **shape, sharey=True, width_ratios=[1.5, 1] if two else [1])
+    shape = {"left": 0.75, "right": 0.6, "top": 0.85, "bottom": 1.0, "wspace": 0.55}
+    figure, panels = style.canvas(3.75, 1, 1 + two, **shape, sharey=True, width_ratios=[1.5, 1] if two else [1])
     background = Background(_limits(table, density), density, unit)
     facts = {"per_bin": _bins_of(panels[0, 0], everything, methods, background, labelled=not two)}
     panels[0, 0].set_ylabel(parts.scale(panels[0, 0], "y", parts.extent(table), "Force MAE (meV/Å)"))
@@ -72,7 +72,7 @@ def draw_axis(
     density_handle = Patch(color=PALE, label="Training structures")
     alone, bare = samples.alone(table), {"bare": "yes"} if table[ERROR[1]].isna().any() else {}
     handles = [*map(style.handle, methods), style.accuracy_handle(), density_handle]
-    style.legend(figure, [*handles, *([style.alone_handle()] if alone else [])], 0.36, 4)
+    style.legend(figure, [*handles, *([style.alone_handle()] if alone else [])], 0.51, 4)
     return figure, facts | alone | bare | {
         "scope": f"{scope[0].lower()}{scope[1:]}",
         "accuracy": str(CHEMICAL_ACCURACY),

@@ -1,5 +1,6 @@
-"""Bars of the structures per bin of the force error, before and after test-time training and of Δ-learning."""
+"""Bars of the structures per bin of the force error, before and after test-time training and of INSTEAD."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.patches import Patch
 
 from mlipshift.base.text import count
 from mlipshift.catalogue import methods
+from mlipshift.catalogue.groups import ordered
 from mlipshift.show import panels as parts
 from mlipshift.show import style
 from mlipshift.show.panels import INSTEAD
@@ -29,7 +31,7 @@ def canvas(rows: int) -> tuple[Figure, np.ndarray]:
 
 def shown(table: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
     """Rows of methods, and of INSTEAD, in the bins in which one of them has a structure."""
-    table = table[table.method.isin([*methods, INSTEAD])]
+    table = table[table.method.isin([*methods, *INSTEAD])]
     filled = table.groupby(LEFT).n_structures.max()
     return table[table[LEFT].isin(filled[filled > 0].index)]
 
@@ -41,17 +43,18 @@ def of(table: pd.DataFrame, key: str) -> pd.DataFrame:
 
 def bars(panel: Axes, table: pd.DataFrame, keys: tuple[str, str]) -> float:
     """Bars of the structures per error bin before and after, with the change, and of INSTEAD; the highest bar."""
-    (before, after), instead, colour = (of(table, key) for key in keys), of(table, INSTEAD), style.colour(keys[1])
-    x, width = np.arange(len(before)), 0.27 if len(instead) else 0.38
+    (before, after), colour = (of(table, key) for key in keys), style.colour(keys[1])
+    instead = {key: rows for key in INSTEAD if len(rows := of(table, key))}
+    x, width = np.arange(len(before)), (0.38, 0.27, 0.21)[len(instead)]
     bar: dict[str, Any] = {"width": width, "edgecolor": colour, "lw": 0.9}
-    left = width if len(instead) else width / 2
+    left = width * (1 + len(instead)) / 2
     panel.bar(x - left, before.n_structures, color="white", **bar)
     panel.bar(x - left + width, after.n_structures, color=colour, **bar)
     highest = max(before.n_structures.max(), after.n_structures.max())
-    if len(instead):
-        other = style.colour(INSTEAD)
-        panel.bar(x + width, instead.n_structures, color=other, alpha=0.55, **bar | {"edgecolor": other})
-        highest = max(highest, instead.n_structures.max())
+    for k, (key, rows) in enumerate(instead.items(), 2):
+        other = style.colour(key)
+        panel.bar(x - left + k * width, rows.n_structures, color=other, alpha=0.55, **bar | {"edgecolor": other})
+        highest = max(highest, rows.n_structures.max())
     tops = np.maximum(before.n_structures, after.n_structures)
     for at, top, change in zip(x - left + width / 2, tops, after.n_structures - before.n_structures):
         if top == 0:
@@ -66,19 +69,20 @@ def bars(panel: Axes, table: pd.DataFrame, keys: tuple[str, str]) -> float:
     return highest
 
 
-def finish(figure: Figure, panels: np.ndarray, highest: float, title: str, sample: str, instead: bool) -> None:
-    """Common height, label, title and legend; instead: whether INSTEAD is shown."""
+def finish(figure: Figure, panels: np.ndarray, highest: float, title: str, sample: str, shown: Iterable[str]) -> None:
+    """Common height, label, title and legend; shown: methods, of which those of INSTEAD are in the legend."""
     panels[0, 0].set_ylim(0, highest * 1.15)
     parts.foot(panels, len(panels), "Force MAE of the structure (meV/Å)")
     style.head(figure, title, f"Held-out shift groups, {sample}")
-    style.legend(figure, _handles(instead), 0.22, 4)
+    style.legend(figure, _handles(ordered(set(shown) & set(INSTEAD), methods.METHODS)), 0.22, 5)
 
 
-def _handles(instead: bool) -> list[Artist]:
-    other = style.colour(INSTEAD)
+def _handles(instead: list[str]) -> list[Artist]:
+    pale: dict[str, Any] = {"alpha": 0.55}
+    colours = {key: style.colour(key) for key in instead}
     return [
         Patch(facecolor="white", edgecolor=MUTED, lw=0.9, label="Before TTT"),
         Patch(facecolor=MUTED, edgecolor=MUTED, label="After TTT"),
-        *([Patch(facecolor=other, edgecolor=other, alpha=0.55, label=methods.title(INSTEAD))] if instead else []),
+        *(Patch(facecolor=c, edgecolor=c, label=methods.title(key), **pale) for key, c in colours.items()),
         Line2D([], [], ls="none", marker="$\\pm$", color=INK, ms=6, mew=0.3, label="Change (structures)"),
     ]

@@ -13,7 +13,7 @@ from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
 from mlipshift.show.style import MUTED
 
-METHODS = ("prior", "supervised", "joint", "joint_ttt", "delta")
+METHODS = ("prior", "supervised", "joint", "joint_ttt", "joint_corrected", "delta")
 GAIN = ("gain_meV_per_A", "gain_ci_low_meV_per_A", "gain_ci_high_meV_per_A")
 MEANS = [f"{key}_meV_per_A" for key in METHODS]
 NEEDS = {"ablations": ("prior", "noise", "fraction", "group", *samples.SIZES, *MEANS, *GAIN)}

@@ -67,9 +67,12 @@ def _unadapted(panel: Axes, table: pd.DataFrame) -> list[Line2D]:
     handles = []
     known = table.drop_duplicates("baseline").set_index("baseline").baseline_mean_meV_per_A
     for key in ordered(known.index, methods.METHODS):
+        called = methods.METHODS.get(key)
+        if called and called.mean_of:
+            continue  # beside its members
         line: dict[str, Any] = {"color": style.colour(key), "lw": 1, "ls": DASHDOT}
         panel.axhline(known[key], zorder=1, **line)
-        note = " (a prior call each)" if key in ("prior", "delta") else ", unadapted"
+        note = " (a prior call each)" if called and called.prior_calls else ", unadapted"
         handles.append(Line2D([], [], label=methods.title(key) + note, **line))
     return handles
 

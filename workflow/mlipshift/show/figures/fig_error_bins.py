@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from mlipshift.base.text import count
 from mlipshift.catalogue import methods
-from mlipshift.catalogue.groups import POOLED
+from mlipshift.catalogue.groups import POOLED, ordered
 from mlipshift.catalogue.methods import METHODS
+from mlipshift.show import panels as parts
 from mlipshift.show import samples
 from mlipshift.show.figures.error_counts import LEFT, RIGHT, bars, canvas, finish, shown
 from mlipshift.show.panels import INSTEAD
@@ -31,13 +32,12 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         highest = max(highest, bars(panel, filled, keys))
         panel.set_title(" → ".join(map(methods.title, keys)), pad=6)
     sample = samples.sample(tables["summary"], [POOLED], compared)
-    instead = INSTEAD in set(table.method)
-    finish(figure, panels, highest, title, sample, instead)
+    finish(figure, panels, highest, title, sample, table.method)
     lowest = table[table.method == pairs[0][0]].sort_values(LEFT).iloc[0]
     below = "; ".join(f"{methods.title(b)} {_lowest(table, a)} before, {_lowest(table, b)} after" for a, b in pairs)
-    if instead:
-        below += f"; {methods.title(INSTEAD)} {_lowest(table, INSTEAD)}"
-    return figure, ({"delta": "yes"} if instead else {}) | {
+    for key in ordered(set(table.method) & set(INSTEAD), METHODS):
+        below += f"; {methods.title(key)} {_lowest(table, key)}"
+    return figure, parts.instead(table.method) | {
         "sample": sample,
         "limit": f"{lowest[RIGHT]:g}",
         "below": below,

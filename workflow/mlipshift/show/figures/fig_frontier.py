@@ -31,6 +31,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     """(figure, facts of the caption)."""
     table = tables["frontier"].dropna(subset=[MEAN])
     table = samples.need(table, "frontier", "any method").set_index("method")
+    aside = [key for key in table.index if key in METHODS and METHODS[key].aside]
+    table = table.drop(index=aside)
     methods = ordered(table.index, METHODS)
     timed = tables["seconds"].set_index("method")
     timed = timed[timed.index.isin(methods) & (timed.seconds_per_structure > 0)]
@@ -55,6 +57,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     facts = {"sample": sample, "accuracy": str(CHEMICAL_ACCURACY)}
     missing = [methods_of.title(k) for k in methods if k not in seconds.index]
     facts |= {"gpu": listed(map(methods_of.title, on_gpu))} if on_gpu else {}
+    facts |= {"aside": listed(map(methods_of.title, ordered(aside, METHODS)))} if aside else {}
     return figure, facts | alone | ({"missing": listed(missing)} if missing else {})
 
 

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from mlipshift.base.text import count
 from mlipshift.catalogue.groups import POOLED
 from mlipshift.evaluate.statistics import TARGET
+from mlipshift.show import panels as parts
 from mlipshift.show import samples
 from mlipshift.show.figures.error_counts import LEFT, RIGHT, bars, canvas, finish, of, shown
-from mlipshift.show.panels import INSTEAD
 
 NEEDS = {
     "ablations": ("point", "prior", "noise", "fraction", "group", *samples.SIZES, "prior_meV_per_A"),
@@ -36,9 +36,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         first, last = (_below(of(own, key)) for key in PAIR)
         words.append(f"{point['prior']} {first} before, {last} after, of {count(of(own, PAIR[1]).n_structures.sum())}")
     sample = samples.sizes(points)
-    instead = INSTEAD in set(table.method)
-    finish(figure, panels, highest, title, sample, instead)
-    return figure, ({"delta": "yes"} if instead else {}) | {"sample": sample, "below": "; ".join(words)}
+    finish(figure, panels, highest, title, sample, table.method)
+    return figure, parts.instead(table.method) | {"sample": sample, "below": "; ".join(words)}
 
 
 def _below(table: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""TTT's gain, and the errors after it and of Δ-learning, against the prior's error, one point per structure."""
+"""TTT's gain, and the errors after it and of INSTEAD, against the prior's error, one point per structure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,15 +15,17 @@ from mlipshift.catalogue.groups import POOLED, group
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style
+from mlipshift.show.panels import INSTEAD
 from mlipshift.show.style import INK, MUTED
 
-ERRORS = ("prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A", "delta_meV_per_A")
+ERRORS = ("prior_error_meV_per_A", "before_meV_per_A", "after_meV_per_A", *(f"{key}_meV_per_A" for key in INSTEAD))
 NEEDS = {
     "gains": ("group", "method", *ERRORS),
     "gain_correlation": ("method", "group", "of", "with", "spearman", "ci_low", "ci_high"),
     "summary": samples.SUMMARY,
 }
 METHOD = "joint_ttt"
+NAMES = {METHOD: "Error after TTT", "joint_corrected": "Error with correction", "delta": "Error of Δ-learning"}
 Looks = Mapping[str, dict[str, Any]]  # of style.group_looks
 STRAIGHT = 100  # meV/Å, up to which the axis of large gains is linear
 
@@ -33,16 +35,19 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     table = tables["gains"]
     table = table[(table.method == METHOD) & (table.group != "id_test")]
     table = samples.need(table, "gains", "held-out shift groups")
-    prior, before, after, delta = (table[name].astype(float) for name in ERRORS)
-    errors = {METHOD: after} | ({"delta": delta} if delta.notna().any() else {})
-    margins = {"left": 0.75, "right": 0.12, "top": 0.75, "bottom": 1.0, "wspace": 0.68}
-    figure, panels = style.canvas(3.55, 1, 1 + len(errors), **margins)
+    prior, before, after, *others = (table[name].astype(float) for name in ERRORS)
+    errors = {METHOD: after} | {key: error for key, error in zip(INSTEAD, others) if error.notna().any()}
+    # one row of up to three panels, or two of two
+    rows = 2 if len(errors) == 3 else 1
+    margins = {"left": 0.75, "right": 0.12, "top": 0.75, "bottom": 1.0, "wspace": 0.68, "hspace": 0.75}
+    figure, panels = style.canvas(3.55 if rows == 1 else 5.9, rows, (1 + len(errors)) // rows, **margins)
     looks = style.group_looks(table.group)
     across, up = parts.fence(prior), parts.fence(np.concatenate([*errors.values()]))
-    _gains(panels[0, 0], before - after)
-    _points(panels[0, 0], table.group, looks, prior.clip(*across), before - after, _beyond(prior, across))
+    first, *further = panels.flat
+    _gains(first, before - after)
+    _points(first, table.group, looks, prior.clip(*across), before - after, _beyond(prior, across))
     beyond = 0
-    for panel, (key, error) in zip(panels[0, 1:], errors.items()):
+    for panel, (key, error) in zip(further, errors.items()):
         parts.ends(panel, "y", min(up[0], CHEMICAL_ACCURACY), up[1])
         panel.set_ylabel(_named(panel, "y", methods.title(key)))
         far = _beyond(prior, across) | _beyond(error, up)
@@ -50,8 +55,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         beyond += int(far.sum())
         panel.plot([1, 1e5], [1, 1e5], color=INK, lw=0.8)  # as good as the prior
         parts.accuracy(panel)
-    names = ["Gain of TTT", "Error after TTT", "Error of Δ-learning"]
-    for panel, letter, name in zip(panels[0], "abc", names):
+    names = ["Gain of TTT", *(NAMES[key] for key in errors)]
+    for panel, letter, name in zip(panels.flat, "abcd", names):
         parts.ends(panel, "x", *across)
         panel.set_xlabel(_named(panel, "x", "the prior"))
         panel.set_title(f"{letter}  {name}", pad=4)
@@ -66,8 +71,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     held_out = tables["summary"][(tables["summary"].group == POOLED) & (tables["summary"].method == METHOD)]
     facts |= samples.alone(held_out)
     if len(errors) > 1:
-        known = delta.notna()
-        facts |= {"delta": _share((delta < prior)[known]), "than_ttt": _share((delta < after)[known])}
+        facts["others"] = "; ".join(_instead(key, error, prior, after) for key, error in [*errors.items()][1:])
     return figure, facts | ({"beyond": str(beyond)} if beyond else {})
 
 
@@ -75,6 +79,15 @@ def _named(panel: Axes, which: str, of: str) -> str:
     """Label of an axis of errors."""
     log = getattr(panel, f"get_{which}scale")() == "log"
     return f"Force MAE of {of}\n(meV/Å)" + (", log scale" if log else "")
+
+
+def _instead(key: str, error: pd.Series, prior: pd.Series, after: pd.Series) -> str:
+    """How often a method is better than the prior and than TTT, in words."""
+    known = error.notna()
+    than_prior, than_ttt = (_share((error < other)[known]) for other in (prior, after))
+    return (
+        f"{methods.title(key)} is better than the prior for {than_prior} % of the structures, than TTT for {than_ttt} %"
+    )
 
 
 def _share(found: pd.Series) -> str:

@@ -18,7 +18,7 @@ from mlipshift.show.panels import ERROR, HIGH, LOW, MEAN
 from mlipshift.show.style import MUTED, PALE
 
 NEEDS = {"shift_axes": ("axis", "group", "method", "n_structures", *ERROR), "summary": samples.SUMMARY}
-COMPARED = ("prior", "supervised", "joint", "joint_ttt", "delta")
+COMPARED = ("prior", "supervised", "joint", "joint_ttt", "joint_corrected", "delta")
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:

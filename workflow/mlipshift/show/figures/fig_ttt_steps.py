@@ -32,18 +32,18 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     table = samples.need(table, "steps", "the reported groups")
     groups, methods = _shown(table.group), ordered(table.method, METHODS)
     table = table[table.group.isin(groups)]
-    instead = summary[(summary.method == INSTEAD) & summary.group.isin(groups)].set_index("group")[MEAN].dropna()
+    instead = summary[summary.method.isin(INSTEAD) & summary.group.isin(groups)].dropna(subset=[MEAN])
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
     margins = {"left": 0.72, "right": 0.15, "top": 0.75, "bottom": 0.95, "wspace": 0.25, "hspace": 0.5}
     figure, panels = style.canvas(1.55 + 1.55 * rows, rows, columns, **margins, sharex=True, sharey=True)
     for panel, key in zip(panels.flat, groups):
         _lines(panel, table[table.group == key], methods)
-        if key in instead.index:
-            panel.axhline(instead[key], **_instead())
+        for row in instead[instead.group == key].to_dict("records"):
+            panel.axhline(row[MEAN], **_instead(row["method"]))
         parts.accuracy(panel)
         parts.heading(panel, group(key), f"n = {samples.span(table[table.group == key].n_structures)}")
-    values = [*parts.extent(table).ravel(), *instead]
+    values = [*parts.extent(table).ravel(), *instead[MEAN]]
     label = parts.scale(panels[0, 0], "y", values, "Force MAE (meV/Å)")
     for panel in panels[:, 0]:
         panel.set_ylabel(label.replace("), ", ")\n"))
@@ -54,9 +54,9 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     if "joint_placebo" in methods:
         explained += "; the placebo adapts to the prior labels of another structure"
     style.head(figure, title, explained)
-    style.legend(figure, _handles(methods, len(instead) > 0, bool(samples.alone(table))), 0.37, 4)
+    style.legend(figure, _handles(methods, ordered(instead.method, METHODS), bool(samples.alone(table))), 0.37, 4)
     facts = {"samples": samples.samples(summary, groups, methods), "accuracy": str(CHEMICAL_ACCURACY)}
-    return figure, facts | samples.alone(table) | ({"delta": "yes"} if len(instead) else {})
+    return figure, facts | samples.alone(table) | parts.instead(instead.method)
 
 
 def _shown(found: Iterable[str]) -> list[str]:
@@ -74,16 +74,15 @@ def _lines(panel: Axes, part: pd.DataFrame, methods: list[str]) -> None:
         panel.plot(line.step, line[MEAN], zorder=3, **style.marks(name))
 
 
-def _instead() -> dict[str, Any]:
-    return {"color": style.colour(INSTEAD), "lw": 1, "ls": DASHDOT, "zorder": 2}
+def _instead(key: str) -> dict[str, Any]:
+    return {"color": style.colour(key), "lw": 1, "ls": DASHDOT, "zorder": 2}
 
 
-def _handles(methods: list[str], instead: bool, alone: bool) -> list[Any]:
+def _handles(methods: list[str], instead: list[str], alone: bool) -> list[Any]:
     band = Patch(color=MUTED, alpha=0.2, lw=0, label="95 % interval")
-    line = [Line2D([], [], label=title_of(INSTEAD), **_instead())] if instead else []
     return [
         *map(style.handle, methods),
-        *line,
+        *(Line2D([], [], label=title_of(key), **_instead(key)) for key in instead),
         band,
         *([style.alone_handle()] if alone else []),
         style.accuracy_handle(),

@@ -19,7 +19,7 @@ from mlipshift.show.style import DASHDOT, MUTED, PALE
 BEFORE, AFTER = "baseline_mean_meV_per_A", "method_mean_meV_per_A"
 CHANGE = ("difference_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A")
 NEEDS = {"variants_paired": ("group", "method", "baseline", *samples.SIZES, BEFORE, AFTER, *CHANGE)}
-OTHERS = ("supervised", "prior", "delta")
+OTHERS = ("supervised", "prior", "joint_corrected", "delta")
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:

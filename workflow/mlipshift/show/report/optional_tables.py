@@ -8,7 +8,7 @@ from mlipshift.catalogue.methods import SCHEMES, look, scheme_title, title
 from mlipshift.show import criteria
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import cell, counted, error, group_cell, method_cell, shared
-from mlipshift.show.report.format import LOW, MEAN, interval, number, share
+from mlipshift.show.report.format import LOW, MEAN, interval, number, sample, share
 from mlipshift.show.report.results import Results, first
 
 Table = dict[str, list] | None
@@ -58,7 +58,26 @@ def refinement_table(results: Results) -> Table:
     return cells.table(head, rows)
 
 
-OTHERS = ("supervised", "prior", "delta")
+def weights_table(results: Results) -> Table:
+    """Error of the validation groups by the weight of the residual correction."""
+    table = results.optional("correction_weights")
+    if table is None:
+        return None
+    weights, rows = sorted(table.weight.unique()), []
+    for key, part in table.groupby("method", sort=False):
+        line = [method_cell(key)]
+        for weight in weights:
+            row = first(part[part.weight == weight])
+            if row is None:
+                line.append(cell("–"))
+                continue
+            text = number(row[MEAN]) + (" ●" if row["used"] else "")
+            line.append(cell(text, row[MEAN], f"95 % interval {interval(row)} meV/Å; {sample(row)}"))
+        rows.append(line)
+    return cells.table(["Method", *(f"{weight:g}" for weight in weights)], rows)
+
+
+OTHERS = ("supervised", "prior", "joint_corrected", "delta")
 
 
 def conformers_table(results: Results) -> Table:

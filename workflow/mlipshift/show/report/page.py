@@ -20,7 +20,7 @@ from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
 
-TILES = ("supervised", "joint", "joint_ttt", "prior", "delta")
+TILES = ("supervised", "joint", "joint_ttt", "joint_corrected", "prior", "delta", "joint_corrected_delta")
 # by the id of catalogue.tables.REPORT
 MAKERS = {
     "methods": tables.methods_table,
@@ -32,6 +32,7 @@ MAKERS = {
     "durations": tables.durations_table,
     "diagnosis": optional_tables.diagnosis_table,
     "published": optional_tables.published_table,
+    "weights": optional_tables.weights_table,
     "refinement": optional_tables.refinement_table,
     "conformers": optional_tables.conformers_table,
     "answers": decision.answers_table,

@@ -31,10 +31,12 @@ from mlipshift.show.report.format import (
 )
 from mlipshift.show.report.results import Results
 
+CORRECTED = "joint_corrected"
+
 
 def sentences(results: Results) -> list[dict[str, str]]:
     """The summary: list of {title, text}."""
-    parts = (_choice, _shift, _where, _ttt, _per_group, _placebo, _alternatives, _transfer, _refinement)
+    parts = (_choice, _shift, _where, _ttt, _per_group, _correction, _placebo, _alternatives, _transfer, _refinement)
     found = [part(results) for part in parts]
     return [{"title": title, "text": text} for title, text in filter(None, found)]
 
@@ -62,9 +64,22 @@ def _choice(r):
     if len(free) and best["prior_calls_per_structure"] > 0:
         second = free.loc[free[MEAN].idxmin()]
         text += f"; among the methods that need no prior call per structure it is {named(second)}"
+    text += _correction_in_short(r)
     reached = "below" if best[MEAN] < CHEMICAL_ACCURACY else "not below"
     text += f". The lowest mean is {reached} chemical accuracy ({CHEMICAL_ACCURACY} meV/Å)."
     return "Which to use", text
+
+
+def _correction_in_short(r):
+    """What the correction gives at what cost, behind the choice."""
+    row, calls = r.error(CORRECTED), METHODS[CORRECTED].prior_calls
+    if row is None or calls != 1:
+        return ""
+    text = f". {title(CORRECTED)} ({error_of(row)}) costs one prior call per prediction and no gradient step"
+    other = r.pair(CORRECTED, "joint_ttt")
+    if other is not None:
+        text += f"; it {COMPARES[verdict(other)]} Joint + TTT, paired difference {difference(other)} meV/Å"
+    return text
 
 
 def _shift(r):
@@ -139,6 +154,52 @@ def _per_group(r):
     return "By kind of shift", text
 
 
+def _correction(r):
+    texts = []
+    for key in (CORRECTED, "freeze_corrected"):
+        before = METHODS[key].before
+        row = r.pair(key, before)
+        if row is None:
+            continue
+        n = row["n_structures"]
+        texts.append(
+            f"Adding what the prior head lacks to the prior label {VERBS[verdict(row)]} the force MAE of the"
+            f" {title(before)} model on the held-out shift groups: {change(row)}. It improves"
+            f" {portion(row['fraction_improved'], n)} and worsens {share(row['fraction_worsened'], n)}."
+        )
+    if not texts:
+        return None
+    for key, other in ((CORRECTED, "delta"), (f"{CORRECTED}_delta", "delta"), ("joint_ttt_delta", "delta")):
+        row = r.pair(key, other)
+        if row is not None:
+            found = f"paired difference {difference(row)} meV/Å"
+            texts.append(f"“{title(key)}” {COMPARES[verdict(row)]} {title(other)} ({found}).")
+    texts.append(
+        "A correction needs a prior call for every prediction, as Δ-learning does; a model that is adapted once"
+        " predicts further geometries without one. Its forces are conservative where those of network and prior are."
+    )
+    return "Residual correction", " ".join([*texts, *_weight(r)])
+
+
+def _weight(r):
+    """Whether the weight of the correction is the best one of the validation groups, a sentence for each model."""
+    table = r.optional("correction_weights")
+    if table is None:
+        return []
+    texts = []
+    for key, part in table.groupby("method", sort=False):
+        used, best = part[part.used].iloc[0], part.loc[part[MEAN].round(1).idxmin()]
+        if round(used[MEAN], 1) <= round(best[MEAN], 1):
+            texts.append(f"On the validation groups no other weight of {title(key)} is better than {used['weight']:g}.")
+        else:
+            texts.append(
+                f"On the validation groups the weight {best['weight']:g} of {title(key)} has a lower force MAE"
+                f" ({error_of(best)}) than the one of the settings, {used['weight']:g} ({error_of(used)}); set"
+                " correction.weight."
+            )
+    return texts
+
+
 def _placebo(r):
     placebo, real = r.pair("joint_placebo", "joint"), r.pair("joint_ttt", "joint")
     if placebo is None:
@@ -156,11 +217,14 @@ def _placebo(r):
                 f" The placebo reaches {share(gain)} of the gain of TTT, so this part does not need the prior"
                 " labels of the structure itself."
             )
+    corrected = r.pair("joint_corrected_placebo", "joint")
+    if corrected is not None:
+        text += f" The correction by the same foreign labels {VERBS[verdict(corrected)]} it: {change(corrected)}."
     return "Control", text
 
 
 def _alternatives(r):
-    rows = {k: r.error(k) for k in ("prior", "delta")}
+    rows = {k: r.error(k) for k in ("prior", CORRECTED, "delta", f"{CORRECTED}_delta")}
     stated = [f"{title(k)} gives {error_of(row)}" for k, row in rows.items() if row is not None]
     if not stated:
         return None
@@ -221,7 +285,7 @@ def _best_scheme(best, table):
         f" {change(_as_pair(best))}."
     )
     table = table[(table.scheme == best["scheme"]) & (table.geometries == best["geometries"])]
-    for key in ("prior", "delta"):
+    for key in ("prior", CORRECTED, "delta"):
         other = table[table.baseline == key]
         if len(other):
             pair = _as_pair(other.iloc[0])

@@ -1,0 +1,45 @@
+"""Per structure: what is trusted, why, and the signs of being outside. No reference label is read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mlipshift.base.frames import Frames
+from mlipshift.mitigate import rescue
+
+ABOUT = ["id", "group", "molecule", "atoms", "strategy"]
+SIGNS = {
+    "spread": "spread_meV_per_A",
+    "residual": "prior_residual_meV_per_A",
+    "prior": "prior_difference_meV_per_A",
+    "disagreement": "disagreement_meV_per_A",
+}
+SAID = ["trusted", "trusted_weight", "expected_model_meV_per_A", "expected_error_meV_per_A", "weights"]
+COLUMNS = [*ABOUT, *SIGNS.values(), *SAID]
+
+
+def table(frames: Frames, said: rescue.Said, weights: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of COLUMNS: every structure with every strategy whose weights depend on it."""
+    rows = []
+    for strategy, result in rescue.apply(said, weights).items():
+        if result.expected is None:
+            continue
+        name = strategy.rsplit("_", 1)[0]
+        signs = said.signs(name, others=len(said.models) > 1) if name in said.models else {}
+        alone = rescue.expected(said, weights, name)["model"] if name in said.models else np.full(len(frames), np.nan)
+        names, shares = [*result.weights], np.stack([*result.weights.values()])
+        for k in range(len(frames)):
+            known = np.isfinite(shares[:, k]).all()
+            best = int(shares[:, k].argmax()) if known else -1
+            row = dict(zip(ABOUT, (frames.ids[k], frames.group[k], frames.molecule[k], frames.sizes[k], strategy)))
+            row |= {SIGNS[sign]: 1000 * values[k] for sign, values in signs.items()}
+            row |= {
+                "trusted": names[best] if known else "",
+                "trusted_weight": shares[best, k] if known else np.nan,
+                "expected_model_meV_per_A": 1000 * alone[k],
+                "expected_error_meV_per_A": 1000 * result.expected[k],
+                "weights": "; ".join(f"{n} {w:.2f}" for n, w in zip(names, shares[:, k]) if known and w >= 0.005),
+            }
+            rows.append(row)
+    return rows

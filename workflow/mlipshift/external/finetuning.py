@@ -1,0 +1,194 @@
+"""A published model and a few reference labels: fine-tuning, low-rank updates, a small correction on its features.
+
+Ways: `full`, all weights of representation and readout; `low_rank`, updates of rank r of its weight matrices (tuning);
+`correction`, a small network on the frozen features that learns reference − model; `delta`, the same for reference −
+prior, which needs a prior call per prediction (Ramakrishnan et al., JCTC 2015, 11, 2087). All replay ordinary
+structures with the model's own labels, so that little is lost where it was good.
+
+How long each learns is chosen by cross-validation over the molecules of the labelled structures themselves, with no
+step at all among the choices: few labels may not be enough to learn anything.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from mlipshift.base.errors import UserError
+from mlipshift.base.log import log
+from mlipshift.external import heads, tuning
+from mlipshift.external.differentiable import Differentiable
+from mlipshift.external.heads import PriorHead
+from mlipshift.external.settings import at_least
+from mlipshift.external.structure import Structure
+from mlipshift.external.tuning import Descent, Full, Goal, LowRank
+from mlipshift.external.weights import adaptable, restored
+
+WAYS = ("full", "low_rank", "correction", "delta")
+SOFT = 0.02  # eV/Å, added to errors whose ratio is taken, so that errors near zero do not decide
+
+
+@dataclass(frozen=True)
+class Settings:
+    """structures: labelled ones that are used at most; folds: of the cross-validation; seed.
+
+    steps, every: of Adam at most, and how often it is asked whether to stop; learning_rate, batch, energy_weight: see
+    tuning.Descent; rank: of the low-rank updates; replay, replay_weight: ordinary structures at most, and their weight.
+    epochs: passes of a correction that are tried beside none; components, hidden: its size, see heads.
+    Raises UserError for what is not possible.
+    """
+
+    structures: int = 200
+    folds: int = 4
+    steps: int = 120
+    every: int = 20
+    learning_rate: float = 1e-4
+    batch: int = 8
+    energy_weight: float = 0.0
+    rank: int = 4
+    replay: int = 100
+    replay_weight: float = 1.0
+    epochs: tuple[int, ...] = (10, 30, 100)
+    components: int = 128
+    hidden: int = 32
+    seed: int = 0
+
+    def __post_init__(self):
+        counts = {"structures": (self.structures, 1), "folds": (self.folds, 2), "steps": (self.steps, 0)}
+        counts |= {
+            "every": (self.every, 1),
+            "batch": (self.batch, 1),
+            "rank": (self.rank, 0),
+            "replay": (self.replay, 0),
+        }
+        weights = {"energy_weight": (self.energy_weight, 0), "replay_weight": (self.replay_weight, 0)}
+        at_least("few labels", **counts, **weights, learning_rate=(self.learning_rate, 0))
+        object.__setattr__(self, "epochs", tuple(self.epochs))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Structures with reference forces [n, 3] eV/Å, energies [S] eV, NaN where unknown, and their molecules [S]."""
+
+    structures: Sequence[Structure]
+    forces: Sequence[np.ndarray]
+    energy: np.ndarray
+    molecules: np.ndarray
+
+    def folds(self, count: int) -> list[tuple[list[int], list[int]]]:
+        """(numbers to learn from, numbers held out) of at most `count` folds over the molecules.
+
+        Over the structures where they are all of one molecule. Raises UserError for one structure alone.
+        """
+        names = sorted(set(self.molecules))
+        keys = [names.index(m) for m in self.molecules] if len(names) > 1 else [*range(len(self.molecules))]
+        count = min(count, max(keys) + 1)
+        if count < 2:
+            raise UserError("one labelled structure alone cannot say how long to learn from it; give two at least")
+        fold = [key % count for key in keys]
+        every = range(len(fold))
+        return [([k for k in every if fold[k] != f], [k for k in every if fold[k] == f]) for f in range(count)]
+
+
+@dataclass(frozen=True)
+class Course:
+    """chosen: steps or epochs of `choices`; ratios: error of held-out molecules after each, a share of that before."""
+
+    choices: list[int]
+    ratios: list[float]
+    chosen: int
+
+    @classmethod
+    def of(cls, errors: dict[int, list[float]]) -> "Course":
+        """That with the least mean log ratio; none where this is within its own standard error of doing nothing.
+
+        errors {steps: [held-out structures] eV/Å}, of 0 steps among them.
+        """
+        before = np.log(np.array(errors[0]) + SOFT)
+        logs = {k: np.log(np.array(e) + SOFT) - before for k, e in errors.items()}
+        best = min(sorted(logs), key=lambda k: logs[k].mean())
+        spread = logs[best].std(ddof=1) / len(before) ** 0.5 if len(before) > 1 else np.inf
+        ratios = [round(float(np.exp(r.mean())), 4) for r in logs.values()]
+        log.info("error of held-out labelled molecules, share of that before: %s", dict(zip(logs, ratios)))
+        return cls([*logs], ratios, best if logs[best].mean() + spread < 0 else 0)
+
+
+def tune(
+    model: Differentiable, labelled: Labelled, ordinary: Sequence[Structure], way: str, settings: Settings
+) -> tuple[Course, np.ndarray]:
+    """Change the weights of a model in place, way `full` or `low_rank`; (course, shifts [119] eV of the elements).
+
+    The shifts, to be added to its energies, are what two levels of theory differ by; they are not learnt by steps.
+    """
+    goal = Goal(labelled.structures, labelled.forces, labelled.energy)
+    kept, changed = tuning.replay(model, ordinary, settings.replay_weight), adaptable(model)
+    own = np.array([energy for energy, _ in tuning.said(model, labelled.structures)])
+    shifts = tuning.element_shifts(labelled.structures, labelled.energy - own)
+    sums = np.array([shifts[s.numbers].sum() for s in labelled.structures])
+    goal = replace(goal, energy=labelled.energy - sums)
+    descent = Descent(settings.learning_rate, settings.batch, settings.energy_weight, settings.seed)
+    update = lambda: (
+        LowRank(tuning.matrices(model), settings.rank, settings.seed) if way == "low_rank" else Full(changed)
+    )
+    errors: dict[int, list[float]] = {}
+    for learnt, held in labelled.folds(settings.folds):
+        watch = lambda step, held=held: errors.setdefault(step, []).extend(tuning.force_errors(model, goal.take(held)))
+        with restored(changed):
+            tuning.descend(model, update(), [goal.take(learnt), kept], descent, settings.steps, watch, settings.every)
+    course = Course.of(errors)
+    tuning.descend(model, update(), [goal, kept], descent, course.chosen)
+    after = np.array([energy for energy, _ in tuning.said(model, labelled.structures)])
+    return course, tuning.element_shifts(labelled.structures, labelled.energy - after)
+
+
+def correct(
+    model: Differentiable,
+    labelled: Labelled,
+    ordinary: Sequence[Structure],
+    settings: Settings,
+    prior: Sequence[np.ndarray] | None = None,
+    prior_ordinary: Sequence[np.ndarray] | None = None,
+) -> tuple[Course, PriorHead]:
+    """(course, head) of a correction to a model, which is left as it is: what the head adds to the model's forces.
+
+    prior, prior_ordinary: prior forces [n, 3] eV/Å of the labelled and the ordinary structures, with which the head
+    is to be added to the prior instead (way `delta`): reference − prior, on ordinary structures model − prior.
+    """
+    structures = [*labelled.structures, *ordinary]
+    start = heads.start(model, structures, {"components": settings.components, "hidden": settings.hidden, "seed": 0})
+    own = [f for _, f in tuning.said(model, structures)]
+    rows = heads.examples(model, start, structures, [*labelled.forces, *own[len(labelled.forces) :]], "correction")
+    if prior is not None and prior_ordinary is not None:
+        wanted = [*labelled.forces, *own[len(labelled.forces) :]]
+        added = [w - p for w, p in zip(wanted, [*prior, *prior_ordinary])]
+        rows = [replace(row, forces=torch.as_tensor(a, dtype=torch.float32)) for row, a in zip(rows, added)]
+    known, replayed = rows[: len(labelled.structures)], rows[len(labelled.structures) :]
+    made = lambda chosen, epochs: _trained(start, [known[k] for k in chosen], replayed, epochs, settings)
+    errors: dict[int, list[float]] = {}
+    for learnt, held in labelled.folds(settings.folds):
+        for epochs in (0, *settings.epochs):
+            head = made(learnt, epochs)
+            errors.setdefault(epochs, []).extend(_residual(head, known[k]) for k in held)
+    course = Course.of(errors)
+    return course, made(range(len(known)), course.chosen).requires_grad_(False)
+
+
+def _trained(start, rows, replayed, epochs, settings):
+    """A head that learns for so many epochs; the labelled rows are repeated until the replayed ones weigh as set."""
+    head = copy.deepcopy(start)
+    with torch.no_grad():  # adds nothing before it has learnt something
+        head.network[-1].weight.zero_()
+        head.network[-1].bias.zero_()
+    if epochs:
+        times = max(1, round(len(replayed) / settings.replay_weight / len(rows))) if settings.replay_weight else 1
+        mixture = [*rows * times, *(replayed if settings.replay_weight else [])]
+        heads.train(head, mixture, [], {"epochs": epochs, "seed": settings.seed})
+    return head
+
+
+def _residual(head, row):
+    values = row.components.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(head.network(values).sum(), values)
+    return float((row.added(gradient) - row.forces).abs().mean())
