@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from mlipshift.base.averages import mean_norm
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.evaluate import diagnosis, statistics
@@ -42,7 +43,7 @@ def test_the_error_is_the_mean_over_components_and_missing_where_either_side_is(
     predictions = Predictions.build(some, rows, [0], 5.0, "m", 0)
     errors = diagnosis.errors_of(predictions, Labels.build(some, reference, "reference"))
     assert errors[0] == pytest.approx(100.0) and np.isnan(errors[1:]).all()
-    norms = measures.mean_norm(predictions.forces[-1], predictions.offsets)
+    norms = mean_norm(predictions.forces[-1], predictions.offsets)
     assert norms[:2] == pytest.approx(1.1 * 3**0.5) and np.isnan(norms[2])
 
 

@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
+from mlipshift.base.averages import component_mae
 from mlipshift.base.frames import offsets_of
 from mlipshift.mitigate import rescue, weighting
 from mlipshift.mitigate.rescue import COMMITTEE, HEAD, PRIOR, Said
-from mlipshift.mitigate.weighting import ErrorModel, Expectation, Weighting, component_mae
+from mlipshift.mitigate.weighting import ErrorModel, Expectation, Weighting
 
 COUNT, ATOMS = 60, 4
 

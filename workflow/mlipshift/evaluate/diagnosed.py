@@ -7,13 +7,14 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
+from mlipshift.base.averages import mean_norm
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.evaluate import diagnosis, statistics
-from mlipshift.shift.measures import mean_norm, nearest
+from mlipshift.shift.measures import nearest
 
 ABOUT = ["id", "group", "molecule"]
 ERROR = "force_mae_meV_per_A"

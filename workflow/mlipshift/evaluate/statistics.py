@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from mlipshift.base.averages import component_mae
 from mlipshift.base.rounding import classes
 
 CHEMICAL_ACCURACY = 43  # meV/Å, 1 kcal/mol/Å rounded down
@@ -23,8 +24,7 @@ def force_mae(predicted: np.ndarray, reference: np.ndarray, offsets: np.ndarray)
 
     predicted [..., N, 3], reference [N, 3] eV/Å; offsets [S + 1].
     """
-    error = np.abs(predicted - reference).mean(-1)
-    return 1000 * np.add.reduceat(error, offsets[:-1], axis=-1) / np.diff(offsets)
+    return 1000 * component_mae(predicted, reference, offsets)
 
 
 def resampled(molecules: np.ndarray, ids: np.ndarray) -> tuple[str, np.ndarray]:

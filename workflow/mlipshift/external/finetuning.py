@@ -25,9 +25,9 @@ from mlipshift.external.settings import at_least
 from mlipshift.external.structure import Structure
 from mlipshift.external.tuning import Descent, Full, Goal, LowRank
 from mlipshift.external.weights import adaptable, restored
+from mlipshift.mitigate.weighting import SOFT
 
 WAYS = ("full", "low_rank", "correction", "delta")
-SOFT = 0.02  # eV/Å, added to errors whose ratio is taken, so that errors near zero do not decide
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlipshift.base.averages import over_atoms
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.external.embedding import Embedding
@@ -42,4 +43,4 @@ def gather(
 
 def root_mean_square(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Root mean square [S] over atoms of values [N]; offsets [S + 1]."""
-    return np.sqrt(np.add.reduceat(values**2, offsets[:-1]) / np.diff(offsets))
+    return np.sqrt(over_atoms(values**2, offsets))

@@ -11,11 +11,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from mlipshift.base.averages import component_mae, mean_norm, over_atoms
+from mlipshift.base.frames import offsets_of
 from mlipshift.mitigate import weighting
-from mlipshift.mitigate.weighting import component_mae
+from mlipshift.mitigate.weighting import SOFT
 
 GRID = np.round(np.arange(0, 1.0001, 0.05), 2)  # weights that are tried
-SOFT = 0.02  # eV/Å, added to errors whose ratio is taken, so that errors near zero do not decide
 COMMITTEE, PRIOR, HEAD = "committee", "prior", "head"
 
 
@@ -49,7 +50,7 @@ class Said:
             energies={name: values[chosen] for name, values in self.energies.items()},
             spreads={name: values[chosen] for name, values in self.spreads.items()},
             facts={name: values[chosen] for name, values in self.facts.items()},
-            offsets=np.concatenate([[0], np.cumsum(np.diff(self.offsets)[chosen])]),
+            offsets=offsets_of(np.diff(self.offsets)[chosen]),
             molecules=self.molecules[chosen],
         )
 
@@ -81,7 +82,7 @@ class Said:
         the spread of its ensemble; a wrong model would discredit the prior.
         """
         own = self.signs(name, others=False) | self.known()
-        of_prior = self.known() | {"prior_norm": self._norm()}
+        of_prior = self.known() | {"prior_norm": mean_norm(self.prior, self.offsets)}
         if "spread" in own:
             of_prior["prior"] = own["prior"]
         return {n: of_prior if n == PRIOR else own for n in self.estimates(name)}
@@ -93,16 +94,18 @@ class Said:
             own = self.signs(name, others=True) | self.known()
             found |= {n: own for n in (name, f"{name} corrected") if n == name or name in self.heads}
         away = [component_mae(forces, self.prior, self.offsets) for forces in self.models.values()]
-        return found | {PRIOR: self.known() | {"prior_norm": self._norm(), "disagreement": nanmean(away)}}
-
-    def _norm(self):
-        """Mean norm [S] (eV/Å) of the forces of the prior."""
-        return np.add.reduceat(np.linalg.norm(self.prior, axis=-1), self.offsets[:-1]) / np.diff(self.offsets)
+        of_prior = {"prior_norm": mean_norm(self.prior, self.offsets), "disagreement": nanmean(away)}
+        return found | {PRIOR: self.known() | of_prior}
 
     def estimates(self, name: str) -> dict[str, np.ndarray]:
         """{estimate: forces [N, 3]} that need one model alone."""
         corrected = {"corrected": self.corrected(name)} if name in self.heads else {}
         return {"model": self.models[name], **corrected, PRIOR: self.prior}
+
+
+def known_of(forces: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Whether all forces [..., N, 3] of a structure are known, boolean [..., S]; offsets [S + 1]."""
+    return np.isfinite(over_atoms(forces.sum(-1), offsets))
 
 
 def nanmean(rows: list[np.ndarray]) -> np.ndarray:
@@ -135,7 +138,7 @@ def _committee(said):
 
 def choose(said: Said, reference: np.ndarray) -> dict[str, Any]:
     """Weights as JSON can hold them, chosen on validation structures with reference forces [N, 3] eV/Å."""
-    known = np.isfinite(np.add.reduceat(reference.sum(-1), said.offsets[:-1]))
+    known = known_of(reference, said.offsets)
     truth, said = reference[np.repeat(known, np.diff(said.offsets))], said.take(known)
     out: dict[str, Any] = {}
     for name, forces in said.models.items():
@@ -214,7 +217,7 @@ def _weighted(content, forces, signs, said):
     names = [n for n in found.expectations if n in forces]
     found = replace(found, expectations={n: found.expectations[n] for n in names})
     stack = np.stack([forces[n] for n in names])
-    available = np.isfinite(np.add.reduceat(stack.sum(-1), said.offsets[:-1], axis=1))
+    available = known_of(stack, said.offsets)
     expected = found.expected(signs, len(said.offsets) - 1)
     weights = found.weights(expected, available)
     combined = weighting.combine(weights, stack, said.offsets)
@@ -227,7 +230,7 @@ def _weighted(content, forces, signs, said):
 def _mean(members, said):
     """Result of the plain mean of the members that have forces."""
     stack = np.stack([*members.values()])
-    known = np.isfinite(np.add.reduceat(stack.sum(-1), said.offsets[:-1], axis=1))
+    known = known_of(stack, said.offsets)
     weights = np.where(known.any(axis=0), known / np.maximum(known.sum(axis=0), 1), np.nan)
     return Result(weighting.combine(weights, stack, said.offsets), dict(zip(members, weights)))
 

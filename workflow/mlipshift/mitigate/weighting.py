@@ -9,17 +9,20 @@ trajectory they are to be kept.
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from scipy.optimize import nnls
+
+from mlipshift.base.averages import component_mae
 
 SMALLEST = 1e-4  # eV/Å; a sign or an error below it counts as that
 FEW = 20  # structures of validation groups; of fewer nothing is fitted
 PRIOR_SLOPE = 1.0  # of the ridge, in structures per unit of slope
 POWERS = (1.0, 2.0, 4.0, 8.0)
 FOLDS = 5
+SOFT = 0.02  # eV/Å, added to errors whose ratio is taken, so that errors near zero do not decide
 
 Signs = Mapping[str, np.ndarray]
 
@@ -147,39 +150,20 @@ def choose(
             found = component_mae(combine(weights, stack, offsets), reference, offsets)[out]
             # relative to the best single estimate, so that a few wild structures do not decide
             best = np.nanmin(np.stack([errors[n] for n in names]), axis=0)[out]
-            total[power] += float(np.nansum(np.log((found + 0.02) / (best + 0.02))))
+            total[power] += float(np.nansum(np.log((found + SOFT) / (best + SOFT))))
     return Weighting({n: Expectation.fit(signs[n], errors[n]) for n in names}, min(POWERS, key=lambda p: total[p]))
-
-
-def component_mae(forces: np.ndarray, reference: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Mean absolute error [S] per component (eV/Å) of forces [N, 3]; offsets [S + 1]."""
-    return np.add.reduceat(np.abs(forces - reference).mean(-1), offsets[:-1]) / np.diff(offsets)
 
 
 def as_json(weighting: Weighting) -> dict[str, Any]:
     """What JSON can hold of a weighting, for `from_json`."""
     return {
         "power": weighting.power,
-        "estimates": {
-            name: [dict(zip(("names", "intercept", "slopes", "low", "high"), _row(m))) for m in one.models]
-            for name, one in weighting.expectations.items()
-        },
+        "estimates": {name: [asdict(model) for model in one.models] for name, one in weighting.expectations.items()},
     }
-
-
-def _row(model):
-    return list(model.names), model.intercept, list(model.slopes), list(model.low), list(model.high)
 
 
 def from_json(content: Mapping[str, Any]) -> Weighting:
     """The weighting that `as_json` made this of."""
-    models = {
-        name: Expectation(
-            tuple(
-                ErrorModel(tuple(m["names"]), m["intercept"], tuple(m["slopes"]), tuple(m["low"]), tuple(m["high"]))
-                for m in rows
-            )
-        )
-        for name, rows in content["estimates"].items()
-    }
-    return Weighting(models, content["power"])
+    plain = lambda row: {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    models = {name: [ErrorModel(**plain(row)) for row in rows] for name, rows in content["estimates"].items()}
+    return Weighting({name: Expectation(tuple(rows)) for name, rows in models.items()}, content["power"])

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from mlipshift.base.averages import mean_norm
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
@@ -36,11 +37,6 @@ LABELS = ("prior", "predicted", "reference")
 MEASURED = tuple(key for key, criterion in CRITERIA.items() if criterion.axis != "representation")
 # those of them that need no training structures
 UNTRAINED = ("n_atoms", *(f"{kind}_force_norm_eV_per_A" for kind in LABELS), "window_fraction")
-
-
-def mean_norm(forces: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Mean over atoms of the Euclidean force norm per structure [S] (eV/Å); forces [N, 3], offsets [S + 1]."""
-    return np.add.reduceat(np.linalg.norm(forces, axis=1), offsets[:-1]) / np.diff(offsets)
 
 
 def force_norm(labels: Labels) -> np.ndarray:
