@@ -1,8 +1,13 @@
 """Fixtures that several folders of tests share."""
 
+import os
+
 import pytest
 
 from clone import SMOKE, copy_repository, snakemake
+
+# before torch is imported: a process forked off one whose OpenMP threads have run waits for them for ever
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser):

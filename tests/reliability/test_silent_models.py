@@ -17,7 +17,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
-from mlipshift.external import families, prediction
+from mlipshift.external import families, kept, prediction
 from mlipshift.external.embedding import Embedding
 from mlipshift.external.entries import files_in
 from mlipshift.external.registry import OPERATIVE, Registry
@@ -360,7 +360,7 @@ class C(Spring):
 
 @pytest.mark.parametrize("change", ["", "weights", "code", "settings", "frames"])
 def test_a_killed_prediction_goes_on_to_the_same_bytes_and_never_with_what_is_stale(change, tmp_path, monkeypatch):
-    monkeypatch.setattr(prediction, "KEPT_EVERY", (0.0, 0.0))
+    monkeypatch.setattr(kept, "KEPT_EVERY", (0.0, 0.0))
     names = ("CH3OH", "H2O", "H2CO", "C2H4", "CH4", "C2H6")
     frames, keys = Frames.build(rows((0, 1), names=names)), {}
     path, weights, calls = written(tmp_path, KILLED), tmp_path / "weights", tmp_path / "calls"
@@ -392,7 +392,7 @@ def test_a_killed_prediction_goes_on_to_the_same_bytes_and_never_with_what_is_st
 
 
 def test_a_damaged_part_and_a_failure_are_computed_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(prediction, "KEPT_EVERY", (0.0, 0.0))
+    monkeypatch.setattr(kept, "KEPT_EVERY", (0.0, 0.0))
     text = "from pathlib import Path\n\n\n" + AFTER
     text += "if len(atoms) == 3 and Path(__file__).with_name('broken').exists():\n            raise OSError('busy')\n"
     text += (

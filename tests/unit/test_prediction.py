@@ -98,7 +98,7 @@ def test_what_concerns_all_structures_ends_the_job_from_a_block(error, tmp_path)
 @pytest.mark.parametrize("features", [False, True])
 @pytest.mark.parametrize("ends", [1, 2, 4])
 def test_a_killed_job_goes_on_with_whole_blocks_features_and_spread(ends, features, tmp_path, monkeypatch):
-    monkeypatch.setattr("mlipshift.external.prediction.KEPT_EVERY", (0.0, 0.0))
+    monkeypatch.setattr("mlipshift.external.kept.KEPT_EVERY", (0.0, 0.0))
     whole = asked(Springs(), tmp_path / "a", features=features)
     with pytest.raises(KeyboardInterrupt):
         asked(Springs(ends=ends), tmp_path / "b", features=features)
@@ -111,7 +111,7 @@ def test_a_killed_job_goes_on_with_whole_blocks_features_and_spread(ends, featur
 
 
 def test_what_only_some_structures_have_is_kept_as_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlipshift.external.prediction.KEPT_EVERY", (1e9, 0.0))
+    monkeypatch.setattr("mlipshift.external.kept.KEPT_EVERY", (1e9, 0.0))
 
     def model(structure):
         answer = Springs().answer(structure)

@@ -8,7 +8,6 @@ import hashlib
 import json
 import sys
 import sysconfig
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -22,12 +21,12 @@ from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.files import disk_is_full
 from mlipshift.base.frames import Frames
 from mlipshift.base.log import log, progress
-from mlipshift.base.timing import CPU, Stopwatch
+from mlipshift.base.timing import CPU
 from mlipshift.external.answer import Answer
+from mlipshift.external.kept import Kept
 from mlipshift.external.structure import Structure
 
 Call = Callable[[Structure], Answer]
-KEPT_EVERY = 1.0, 0.02  # s, and as a share of the time so far: a kill costs no more than that and one block
 BLOCK = 512  # atoms that a model gets at once, if it takes many structures, and does not say how many itself
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
@@ -100,8 +99,8 @@ def predict(
     features: whether the features of the atoms stay, in single precision. Any exception of the model is a reason, but
     for a full disk, a UserError, and a lack of memory, which is one, too.
     """
-    out = Answers()
-    answers = _Kept(out, frames, kept, features)
+    answers = _Kept(frames, kept, features)
+    out = Answers(answers.rows)
     asked = [k for k in range(len(frames)) if frames.ids[k] not in skip]
     blocks = blocks_of(asked, frames.sizes, getattr(model, "block", BLOCK) if hasattr(model, "many") else 0)
     try:
@@ -109,7 +108,7 @@ def predict(
             if k in out.answers:
                 continue
             try:
-                answers.add(k, ask(model, Structure.of(frames, k)))
+                answers.add((k, ask(model, Structure.of(frames, k))))
             except Exception as error:
                 _end_if_of_all(error, name, frames, k)
                 log.info("%s", frames.ids[k], exc_info=True)
@@ -118,6 +117,7 @@ def predict(
         answers.flush()
         raise
     answers.flush()
+    out.seconds, out.measured, out.resumed = answers.seconds, answers.measured, answers.resumed
     return out
 
 
@@ -140,7 +140,7 @@ def _answered(model: Any, frames: Frames, block: list[int], answers: "_Kept") ->
 
     Only a whole block is, so that a job which starts again gets the very same answers.
     """
-    if len(block) > 1 and not any(k in answers.out.answers for k in block):
+    if len(block) > 1 and not any(k in answers.rows for k in block):
         structures = [Structure.of(frames, k) for k in block]
         try:
             found = [_or_none(one, s) for one, s in zip(model.many(structures), structures, strict=True)]
@@ -149,7 +149,7 @@ def _answered(model: Any, frames: Frames, block: list[int], answers: "_Kept") ->
         except Exception:
             log.info("%d structures from %s at once", len(block), frames.ids[block[0]], exc_info=True)
             found = []
-        answers.add_all((k, one) for k, one in zip(block, found) if one is not None)
+        answers.add(*((k, one) for k, one in zip(block, found) if one is not None))
     yield from block
 
 
@@ -172,69 +172,39 @@ def _end_if_of_all(error, name, frames, k):
         ) from error
 
 
-class _Kept:
-    """Answers that are kept while the job runs, in parts of as many as there are in a little while."""
-
-    def __init__(self, out, frames, kept, features):
-        self.out, self.frames, self.kept, self.features = out, frames, kept, features
-        self.part, self.waiting = _taken(out, frames, kept), []
-        self.start = self.last = time.perf_counter()
-        self.watch = Stopwatch()
-
-    def add(self, k, answer):
-        self.add_all([(k, answer)])
-
-    def add_all(self, rows):
-        """Answers that belong together: all of them are kept, or none."""
-        for k, answer in rows:
-            features = answer.features.astype(np.float32) if self.features and answer.features is not None else None
-            self.out.answers[k] = answer._replace(features=features)
-            self.waiting.append(k)
-        now = time.perf_counter()
-        if now - self.last > max(KEPT_EVERY[0], KEPT_EVERY[1] * (now - self.start)):
-            self.flush()
-
-    def flush(self):
-        seconds = self.watch.seconds
-        if self.waiting:
-            arrays = _arrays([self.out.answers[k] for k in self.waiting])
-            arrays["numbers"] = np.array(self.waiting, dtype=np.int64)
-            self.kept.save(self.part, self.frames, arrays, {"seconds": seconds})
-            self.part, self.waiting = self.part + 1, []
-        self.out.seconds, self.out.measured = self.out.seconds + seconds, self.watch.measured
-        self.last, self.watch = time.perf_counter(), Stopwatch()
-
-
 # optional parts of an answer: whether it is of the atoms, and what it is kept as
 OPTIONAL = {"embedding": (False, float), "features": (True, np.float32), "spread": (True, float)}
 
 
-def _arrays(rows):
-    """Answers as arrays; of what is optional, the answers that have it, one behind the other."""
-    arrays = {"energy": np.array([row.energy for row in rows]), "forces": np.concatenate([row.forces for row in rows])}
-    for name, (of_atoms, dtype) in OPTIONAL.items():
-        values = [getattr(row, name) for row in rows]
-        there = [value if of_atoms else value[None] for value in values if value is not None]
-        arrays[name] = np.concatenate(there).astype(dtype) if there else np.empty(0, dtype)
-        arrays[f"has_{name}"] = np.array([value is not None for value in values])
-    return arrays
+class _Kept(Kept):
+    """Answers; with `features`, those of the atoms, too, in single precision."""
 
+    def __init__(self, frames: Frames, kept: Checkpoints, features: bool) -> None:
+        super().__init__(frames, kept)
+        self.features = features
 
-def _taken(out, frames, kept):
-    """Fill Answers with the parts that an earlier job has kept; the number of these."""
-    part = 0
-    while (found := kept.load(part, frames)) is not None:
-        arrays, notes = found
-        sizes = frames.sizes[arrays["numbers"]]
-        parts = {"forces": np.split(arrays["forces"], np.cumsum(sizes)[:-1])}
+    def add(self, *rows: tuple[int, Answer]) -> None:
+        super().add(*((k, answer._replace(features=self._stay(answer.features))) for k, answer in rows))
+
+    def _stay(self, features):
+        return features.astype(np.float32) if self.features and features is not None else None
+
+    def to_arrays(self, rows: list[Answer]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Of what is optional, the answers that have it, one behind the other."""
+        forces = np.concatenate([row.forces for row in rows])
+        arrays = {"energy": np.array([row.energy for row in rows]), "forces": forces}
+        for name, (of_atoms, dtype) in OPTIONAL.items():
+            values = [getattr(row, name) for row in rows]
+            there = [value if of_atoms else value[None] for value in values if value is not None]
+            arrays[name] = np.concatenate(there).astype(dtype) if there else np.empty(0, dtype)
+            arrays[f"has_{name}"] = np.array([value is not None for value in values])
+        return arrays, {}
+
+    def from_arrays(self, arrays: dict[str, np.ndarray], notes: dict[str, Any], sizes: np.ndarray) -> Iterator[Answer]:
+        parts: dict[str, list[Any]] = {"forces": np.split(arrays["forces"], np.cumsum(sizes)[:-1])}
         for name, (of_atoms, _) in OPTIONAL.items():
             has = arrays[f"has_{name}"]
             each = iter(np.split(arrays[name], np.cumsum(sizes[has])[:-1]) if of_atoms else arrays[name])
             parts[name] = [next(each) if there else None for there in has]
-        for row, k in enumerate(arrays["numbers"]):
-            values = {name: column[row] for name, column in parts.items()}
-            out.answers[int(k)] = Answer(float(arrays["energy"][row]), **values)
-        out.seconds += notes["seconds"]
-        part += 1
-    out.resumed = len(out.answers)
-    return part
+        for row, energy in enumerate(arrays["energy"]):
+            yield Answer(float(energy), **{name: column[row] for name, column in parts.items()})

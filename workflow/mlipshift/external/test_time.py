@@ -160,6 +160,22 @@ class Adapted:
     resumed: int = 0
 
 
+class _Kept(Kept):
+    """Outcomes."""
+
+    def to_arrays(self, rows: list[Outcome]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        arrays = {
+            "energy": np.stack([row.energy for row in rows]),
+            "forces": np.concatenate([row.forces for row in rows], axis=1),
+            "loss": np.stack([row.loss for row in rows]),
+        }
+        return arrays, {"reasons": [row.reason for row in rows]}
+
+    def from_arrays(self, arrays: dict[str, np.ndarray], notes: dict[str, Any], sizes: np.ndarray) -> list[Outcome]:
+        forces = np.split(arrays["forces"], np.cumsum(sizes)[:-1], axis=1)
+        return [Outcome(*row) for row in zip(arrays["energy"], forces, arrays["loss"], notes["reasons"])]
+
+
 def placebo(frames: Frames, prior: Labels, seed: int) -> dict[int, np.ndarray]:
     """{number: prior forces [n, 3] of another structure}, see mitigate.units.placebo_units; some have none."""
     units, members = placebo_units(frames, prior, seed)
@@ -182,7 +198,7 @@ def adapt_frames(
     targets: {number: forces to adapt to}, those of the prior if absent; kept: where results are kept while the job
     runs, and taken from when it starts again. Failures of a structure have a reason and end nothing.
     """
-    store = Kept(frames, kept)
+    store = _Kept(frames, kept)
     out = Adapted([None] * len(frames), np.full((len(settings.checkpoints), len(frames)), np.nan))
     # equal sizes behind each other: TorchScript compiles for every new one
     for k in progress(sorted(asked, key=lambda k: (frames.sizes[k], k)), len(asked), name):
@@ -200,12 +216,12 @@ def adapt_frames(
                 log.info("%s", frames.ids[k], exc_info=True)
                 out.reasons[k] = f"{type(error).__name__}: {shortened(error)}"
                 continue
-            store.add(k, found.energy, found.forces, found.loss, found.reason)
+            store.add((k, found))
     store.flush()
-    for k, (energy, forces, loss, reason) in store.rows.items():
-        if np.isfinite(forces).all():
-            out.rows[k], out.loss[:, k] = (energy, forces), loss
-        if reason or out.rows[k] is None:
-            out.reasons[k] = reason or "the model's own forces are not finite"
+    for k, row in store.rows.items():
+        if np.isfinite(row.forces).all():
+            out.rows[k], out.loss[:, k] = (row.energy, row.forces), row.loss
+        if row.reason or out.rows[k] is None:
+            out.reasons[k] = row.reason or "the model's own forces are not finite"
     out.seconds, out.measured, out.resumed = store.seconds, store.measured, store.resumed
     return out

@@ -164,6 +164,10 @@ def as_json(weighting: Weighting) -> dict[str, Any]:
 
 def from_json(content: Mapping[str, Any]) -> Weighting:
     """The weighting that `as_json` made this of."""
-    plain = lambda row: {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    models = {name: [ErrorModel(**plain(row)) for row in rows] for name, rows in content["estimates"].items()}
+    models = {name: [_error_model(row) for row in rows] for name, rows in content["estimates"].items()}
     return Weighting({name: Expectation(tuple(rows)) for name, rows in models.items()}, content["power"])
+
+
+def _error_model(row: Mapping[str, Any]) -> ErrorModel:
+    lists = {key: tuple(row[key]) for key in ("names", "slopes", "low", "high")}
+    return ErrorModel(intercept=row["intercept"], **lists)
