@@ -327,6 +327,12 @@ def has_head(name):
         refuse(error)
 
 
+def gains_of_runs(wildcards):
+    """Input function: what test-time training gained in other runs; one line for a run that has not got so far."""
+    runs = config["help"]["runs"]
+    return present([str(Path(run, "tables", "gains.csv")) for run in runs], "help.runs")
+
+
 def model_derivatives(wildcards):
     """Input function: the modules that make a model a function of positions, and what they import."""
     family = model_entry(wildcards.model)["family"]

@@ -371,6 +371,7 @@ rule evaluate_help:
         ),
         weights=rules.weigh_models.output[0],
         strategies=[*rules.rescue_models.output.predictions, *CHANGED],
+        gains=gains_of_runs,
         prior_timing="<results>/timings/prior/test.json",
         timings=expand(
             "<results>/timings/models/{name}.json",
@@ -404,7 +405,8 @@ rule evaluate_help:
         "python {input.script:q} --frames {input.frames:q} --train {input.train:q} --reference {input.reference:q}"
         " --prior {input.prior:q} --predictions {input.predictions:q} --embeddings {input.embeddings:q}"
         " --heads {input.heads:q} --train-embeddings {input.train_embeddings:q} --weights {input.weights:q}"
-        " --strategies {input.strategies:q} --timings {input.timings:q} --prior-timing {input.prior_timing:q} --resamples {params.resamples} --seed {params.seed}"
+        " --strategies {input.strategies:q} --timings {input.timings:q} --prior-timing {input.prior_timing:q}"
+        " --gains {input.gains:q} --resamples {params.resamples} --seed {params.seed}"
         " --output {params.folder:q} --log {log:q} >> {log:q} 2>&1"
 
 
