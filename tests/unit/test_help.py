@@ -12,16 +12,18 @@ from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import write_table
 from mlipshift.catalogue.captions import filled
 from mlipshift.catalogue.figures import HELP
-from mlipshift.evaluate import help_costs, helped
+from mlipshift.evaluate import help_choice, help_costs, helped
 from mlipshift.evaluate.errors import Errors
 from mlipshift.show import drawing, help_groups
 from mlipshift.show.report import help as page
-from mlipshift.show.report import help_sentences, rescued
+from mlipshift.show.report import help_left_out, help_sentences, rescued
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "workflow/report/help.html.j2"
 TITLES = {"good": "Good, an ensemble", "bad": "Bad"}
 GROUPS = ["val_ordinary", "val_hot", "ood_ordinary", "ood_hot"]
+NOTHING = {"head": ["Model"], "rows": []}
+READ = {"models": {"heading": "H", "content": NOTHING}, "tables": [], "told": ["a line"], "warnings": ["a warning"]}
 EACH = 12  # structures per group, two of each molecule
 
 
@@ -86,6 +88,8 @@ def tables(errors, tmp_path_factory):
         "signs": (helped.SIGNS, helped.signs(found, signs)),
         "payoff": (helped.PAYOFF, payoff),
         "crossing": (helped.CROSSING, helped.crossing(payoff)),
+        "kept": (help_choice.KEPT, help_choice.kept(found, signs, {"good": "spread", "bad": "prior"})),
+        "decision": (help_choice.DECISION, help_choice.decision(found, payoff)),
         "costs": (help_costs.COSTS, costs),
     }
     folder = tmp_path_factory.mktemp("tables")
@@ -120,6 +124,58 @@ def test_tables_have_the_errors_and_the_differences(tables):
     assert crossing.loc[("good_corrected", "error ratio below 1"), "n_structures"] == 2 * EACH
 
 
+def test_what_a_sign_keeps_is_the_mean_of_the_smallest(tables):
+    """Errors of "bad" are 100 to 210 on ordinary structures and 500 to 610 on hot ones."""
+    kept = tables[1]["kept"].set_index(["model", "sign", "share"])
+    good, wrong = kept.loc[("bad", "prior", 0.5)], kept.loc[("bad", "residual", 0.5)]
+    assert good.mean_meV_per_A == pytest.approx(155) and good.oracle_meV_per_A == pytest.approx(155)
+    assert wrong.mean_meV_per_A == pytest.approx(555) and wrong.oracle_meV_per_A == pytest.approx(155)
+    assert kept.loc[("bad", "prior", 1.0), "mean_meV_per_A"] == pytest.approx(355)
+    assert kept.loc[("bad", "prior", 0.1), "n_structures"] == 3  # of 24, rounded up
+    assert good.recommended and not wrong.recommended and good.ci_low_meV_per_A < 155 < good.ci_high_meV_per_A
+
+
+def test_where_to_help_is_decided_on_validation(tables):
+    """Help gives "bad" 120 on ordinary structures, which is worse than 100 and 110, no gain for the one at 120."""
+    decision = tables[1]["decision"].set_index(["method", "group"])
+    row = decision.loc[("bad_rescued", "ood_all")]
+    assert row.threshold == pytest.approx(np.sqrt(0.65 * 0.6))
+    assert row.decided_meV_per_A == pytest.approx((1410 / 12 + 200) / 2) and row.fraction_helped == pytest.approx(
+        21 / 24
+    )
+    assert row.never_meV_per_A == pytest.approx(355) and row.always_meV_per_A == pytest.approx(160)
+    assert row.regret_difference_meV_per_A == pytest.approx(0, abs=1e-4)
+    assert row.always_difference_meV_per_A == pytest.approx(-1.25, abs=1e-4)
+    assert decision.loc[("bad_rescued", "ood_hot"), "fraction_helped"] == 1
+    assert not decision.index.get_level_values("group").str.startswith("val_").any()
+    assert "committee_rescued" not in decision.index.get_level_values("method"), "it has no model of its own"
+
+
+def test_the_threshold_of_help():
+    ratios, before = np.array([0.1, 0.2, 0.3, 0.4]), np.full(4, 10.0)
+    assert help_choice.threshold(ratios, before, np.full(4, 5.0)) == 0, "all"
+    assert help_choice.threshold(ratios, before, np.full(4, 15.0)) == np.inf, "none"
+    assert help_choice.threshold(ratios, before, before) == np.inf, "no gain is no reason"
+    assert help_choice.threshold(ratios, before, np.array([20, 20, 5, 5])) == pytest.approx(np.sqrt(0.06))
+    # structures of the same ratio go together: a gain of 8 and a loss of 5
+    assert help_choice.threshold(np.array([1.0, 1.0, 0.1]), before[:3], np.array([2.0, 15.0, 30.0])) < 1
+
+
+def test_runs_of_the_two_head_model_join_the_gains(tmp_path):
+    row = {"id": "a", "group": "ood_larger", "molecule": "m", "method": "joint_ttt", "baseline": "joint"}
+    row |= {"prior_error_meV_per_A": 50.0, "before_meV_per_A": 100.0, "after_meV_per_A": 25.0}
+    others = [row | {"method": "joint_placebo"}, row | {"before_meV_per_A": np.nan}]
+    path = tmp_path / "spice" / "tables" / "gains.csv"
+    path.parent.mkdir(parents=True)
+    write_table(path, [row, *others])
+    (found,) = help_choice.of_other_runs([path])
+    assert (found["run"], found["model"], found["method"]) == ("spice", "joint", "joint_ttt")
+    assert (found["error_ratio"], found["gain_ratio"]) == (2, 0.25) and np.isnan(found["expected_ratio"])
+    assert set(found) == set(helped.PAYOFF)
+    sides = {r["side"]: r for r in helped.crossing([found])}
+    assert set(sides) == {"error ratio above 1"} and sides["error ratio above 1"]["run"] == "spice"
+
+
 def test_costs_add_up_and_constant_weights_are_conservative(tables):
     costs = tables[1]["costs"].set_index("method")
     assert costs.loc["good", "seconds"] == 0.1 and costs.loc["good", "conservative"]
@@ -137,7 +193,7 @@ def test_the_page_says_what_the_tables_say(tables, tmp_path, kept):
         drawn, facts = drawing.draw(name, drawing.find_tables([folder]), figure.title, {"titles": titles})
         drawn.savefig(tmp_path / f"{name}.svg")
         (tmp_path / f"{name}.txt").write_text(filled(figure.caption, facts))
-    html = page.render(TEMPLATE, read, titles, tmp_path, ["a warning"], "test")
+    html = page.render(TEMPLATE, read, titles, tmp_path, READ, "test")
     assert "http" not in html.replace("http://www.w3.org", "").split("base64")[0] and "a warning" in html
     if kept == ["good", "bad"]:
         assert "Good is the best single model" in html and "lower for hot" in html

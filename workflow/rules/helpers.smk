@@ -327,6 +327,12 @@ def has_head(name):
         refuse(error)
 
 
+def learned_level(name):
+    """Level of theory that a model learned, None for that of the labels of this run; that of a teacher for a pupil."""
+    pupil = name == "mace_trained" and config["mace"]["teacher"]
+    return models.entry(config["mace"]["teacher"] if pupil else name)["level"]
+
+
 def gains_of_runs(wildcards):
     """Input function: what test-time training gained in other runs; one line for a run that has not got so far."""
     runs = config["help"]["runs"]

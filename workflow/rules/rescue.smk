@@ -512,7 +512,10 @@ rule report_help:
         **code("report_help"),
         tables=rules.evaluate_help.output,
         figures=rules.plot_help.output[0],
-        lines=expand(rules.check_model.output.lines, model=DIAGNOSED),
+        structures=rules.rescue_models.output.structures,
+        failures=expand("<results>/failures/models/{model}_test.csv", model=DIAGNOSED),
+        read=tables_of.paths(tables_of.INPUT, "<results>"),
+        lines=INPUT_LINES,
         template=own("workflow/report/help.html.j2"),
         parts=own("workflow/report/parts.j2"),
     output:
@@ -529,12 +532,19 @@ rule report_help:
     params:
         folder=folder_of("tables"),
         titles=as_json({name: models.entry(name)["title"] for name in DIAGNOSED}),
+        levels=as_json(
+            {
+                "models": {name: learned_level(name) for name in DIAGNOSED},
+                "labels": config["data"]["level"],
+            }
+        ),
         run=f"--run {config['run']}" if config["run"] else "",
     message:
         "Write the page on the models and what helps them, one HTML file."
     shell:
         "python {input.script:q} --tables {params.folder:q} --figures {input.figures:q} --titles {params.titles:q}"
-        " --lines {input.lines:q} {params.run} --template {input.template:q} --output {output:q}"
+        " --levels {params.levels:q} --structures {input.structures:q} --failures {input.failures:q}"
+        " --input {input.read:q} --lines {input.lines:q} {params.run} --template {input.template:q} --output {output:q}"
         " --log {log:q} >> {log:q} 2>&1"
 
 

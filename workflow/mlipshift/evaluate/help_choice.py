@@ -140,4 +140,3 @@ def of_other_runs(paths: Iterable[Path]) -> list[dict[str, Any]]:
             ratios = before / max(prior, statistics.TIE), after / max(before, statistics.TIE)
             rows.append(cells | dict(zip(("error_ratio", "gain_ratio", "expected_ratio"), (*ratios, np.nan))))
     return rows
-

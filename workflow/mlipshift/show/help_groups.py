@@ -32,6 +32,14 @@ SIGNS = {
     "expected": "expected error",
     "feature_distance": "distance in features",
 }
+SHORT = {
+    "spread": "ensemble's spread",
+    "residual": "head's residual",
+    "prior": "difference to prior",
+    "disagreement": "other models",
+    "expected": "expected error",
+    "feature_distance": "distance in features",
+}
 
 
 def held_out(groups: Iterable[str]) -> list[str]:
@@ -49,14 +57,21 @@ def title(group: str) -> str:
     return f"{name[:1].upper()}{name[1:]}"
 
 
+def model(name: str, titles: Mapping[str, str]) -> str:
+    """Display name of a model: its title up to a comma, or to the second one where another model begins with it."""
+    short = titles[name].partition(",")[0]
+    others = {title.partition(",")[0].partition(" ")[0] for key, title in titles.items() if key != name}
+    return " ".join(titles[name].split(", ")[:2]) if short in others else short
+
+
 def method(name: str, titles: Mapping[str, str]) -> str:
     """Display name of a model, the prior or a strategy; titles {model: title}."""
     if name == "prior":
         return "GFN2-xTB"
     if name in titles:
-        return titles[name].partition(",")[0]
+        return model(name, titles)
     owner = next((m for m in sorted(titles, key=len, reverse=True) if name.startswith(f"{m}_")), "")
-    base = titles[owner].partition(",")[0] if owner else "Committee"
+    base = model(owner, titles) if owner else "Committee"
     way = name.removeprefix(owner or "committee").strip("_")
     if way in WAYS:
         return f"{base}, {WAYS[way]}"
