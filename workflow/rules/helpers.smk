@@ -327,6 +327,12 @@ def has_head(name):
         refuse(error)
 
 
+def constant_forces(wildcards):
+    """Input function: the forces of a model with one weight for all structures."""
+    way = "corrected" if has_head(wildcards.model) else "mixed"
+    return f"{RESULTS}/help/{wildcards.model}_{way}.h5"
+
+
 def learned_level(name):
     """Level of theory that a model learned, None for that of the labels of this run; that of a teacher for a pupil."""
     pupil = name == "mace_trained" and config["mace"]["teacher"]

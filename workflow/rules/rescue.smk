@@ -457,11 +457,7 @@ rule write_rescued:
         frames=rules.curate.output.test,
         predictions=PREDICTED_TEST,
         rescued=f"{HELP}/{{model}}_rescued.h5",
-        constant=lambda wildcards: "{0}/help/{1}_{2}.h5".format(
-            RESULTS,
-            wildcards.model,
-            "corrected" if has_head(wildcards.model) else "mixed",
-        ),
+        constant=constant_forces,
         structures=f"{HELP}/structures.csv",
     output:
         frames=f"{HELP}/forces/{{model}}.extxyz",
@@ -548,13 +544,46 @@ rule report_help:
         " --log {log:q} >> {log:q} 2>&1"
 
 
+rule plot_rescued:
+    input:
+        **code("plot_rescued", f"show/figures/{figures_of.RESCUED.name}"),
+        structures=rules.rescue_models.output.structures,
+        table=rules.write_rescued.output.table,
+    output:
+        directory(f"{HELP}/forces/{{model}}_figures"),
+    log:
+        "<logs>/help/{model}_figures.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing("10m"),
+    params:
+        title=lambda wildcards: models.entry(wildcards.model)["title"],
+    message:
+        "Draw what error of {wildcards.model} to expect on these structures."
+    shell:
+        "python {input.script:q} --model {wildcards.model} --title {params.title:q} --structures {input.structures:q}"
+        " --table {input.table:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+
+
 rule report_rescued:
     input:
         **code("report_rescued"),
         structures=rules.rescue_models.output.structures,
         table=rules.write_rescued.output.table,
+        figures=rules.plot_rescued.output[0],
         card=rules.rescue_card.output[0],
-        lines=rules.check_model.output.lines,
+        failures="<results>/failures/models/{model}_test.csv",
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        prior="<results>/prior/test.h5",
+        predictions=PREDICTED_TEST,
+        rescued=rules.write_rescued.input.rescued,
+        constant=constant_forces,
+        lines=INPUT_LINES,
         template=own("workflow/report/help.html.j2"),
         parts=own("workflow/report/parts.j2"),
     output:
@@ -575,5 +604,8 @@ rule report_rescued:
         "Write the page on these structures and {wildcards.model}, one HTML file."
     shell:
         "python {input.script:q} --model {wildcards.model} --title {params.title:q} --structures {input.structures:q}"
-        " --table {input.table:q} --card {input.card:q} --lines {input.lines:q} {params.run}"
-        " --template {input.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+        " --table {input.table:q} --card {input.card:q} --figures {input.figures:q} --failures {input.failures:q}"
+        " --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
+        " --predictions {input.predictions:q} --rescued {input.rescued:q} --constant {input.constant:q}"
+        " --lines {input.lines:q} {params.run} --template {input.template:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"

@@ -260,6 +260,17 @@ _HELP = (
     ),
 )
 HELP = {figure.name: figure for figure in _HELP}
+# of structures of one's own and one model
+RESCUED = Figure(
+    "fig_rescued",
+    "What error to expect",
+    "help",
+    ("rescued",),
+    "Expected error of the rescued forces, at most, against that of {name} alone, without a label; coloured by the"
+    " estimate of the largest weight. Dashed: {outside} times the expected error on ordinary molecules, beyond which a"
+    " structure counts as outside. n = {n} structures.[[missing: Not drawn, for want of a result of the model or of the"
+    " prior: {missing}.]]",
+)
 
 
 def reported(section: str | None = None) -> dict[str, Figure]:

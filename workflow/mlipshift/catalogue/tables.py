@@ -140,6 +140,8 @@ HELP = {
         Table("costs", "CPU time per structure", "method", "evaluate_help", _HELP),
     )
 }
+# of structures of one's own; the file bears the name of the model
+RESCUED = Table("rescued", "What forces rest on, and what error to expect", "structure", "write_rescued", "help/forces")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+import pandas as pd
+
 from mlipshift.base.text import count
 
 # of the stress set; groups of other files come after them
@@ -40,6 +42,22 @@ SHORT = {
     "expected": "expected error",
     "feature_distance": "distance in features",
 }
+# estimates that rescued forces rest on
+TRUSTED = {"model": "the model", "corrected": "the corrected model", "prior": "GFN2-xTB"}
+OUTSIDE = 2.0  # times the expected error on ordinary validation structures, beyond which a structure is outside
+VALIDATION = "val_ordinary"  # the group that says what error a model has where it was trained
+
+
+def usual(structures: pd.DataFrame, model: str, columns: Mapping[str, str]) -> dict[str, float]:
+    """{"expected": of the error, sign: of its values} medians (meV/Å) of a model on ordinary validation structures.
+
+    structures: the table of rescue_models; columns {sign: column}. On all validation structures if none are ordinary.
+    """
+    own = structures[structures.strategy == f"{model}_rescued"]
+    ordinary = own[own.group == VALIDATION]
+    known = ordinary if len(ordinary) else own[own.group.astype(str).str.startswith("val_")]
+    asked = {"expected": "expected_model_meV_per_A", **columns}
+    return {name: float(known[column].median()) for name, column in asked.items()}
 
 
 def held_out(groups: Iterable[str]) -> list[str]:

@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from mlipshift.base.text import listed, reasons, several
+from mlipshift.base.text import kind, listed, reasons, several
 from mlipshift.show import help_groups
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import cell, counted
@@ -58,6 +58,13 @@ def _sorted_out(said):
         else:
             others[reason] += 1
     return sorted(elements), others
+
+
+def why(said: Iterable[str]) -> str:
+    """'elements B and Si unknown to it; charged (12)' of the reasons why structures have no prediction."""
+    elements, others = _sorted_out(map(str, said))
+    unknown = [f"element{'s' if len(elements) > 1 else ''} {listed(elements)} unknown to it"] if elements else []
+    return "; ".join([*unknown, *([reasons(Counter(kind(r) for r in others.elements()))] if others else [])])
 
 
 def _same(learned, level):
