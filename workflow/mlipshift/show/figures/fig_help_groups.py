@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from mlipshift.show import help_groups, samples, style
-from mlipshift.show.panels import plain_numbers
+from mlipshift.show.panels import plain_numbers, shortened
 from mlipshift.show.style import INK, MUTED, SERIES
 
 NEEDS = {
@@ -42,6 +42,7 @@ def draw(
 ) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of the caption); about: {"titles": {model: title}}."""
     table, titles = tables["groups"], about["titles"]
+    table = table[np.isfinite(table.mean_meV_per_A.astype(float))]
     groups = help_groups.held_out(table.group)
     single = next(iter(table.best_single.dropna()), "")
     panels_of = _lines([*dict.fromkeys(table.method)], titles, single)
@@ -55,9 +56,10 @@ def draw(
         more = {single: "as it is"} if name == "Committee" and single else {}
         shown = {**more, **lines, "prior": "prior"}
         _dots(panel, table, groups, shown, looks)
-        panel.set_title(f"{name}, beside {help_groups.method(single, titles)}" if more else name, pad=4)
+        beside = f", beside {help_groups.method(single, titles)}" if more else ""
+        panel.set_title(shortened(panel, f"{name}{beside}"), pad=4)
         panel.set_xlabel("Force MAE (meV/Å), log scale")
-    sizes = table[np.isfinite(table.mean_meV_per_A.astype(float))].groupby("group").n_structures.max()
+    sizes = table.groupby("group").n_structures.max()
     labels = [f"{help_groups.title(g)} ({sizes[g]:.0f})" for g in groups]
     panels[0, 0].set_yticks(range(len(groups)), labels[::-1])
     style.head(figure, title, "Held-out structures, number of each group in parentheses")

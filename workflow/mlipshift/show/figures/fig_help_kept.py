@@ -19,7 +19,7 @@ NEEDS = {
         *("mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A", "oracle_meV_per_A"),
     )
 }
-COLUMNS, LONGEST = 5, 18  # panels in a row; letters of the name above one
+COLUMNS = 5
 LINE = SERIES[4][0]
 
 
@@ -43,7 +43,7 @@ def draw(
         own = table[table.model == model].sort_values("share")
         _curve(panel, own)
         name = help_groups.method(model, about["titles"])
-        panel.set_title(name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…", pad=13, fontsize=7.5)
+        panel.set_title(panels.shortened(panel, name), pad=13)
         panel.text(0, 1.03, _sign(own.sign.iloc[0]), transform=panel.transAxes, size=6.5, color=MUTED, va="bottom")
         sizes[name] = f"{own.n_structures.max():.0f}"
     panels.foot(axes, len(models), "Share kept")

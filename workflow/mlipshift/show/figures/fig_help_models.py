@@ -18,7 +18,8 @@ def draw(
 ) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of the caption); about: {"titles": {model: title}}."""
     table = tables["groups"]
-    table = table[(table.method == table.model) | (table.method == "prior")]
+    own = (table.method == table.model) | (table.method == "prior")
+    table = table[own & np.isfinite(table.mean_meV_per_A.astype(float))]
     groups = help_groups.held_out(table.group)
     if not groups:
         raise samples.NothingToDraw("no held-out group has an error")

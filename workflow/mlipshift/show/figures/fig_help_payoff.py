@@ -24,7 +24,7 @@ def draw(
 ) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of the caption)."""
     table = tables["payoff"]
-    way = table.method.astype(str).str.rpartition("_")[2].where(table.run.isna(), "other")
+    way = table.method.astype(str).str.split("_").str[-1].where(table.run.isna(), "other")
     table = table.assign(way=way)[table.group.astype(str).str.startswith("ood_") & way.isin([*WAYS])]
     if not len(table):
         raise samples.NothingToDraw("no held-out structure has an error before and after help")

@@ -56,7 +56,7 @@ def verdict(table: pd.DataFrame, name: str, ordinary: float, failures: pd.DataFr
     expected = (
         f"Expected error, median: {number(table[ALONE].median())} meV/Å of {name}, at most"
         f" {number(table[AFTER][known].median())} meV/Å of the rescued forces on the same structures: that is the"
-        " weighted mean of what is expected of their parts, whose errors cancel in part. An expectation is calibrated on"
+        " weighted mean of what is expected of their parts, whose errors cancel in part. An expectation comes from"
         " the validation groups: it holds for many structures rather than for a single one, and for structures of kinds"
         " that are among those."
     )
