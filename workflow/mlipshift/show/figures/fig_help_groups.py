@@ -56,13 +56,13 @@ def draw(
         more = {single: "as it is"} if name == "Committee" and single else {}
         shown = {**more, **lines, "prior": "prior"}
         _dots(panel, table, groups, shown, looks)
-        beside = f", beside {help_groups.method(single, titles)}" if more else ""
-        panel.set_title(shortened(panel, f"{name}{beside}"), pad=4)
+        panel.set_title(shortened(panel, name), pad=4)
         panel.set_xlabel("Force MAE (meV/Å), log scale")
     sizes = table.groupby("group").n_structures.max()
     labels = [f"{help_groups.title(g)} ({sizes[g]:.0f})" for g in groups]
     panels[0, 0].set_yticks(range(len(groups)), labels[::-1])
-    style.head(figure, title, "Held-out structures, number of each group in parentheses")
+    together = f"; beside the committee {help_groups.method(single, titles)} as it is" if more else ""
+    style.head(figure, title, f"Held-out structures, number of each group in parentheses{together}")
     handles = [
         Line2D([], [], ls="none", marker=m, color=c, ms=4.5, label=f"{label[:1].upper()}{label[1:]}")
         for label, (c, m) in looks.items()

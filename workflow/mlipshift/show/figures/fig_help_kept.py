@@ -68,7 +68,7 @@ def _curve(panel: Axes, own: pd.DataFrame) -> None:
     panel.plot(own.share, relative("oracle_meV_per_A"), color=INK, lw=0.9, ls=DASHED)
     panel.axhline(1, color=MUTED, lw=0.8)
     panel.set_xlim(1.03, 0.07)
-    panel.set_ylim(0, max(1.4, 1.05 * float(np.nanmax(relative("mean_meV_per_A")))))
+    panel.set_ylim(0, max(1.4, 1.05 * float(np.nanmax([1, *relative("mean_meV_per_A")]))))
     panel.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     panel.set_xticks([1, 0.5, 0.1], ["1", "0.5", "0.1"])
 
