@@ -1,8 +1,8 @@
 """Models of the registry on many structures at once, in the blocks of predict_model, against the same one by one.
 
-48 training structures of the embedded benchmark, 2 to 9 atoms and more, that the model can take, evenly chosen; one
-core, energies, forces, features and spread, the time per structure. Each model is in its own environment; one that is
-not there is a line that says so. Both ways are called in turns in one process, after a round that is not counted.
+48 training structures of the embedded benchmark, 2 to 9 atoms, that the model can take, evenly chosen; energies,
+forces, features and spread on one core, seconds of the processor per structure. Each model is in its own environment;
+one that is not there is a line that says so. Both ways are called in turns, after a round that is not counted.
 
     python benchmarks/bench_models.py [MODEL ...]
 """
@@ -11,10 +11,12 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +49,8 @@ def chosen(entry):
 
 def measure(name, entry, path):
     """Print the line of a model; called in its environment."""
-    model, frames = families.load(json.loads(entry), CHECKPOINTS.get(name)), Frames.load(path)
+    with contextlib.redirect_stdout(sys.stderr):  # of what packages print
+        model, frames = families.load(json.loads(entry), CHECKPOINTS.get(name)), Frames.load(path)
     structures = [Structure.of(frames, k) for k in range(len(frames))]
     blocks = blocks_of(range(len(frames)), frames.sizes, getattr(model, "block", BLOCK))
 
@@ -58,7 +61,9 @@ def measure(name, entry, path):
         return [model(structure) for structure in structures]
 
     together(), alone()
-    ours, other = (1e3 * seconds / len(structures) for seconds in best_of_both(together, alone, ROUNDS))
+    ours, other = (
+        1e3 * seconds / len(structures) for seconds in best_of_both(together, alone, ROUNDS, time.process_time)
+    )
     line(f"{name}, {len(structures)} structures", f"{ours:.2f} ms", f"{other:.2f} ms", other / ours)
 
 

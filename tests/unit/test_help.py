@@ -1,7 +1,10 @@
 """Help for models as they are: its tables against values by hand, its figures, and what its pages say."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from html import unescape
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from mlipshift.catalogue.figures import HELP, RESCUED
 from mlipshift.evaluate import help_choice, help_costs, helped, statistics
 from mlipshift.evaluate import rescued as evaluate_rescued
 from mlipshift.evaluate.errors import Errors
+from mlipshift.external.embedding import Embedding
 from mlipshift.show import drawing, help_groups
 from mlipshift.show.report import help as page
 from mlipshift.show.report import help_left_out, help_sentences, rescued
@@ -433,3 +437,30 @@ def test_true_errors_are_those_of_the_labels(errors):
     forces = np.repeat(off["bad"], 2)[:, None] * np.ones(3)
     table = evaluate_rescued.true_errors(found.frames, reference, {"model": forces})
     assert table.true_model_meV_per_A[0] == pytest.approx(100) and table.true_model_meV_per_A[1:].isna().all()
+
+
+def test_weights_and_labels_handed_on_are_those_of_validation_groups(errors, tmp_path):
+    """Other labels of the held-out groups change neither the weights nor what learns from a few."""
+    found, off = errors
+    frames, size = found.frames, len(found.frames)
+    frames.save(tmp_path / "frames.h5")
+    shaped = lambda e: [([0.0], np.full((1, 2, 3), v)) for v in e]
+    Predictions.build(frames, shaped(off["bad"]), [0], 5.0, "bad", -1).save(tmp_path / "bad.h5")
+    Embedding.build(frames, [None] * size).save(tmp_path / "embedding.h5")
+    Labels.build(frames, [(0.0, f[1][0]) for f in shaped(off["prior"])], "prior").save(tmp_path / "prior.h5")
+    told = []
+    for shift in (0.0, 1.0):
+        truth = [(0.0, np.full((2, 3), shift * (not g.startswith("val_")))) for g in frames.group]
+        Labels.build(frames, truth, "x").save(tmp_path / "reference.h5")
+        common = ["--frames", "frames.h5", "--reference", "reference.h5"]
+        of_models = ["--prior", "prior.h5", "--predictions", "bad.h5", "--embeddings", "embedding.h5"]
+        for command in (
+            ["weigh_models.py", *common, *of_models, "--output", "weights.json"],
+            ["take_validation.py", *common, "--output", "val.h5", "--labels", "labels.h5"],
+        ):
+            script = ROOT / "workflow/scripts" / command[0]
+            paths = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
+            subprocess.run([sys.executable, script, *command[1:]], cwd=tmp_path, env=paths, check=True)
+        told.append([(tmp_path / name).read_bytes() for name in ("weights.json", "val.h5", "labels.h5")])
+    assert told[0] == told[1]
+    assert set(Frames.load(tmp_path / "val.h5").group) == {"val_ordinary", "val_hot"}

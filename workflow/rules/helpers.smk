@@ -388,8 +388,9 @@ def model_files(wildcards):
 
 
 def predictions_of(wildcards):
-    """A file that rule predict_model makes."""
-    return f"{RESULTS}/models/external/{wildcards.model}/{wildcards.set}.h5"
+    """A file that rule predict_model makes, of the test structures for rules that know no set."""
+    name = wildcards.get("set", "test")
+    return f"{RESULTS}/models/external/{wildcards.model}/{name}.h5"
 
 
 def model_settings(keys):

@@ -266,7 +266,7 @@ RESCUED = Figure(
     "What error to expect",
     "help",
     ("rescued",),
-    "Expected error of the rescued forces, at most, against that of {name} alone, without a label; coloured by the"
+    "Expected error of the rescued forces against that of {name} alone, without a label; coloured by the"
     " estimate of the largest weight. Dashed: {outside} times the expected error on ordinary molecules, beyond which a"
     " structure counts as outside. n = {n} structures.[[missing: Not drawn, for want of a result of the model or of the"
     " prior: {missing}.]]",

@@ -160,7 +160,7 @@ def choose(said: Said, reference: np.ndarray) -> dict[str, Any]:
 class Result:
     """Forces [N, 3] eV/Å of a strategy; weights {estimate: [S]}.
 
-    expected [S] eV/Å: mean of the expected errors of the estimates, with their weights; energy [S] eV: that whose
+    expected [S] eV/Å: expected error, as if those of the estimates were independent; energy [S] eV: that whose
     gradient the forces are, None where they are none.
     """
 
@@ -218,7 +218,8 @@ def _weighted(content, forces, signs, said):
     expected = found.expected(signs, len(said.offsets) - 1)
     weights = found.weights(expected, available)
     combined = weighting.combine(weights, stack, said.offsets)
-    trusted = np.nansum(weights * np.where(np.isfinite(expected), expected, 0.0), axis=0)
+    # as if the estimates erred independently of each other
+    trusted = np.sqrt(np.nansum((weights * np.where(np.isfinite(expected), expected, 0.0)) ** 2, axis=0))
     missing = ~np.isfinite(weights).all(axis=0)
     return Result(combined, dict(zip(names, weights)), np.where(missing, np.nan, trusted))
 

@@ -54,11 +54,11 @@ def verdict(table: pd.DataFrame, name: str, ordinary: float, failures: pd.DataFr
             f" ({help_left_out.why(missing.reason)}). The only forces there are those of GFN2-xTB."
         )
     expected = (
-        f"Expected error, median: {number(table[ALONE].median())} meV/Å of {name}, at most"
-        f" {number(table[AFTER][known].median())} meV/Å of the rescued forces on the same structures: that is the"
-        " weighted mean of what is expected of their parts, whose errors cancel in part. An expectation comes from"
-        " the validation groups: it holds for many structures rather than for a single one, and for structures of kinds"
-        " that are among those."
+        f"Expected error, median: {number(table[ALONE].median())} meV/Å of {name},"
+        f" {number(table[AFTER][known].median())} meV/Å of the rescued forces on the same structures, as if the estimates"
+        " that they are made of erred independently: where these err alike it is more. An expectation comes from the"
+        " validation groups: it holds for many structures rather than for a single one, and for structures of kinds that"
+        " are among those."
     )
     parts = {"": found, "What error to expect": [expected], "What the labels say": [_truth(table, name)]}
     return [
@@ -90,9 +90,17 @@ def _truth(table, name):
         f"{several(count(both.sum()), 'structure')} with reference forces: mean force MAE"
         f" {number(pair['method_mean_meV_per_A'])} meV/Å of the rescued forces, {side} the"
         f" {number(pair['baseline_mean_meV_per_A'])} of {name} (paired difference"
-        f" {number(pair['difference_meV_per_A'], True)} {bracket(low, high, True)}). The labels were used for nothing"
-        " else."
+        f" {number(pair['difference_meV_per_A'], True)} {bracket(low, high, True)}).{_calibration(table, name)} The"
+        " labels were used for nothing else."
     )
+
+
+def _calibration(table, name):
+    """How true errors stand to expected ones."""
+    true = {c: table[f"true_{key}_meV_per_A"].astype(float) for c, key in ((ALONE, "model"), (AFTER, "rescued"))}
+    ratios = [values / table[c].astype(float) for c, values in true.items()]
+    alone, after = (r[np.isfinite(r)].median() for r in ratios)
+    return f" True over expected error, median: {alone:.2f} of {name}, {after:.2f} of the rescued forces."
 
 
 def _true_columns(table):
