@@ -133,9 +133,8 @@ def crossing_sentence(table: pd.DataFrame) -> str:
     parts = []
     for side in dict.fromkeys(own.side):
         rows = own[own.side == side]
-        total = rows.n_structures.sum()
-        improved = (rows.improved * rows.n_structures).sum() / total
-        parts.append(f"{100 * improved:.0f} % of {count(total)} with an {side}")
+        total, improved = rows.n_structures.sum(), (rows.improved * rows.n_structures).sum()
+        parts.append(f"{count(improved)} of {count(total)} with an {side}")
     return f"Help by weights of every structure improves {'; '.join(parts)} (pairs of a structure and a model)."
 
 

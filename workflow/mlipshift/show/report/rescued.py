@@ -55,10 +55,10 @@ def verdict(table: pd.DataFrame, name: str, ordinary: float, failures: pd.DataFr
         )
     expected = (
         f"Expected error, median: {number(table[ALONE].median())} meV/Å of {name},"
-        f" {number(table[AFTER][known].median())} meV/Å of the rescued forces on the same structures, as if the estimates"
+        f" {number(table[AFTER][known].median())} meV/Å of the rescued forces on the same structures, as if the parts"
         " that they are made of erred independently: where these err alike it is more. An expectation comes from the"
-        " validation groups: it holds for many structures rather than for a single one, and for structures of kinds that"
-        " are among those."
+        " validation groups: it holds for many structures rather than for a single one, and for structures of kinds"
+        " that are among those."
     )
     parts = {"": found, "What error to expect": [expected], "What the labels say": [_truth(table, name)]}
     return [
