@@ -25,7 +25,7 @@ SNAKEMAKE = $(RUN) $(python) -P -m snakemake --workflow-profile none --rerun-inc
 SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})) $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose universal rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic
+.PHONY: help reproduce diagnose universal rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,13 +36,11 @@ reproduce: check-cores venv-run check-config ## run the whole pipeline and write
 diagnose: check-cores venv-run check-config ## measure the shifts, and errors of MODELS="supervised chgnet" (CONFIG=, MIRROR=folder or address)
 	@$(SNAKEMAKE) diagnose $(if $(CONFIG),--configfile $(call quoted,$(CONFIG))) $(if $(SETTINGS),--config $(SETTINGS))
 
-universal: check-cores venv-run models ## compare public models and label-free help for them on the stress set
+universal: check-cores venv-run check-config models ## compare public models and label-free help for them on the stress set (CONFIG=)
 	@$(SNAKEMAKE) universal --configfile config/universal.yaml $(if $(CONFIG),$(call quoted,$(CONFIG)))
 
-rescue: check-cores venv-run check-config ## better forces for your structures by MODEL=aimnet2 as it is (CONFIG=mine.yaml)
-	@if [ -z "$(MODEL)" ] || [ -z $(call quoted,$(CONFIG)) ]; then echo "error: give a model of config/models.yaml and your structures," \
-		"for example: make rescue MODEL=aimnet2 CONFIG=mine.yaml" >&2; exit 1; fi
-	@$(SNAKEMAKE) rescue --configfile config/rescue.yaml $(call quoted,$(CONFIG)) --config 'models={"$(MODEL)":{}}'
+rescue: check-rescue check-cores venv-run check-config ## better forces for your structures by MODEL=aimnet2 as it is (CONFIG=mine.yaml)
+	@$(SNAKEMAKE) rescue --configfile config/rescue.yaml $(call quoted,$(CONFIG)) --config $(call quoted,models={"$(MODEL)":{}})
 
 smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/, under a minute
 	@mkdir -p .smoke
@@ -90,6 +88,12 @@ check-cores:
 check-config: venv-run
 	@if [ -n $(call quoted,$(CONFIG)) ]; then $(RUN) PYTHONPATH=workflow python workflow/scripts/check_config.py \
 		--config $(call quoted,$(CONFIG)) --schema workflow/schemas/config.schema.yaml 2>&1 | { ! grep "^error:" >&2; }; fi
+
+check-rescue:
+	@if [ -z $(call quoted,$(MODEL)) ]; then echo "error: MODEL is missing; give a model of config/models.yaml, for example:" \
+		"make rescue MODEL=aimnet2 CONFIG=mine.yaml" >&2; exit 1; fi
+	@if [ -z $(call quoted,$(CONFIG)) ]; then echo "error: CONFIG is missing; give a file of settings that names your structures" \
+		"(docs/universal.md), for example: make rescue MODEL=$(MODEL) CONFIG=mine.yaml" >&2; exit 1; fi
 
 check-python:
 	@case $(call quoted,$(CURDIR)) in *:*) echo "error: the path of this folder has a colon, which no search path of programs can hold; rename it" >&2; exit 1 ;; esac

@@ -11,7 +11,7 @@ from mlipshift.show import criteria as words
 from mlipshift.show import drawing
 from mlipshift.show.report import page
 
-ALL_FIGURES = figures.FIGURES | figures.DIAGNOSIS | figures.HELP
+ALL_FIGURES = figures.FIGURES | figures.DIAGNOSIS | figures.HELP | {figures.RESCUED.name: figures.RESCUED}
 
 
 def test_every_figure_has_a_module_and_every_module_an_entry():
@@ -23,7 +23,8 @@ def test_a_figure_is_drawn_from_the_tables_of_the_catalogue(name):
     figure, needs = ALL_FIGURES[name], drawing.module_of(name).NEEDS
     assert set(figure.tables) == set(needs) and all(needs.values())
     of_model = figure.section == "diagnosis" and name != "fig_criteria"
-    known = tables.HELP if figure.section == "help" else tables.DIAGNOSIS if of_model else tables.TABLES
+    of_help = {**tables.HELP, tables.RESCUED.name: tables.RESCUED}
+    known = of_help if figure.section == "help" else tables.DIAGNOSIS if of_model else tables.TABLES
     assert set(figure.tables) <= set(known)
     assert figure.section in [*figures.SECTIONS, "diagnosis", "help"]
 

@@ -265,6 +265,7 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
         "diagnose_shifts",
         "diagnose_model",
         "evaluate_help",
+        "report_rescued",
         *CHOOSES,
     }
     compares = [f"{n}.output" for n in users if not n.isupper() and n not in ("curate", *CHOOSES)]

@@ -327,6 +327,24 @@ def has_head(name):
         refuse(error)
 
 
+def constant_forces(wildcards):
+    """Input function: the forces of a model with one weight for all structures."""
+    way = "corrected" if has_head(wildcards.model) else "mixed"
+    return f"{RESULTS}/help/{wildcards.model}_{way}.h5"
+
+
+def learned_level(name):
+    """Level of theory that a model learned, None for that of the labels of this run; that of a teacher for a pupil."""
+    pupil = name == "mace_trained" and config["mace"]["teacher"]
+    return models.entry(config["mace"]["teacher"] if pupil else name)["level"]
+
+
+def gains_of_runs(wildcards):
+    """Input function: what test-time training gained in other runs; one line for a run that has not got so far."""
+    runs = config["help"]["runs"]
+    return present([str(Path(run, "tables", "gains.csv")) for run in runs], "help.runs")
+
+
 def model_derivatives(wildcards):
     """Input function: the modules that make a model a function of positions, and what they import."""
     family = model_entry(wildcards.model)["family"]

@@ -371,6 +371,7 @@ rule evaluate_help:
         ),
         weights=rules.weigh_models.output[0],
         strategies=[*rules.rescue_models.output.predictions, *CHANGED],
+        gains=gains_of_runs,
         prior_timing="<results>/timings/prior/test.json",
         timings=expand(
             "<results>/timings/models/{name}.json",
@@ -404,7 +405,8 @@ rule evaluate_help:
         "python {input.script:q} --frames {input.frames:q} --train {input.train:q} --reference {input.reference:q}"
         " --prior {input.prior:q} --predictions {input.predictions:q} --embeddings {input.embeddings:q}"
         " --heads {input.heads:q} --train-embeddings {input.train_embeddings:q} --weights {input.weights:q}"
-        " --strategies {input.strategies:q} --timings {input.timings:q} --prior-timing {input.prior_timing:q} --resamples {params.resamples} --seed {params.seed}"
+        " --strategies {input.strategies:q} --timings {input.timings:q} --prior-timing {input.prior_timing:q}"
+        " --gains {input.gains:q} --resamples {params.resamples} --seed {params.seed}"
         " --output {params.folder:q} --log {log:q} >> {log:q} 2>&1"
 
 
@@ -455,11 +457,7 @@ rule write_rescued:
         frames=rules.curate.output.test,
         predictions=PREDICTED_TEST,
         rescued=f"{HELP}/{{model}}_rescued.h5",
-        constant=lambda wildcards: "{0}/help/{1}_{2}.h5".format(
-            RESULTS,
-            wildcards.model,
-            "corrected" if has_head(wildcards.model) else "mixed",
-        ),
+        constant=constant_forces,
         structures=f"{HELP}/structures.csv",
     output:
         frames=f"{HELP}/forces/{{model}}.extxyz",
@@ -510,7 +508,10 @@ rule report_help:
         **code("report_help"),
         tables=rules.evaluate_help.output,
         figures=rules.plot_help.output[0],
-        lines=expand(rules.check_model.output.lines, model=DIAGNOSED),
+        structures=rules.rescue_models.output.structures,
+        failures=expand("<results>/failures/models/{model}_test.csv", model=DIAGNOSED),
+        read=tables_of.paths(tables_of.INPUT, "<results>"),
+        lines=INPUT_LINES,
         template=own("workflow/report/help.html.j2"),
         parts=own("workflow/report/parts.j2"),
     output:
@@ -527,13 +528,45 @@ rule report_help:
     params:
         folder=folder_of("tables"),
         titles=as_json({name: models.entry(name)["title"] for name in DIAGNOSED}),
+        levels=as_json(
+            {
+                "models": {name: learned_level(name) for name in DIAGNOSED},
+                "labels": config["data"]["level"],
+            }
+        ),
         run=f"--run {config['run']}" if config["run"] else "",
     message:
         "Write the page on the models and what helps them, one HTML file."
     shell:
         "python {input.script:q} --tables {params.folder:q} --figures {input.figures:q} --titles {params.titles:q}"
-        " --lines {input.lines:q} {params.run} --template {input.template:q} --output {output:q}"
+        " --levels {params.levels:q} --structures {input.structures:q} --failures {input.failures:q}"
+        " --input {input.read:q} --lines {input.lines:q} {params.run} --template {input.template:q} --output {output:q}"
         " --log {log:q} >> {log:q} 2>&1"
+
+
+rule plot_rescued:
+    input:
+        **code("plot_rescued", f"show/figures/{figures_of.RESCUED.name}"),
+        structures=rules.rescue_models.output.structures,
+        table=rules.write_rescued.output.table,
+    output:
+        directory(f"{HELP}/forces/{{model}}_figures"),
+    log:
+        "<logs>/help/{model}_figures.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing("10m"),
+    params:
+        title=lambda wildcards: models.entry(wildcards.model)["title"],
+    message:
+        "Draw what error of {wildcards.model} to expect on these structures."
+    shell:
+        "python {input.script:q} --model {wildcards.model} --title {params.title:q} --structures {input.structures:q}"
+        " --table {input.table:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule report_rescued:
@@ -541,8 +574,16 @@ rule report_rescued:
         **code("report_rescued"),
         structures=rules.rescue_models.output.structures,
         table=rules.write_rescued.output.table,
+        figures=rules.plot_rescued.output[0],
         card=rules.rescue_card.output[0],
-        lines=rules.check_model.output.lines,
+        failures="<results>/failures/models/{model}_test.csv",
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        prior="<results>/prior/test.h5",
+        predictions=PREDICTED_TEST,
+        rescued=rules.write_rescued.input.rescued,
+        constant=constant_forces,
+        lines=INPUT_LINES,
         template=own("workflow/report/help.html.j2"),
         parts=own("workflow/report/parts.j2"),
     output:
@@ -563,5 +604,8 @@ rule report_rescued:
         "Write the page on these structures and {wildcards.model}, one HTML file."
     shell:
         "python {input.script:q} --model {wildcards.model} --title {params.title:q} --structures {input.structures:q}"
-        " --table {input.table:q} --card {input.card:q} --lines {input.lines:q} {params.run}"
-        " --template {input.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+        " --table {input.table:q} --card {input.card:q} --figures {input.figures:q} --failures {input.failures:q}"
+        " --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
+        " --predictions {input.predictions:q} --rescued {input.rescued:q} --constant {input.constant:q}"
+        " --lines {input.lines:q} {params.run} --template {input.template:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"

@@ -156,6 +156,8 @@ def reports():
         for file, targets in {
             "report": {"all", "report"},
             "diagnosis": {"diagnose"},
+            "universal": {"universal"},
+            **{f"rescue_{name}": {"rescue"} for name in config["models"]},
         }.items()
         if asked & targets
     ]

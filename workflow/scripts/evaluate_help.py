@@ -7,7 +7,7 @@ from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import write_table
 from mlipshift.base.timing import Timing
-from mlipshift.evaluate import help_costs, helped
+from mlipshift.evaluate import help_choice, help_costs, helped
 from mlipshift.evaluate.diagnosed import distances, representation
 from mlipshift.evaluate.errors import Errors
 from mlipshift.external.said import OPTIONS, gather
@@ -46,18 +46,24 @@ def main(args):
         pair = representation(of_train, train), representation(of_test, frames)
         near[name] = distances(*pair)[1] if all(p is not None for p in pair) else None
     rows = helped.payoff(errors, models, {name: rescue.expected(said, weights, name) for name in models})
+    found = signs_of(said, weights, near)
+    of_signs = helped.signs(errors, found)
+    recommended = {row["model"]: row["sign"] for row in of_signs if row["recommended"]}
+    points = [*rows, *help_choice.of_other_runs(args.gains)]
     tables = {
         "groups": (helped.HELP, helped.table(errors, models)),
-        "signs": (helped.SIGNS, helped.signs(errors, signs_of(said, weights, near))),
-        "payoff": (helped.PAYOFF, rows),
-        "crossing": (helped.CROSSING, helped.crossing(rows)),
+        "signs": (helped.SIGNS, of_signs),
+        "kept": (help_choice.KEPT, help_choice.kept(errors, found, recommended)),
+        "payoff": (helped.PAYOFF, points),
+        "crossing": (helped.CROSSING, helped.crossing(points)),
+        "decision": (help_choice.DECISION, help_choice.decision(errors, rows)),
         "costs": (
             help_costs.COSTS,
             help_costs.costs([*errors.final], *seconds_of(args.timings, args.prior_timing), models),
         ),
     }
-    for name, (columns, found) in tables.items():
-        write_table(args.output / f"{name}.csv", found, columns)
+    for name, (columns, written) in tables.items():
+        write_table(args.output / f"{name}.csv", written, columns)
     for row in tables["groups"][1]:
         if row["group"] == "ood_all":
             log.info(
@@ -78,6 +84,7 @@ if __name__ == "__main__":
             "timings": {"type": Path, "nargs": "+", "help": "timings of models, prior heads and adaptations"},
             "prior_timing": {"type": Path, "help": "timing of the prior labels"},
             "strategies": {"type": Path, "nargs": "+", "help": "predictions of the strategies"},
+            "gains": {"type": Path, "nargs": "*", "default": [], "required": False, "help": "gains.csv of other runs"},
             "resamples": {"type": int, "help": "bootstrap resamples"},
             "seed": {"type": int, "help": "bootstrap seed"},
             "output": {"type": Path, "help": "folder of the tables"},

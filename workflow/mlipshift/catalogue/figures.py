@@ -239,17 +239,38 @@ _HELP = (
         " validation groups recommend.",
     ),
     Figure(
+        "fig_help_kept",
+        "What is left when the doubtful structures are left out",
+        "help",
+        ("kept",),
+        "Mean force MAE of the held-out structures that are kept, over that of all, when those with the largest values"
+        " of the recommended sign are left out (points; band: {interval}), and when the largest errors themselves are,"
+        " which nobody knows (dashed). On the line at 1 the sign is worth no more than chance. n = {sizes}.",
+    ),
+    Figure(
         "fig_help_payoff",
         "When does help pay?",
         "help",
         ("payoff",),
         "Error after over error before, of held-out structures of all models, against (a) the error before over that"
         " of the prior, and (b) the same ratio as it is expected without a label. Points: structures; line: median of"
-        " equally full bins; below 1 the help improves.[[beyond: {beyond} points lie beyond the axes.]] n = {n_points}"
-        " pairs of {n_structures} structures and {n_models} models.",
+        " equally full bins; below 1 the help improves. The error before is part of both axes of (a): some slope"
+        " there is no effect.[[beyond: {beyond} points lie beyond the axes.]] n = {n_points}"
+        " pairs of {n_structures} structures and {n_models} models.[[runs: Other runs of this workflow: {runs}.]]",
     ),
 )
 HELP = {figure.name: figure for figure in _HELP}
+# of structures of one's own and one model
+RESCUED = Figure(
+    "fig_rescued",
+    "What error to expect",
+    "help",
+    ("rescued",),
+    "Expected error of the rescued forces against that of {name} alone, without a label; coloured by the"
+    " estimate of the largest weight. Dashed: {outside} times the expected error on ordinary molecules, beyond which a"
+    " structure counts as outside. n = {n} structures.[[missing: Not drawn, for want of a result of the model or of the"
+    " prior: {missing}.]]",
+)
 
 
 def reported(section: str | None = None) -> dict[str, Figure]:

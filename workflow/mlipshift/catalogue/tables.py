@@ -135,9 +135,13 @@ HELP = {
             "payoff", "Error before and after help, and that of the prior", "structure, method", "evaluate_help", _HELP
         ),
         Table("crossing", "Help on either side of the crossover", "method, side", "evaluate_help", _HELP),
+        Table("kept", "Error of what a sign keeps", "model, sign, share", "evaluate_help", _HELP),
+        Table("decision", "Whether to help, decided without a label", "method, group", "evaluate_help", _HELP),
         Table("costs", "CPU time per structure", "method", "evaluate_help", _HELP),
     )
 }
+# of structures of one's own; the file bears the name of the model
+RESCUED = Table("rescued", "What forces rest on, and what error to expect", "structure", "write_rescued", "help/forces")
 
 
 @dataclass(frozen=True)

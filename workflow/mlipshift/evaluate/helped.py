@@ -125,12 +125,14 @@ def signs(errors: Errors, found: Mapping[str, Mapping[str, np.ndarray]]) -> list
     return rows
 
 
-PAYOFF = ["id", "group", "molecule", "method", "model", "model_error_meV_per_A", "prior_error_meV_per_A"]
+PAYOFF = ["run", "id", "group", "molecule", "method", "model", "model_error_meV_per_A", "prior_error_meV_per_A"]
 PAYOFF += ["after_meV_per_A", "error_ratio", "gain_ratio", "expected_ratio"]
 
 
 def payoff(errors: Errors, models: list[str], expected: Mapping[str, Mapping[str, np.ndarray]]) -> list[dict[str, Any]]:
     """Rows of PAYOFF: error before over that of the prior, and after over before, of every structure and strategy.
+
+    The run is empty where it is this one.
 
     expected {model: {"model": [S], "prior": [S]}}: errors that are expected without a label, eV/Å.
     """
@@ -144,13 +146,13 @@ def payoff(errors: Errors, models: list[str], expected: Mapping[str, Mapping[str
         hope = expected.get(model, {})
         ratio = hope["model"] / hope["prior"] if {"model", "prior"} <= set(hope) else np.full(len(f), np.nan)
         for k in np.flatnonzero(known):
-            cells = (f.ids[k], f.group[k], f.molecule[k], method, model, before[k], prior[k], after[k])
+            cells = ("", f.ids[k], f.group[k], f.molecule[k], method, model, before[k], prior[k], after[k])
             last = (before[k] / max(prior[k], statistics.TIE), after[k] / max(before[k], statistics.TIE), ratio[k])
             rows.append(dict(zip(PAYOFF, (*cells, *last))))
     return rows
 
 
-CROSSING = ["method", "model", "side", "n_structures", "n_molecules", "improved", "median_gain_ratio"]
+CROSSING = ["run", "method", "model", "side", "n_structures", "n_molecules", "improved", "median_gain_ratio"]
 CROSSING += ["mean_before_meV_per_A", "mean_after_meV_per_A"]
 SIDES = {
     "error ratio above 1": lambda r: r["error_ratio"] > 1,
@@ -164,8 +166,8 @@ def crossing(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of CROSSING: held-out structures on either side of the crossover, by the true and by the expected ratio."""
     out = []
     held_out = [r for r in rows if r["group"].startswith("ood_")]
-    for method in dict.fromkeys(r["method"] for r in held_out):
-        own = [r for r in held_out if r["method"] == method]
+    for run, method in dict.fromkeys((r["run"], r["method"]) for r in held_out):
+        own = [r for r in held_out if (r["run"], r["method"]) == (run, method)]
         for side, on_it in SIDES.items():
             part = [r for r in own if on_it(r)]
             if not part:
@@ -173,6 +175,7 @@ def crossing(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             before, after = (np.array([r[key] for r in part]) for key in ("model_error_meV_per_A", "after_meV_per_A"))
             out.append(
                 {
+                    "run": run,
                     "method": method,
                     "model": part[0]["model"],
                     "side": side,

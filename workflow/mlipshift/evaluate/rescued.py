@@ -1,11 +1,13 @@
-"""Per structure: what is trusted, why, and the signs of being outside. No reference label is read."""
+"""Per structure: what is trusted, why, and the signs of being outside, without a label; and true errors, by labels."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from mlipshift.base.frames import Frames
+from mlipshift.base.frames import Frames, Labels
+from mlipshift.evaluate import statistics
 from mlipshift.mitigate import rescue
 
 ABOUT = ["id", "group", "molecule", "atoms", "strategy"]
@@ -27,7 +29,10 @@ def table(frames: Frames, said: rescue.Said, weights: Mapping[str, Any]) -> list
             continue
         name = strategy.rsplit("_", 1)[0]
         signs = said.signs(name, others=len(said.models) > 1) if name in said.models else {}
-        alone = rescue.expected(said, weights, name)["model"] if name in said.models else np.full(len(frames), np.nan)
+        alone = np.full(len(frames), np.nan)
+        if name in said.models:
+            own = np.isfinite(np.add.reduceat(said.models[name].sum(-1), frames.offsets[:-1]))
+            alone = np.where(own, rescue.expected(said, weights, name)["model"], np.nan)  # no error without forces
         names, shares = [*result.weights], np.stack([*result.weights.values()])
         for k in range(len(frames)):
             known = np.isfinite(shares[:, k]).all()
@@ -43,3 +48,12 @@ def table(frames: Frames, said: rescue.Said, weights: Mapping[str, Any]) -> list
             }
             rows.append(row)
     return rows
+
+
+def true_errors(frames: Frames, reference: Labels, forces: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """id and true_NAME_meV_per_A [S] of forces {name: [N, 3] eV/Å}, NaN without reference or predicted forces."""
+    errors = {
+        f"true_{name}_meV_per_A": statistics.force_mae(values, reference.forces, frames.offsets)
+        for name, values in forces.items()
+    }
+    return pd.DataFrame({"id": frames.ids.astype(str), **errors})

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+import pandas as pd
+
 from mlipshift.base.text import count
 
 # of the stress set; groups of other files come after them
@@ -32,6 +34,30 @@ SIGNS = {
     "expected": "expected error",
     "feature_distance": "distance in features",
 }
+SHORT = {
+    "spread": "ensemble's spread",
+    "residual": "head's residual",
+    "prior": "difference to prior",
+    "disagreement": "other models",
+    "expected": "expected error",
+    "feature_distance": "distance in features",
+}
+# estimates that rescued forces rest on
+TRUSTED = {"model": "the model", "corrected": "the corrected model", "prior": "GFN2-xTB"}
+OUTSIDE = 2.0  # times the expected error on ordinary validation structures, beyond which a structure is outside
+VALIDATION = "val_ordinary"  # the group that says what error a model has where it was trained
+
+
+def usual(structures: pd.DataFrame, model: str, columns: Mapping[str, str]) -> dict[str, float]:
+    """{"expected": of the error, sign: of its values} medians (meV/Å) of a model on ordinary validation structures.
+
+    structures: the table of rescue_models; columns {sign: column}. On all validation structures if none are ordinary.
+    """
+    own = structures[structures.strategy == f"{model}_rescued"]
+    ordinary = own[own.group == VALIDATION]
+    known = ordinary if len(ordinary) else own[own.group.astype(str).str.startswith("val_")]
+    asked = {"expected": "expected_model_meV_per_A", **columns}
+    return {name: float(known[column].median()) for name, column in asked.items()}
 
 
 def held_out(groups: Iterable[str]) -> list[str]:
@@ -49,14 +75,21 @@ def title(group: str) -> str:
     return f"{name[:1].upper()}{name[1:]}"
 
 
+def model(name: str, titles: Mapping[str, str]) -> str:
+    """Display name of a model: its title up to a comma, or to the second one where another model begins with it."""
+    short = titles[name].partition(",")[0]
+    others = {title.partition(",")[0].partition(" ")[0] for key, title in titles.items() if key != name}
+    return " ".join(titles[name].split(", ")[:2]) if short in others else short
+
+
 def method(name: str, titles: Mapping[str, str]) -> str:
     """Display name of a model, the prior or a strategy; titles {model: title}."""
     if name == "prior":
         return "GFN2-xTB"
     if name in titles:
-        return titles[name].partition(",")[0]
+        return model(name, titles)
     owner = next((m for m in sorted(titles, key=len, reverse=True) if name.startswith(f"{m}_")), "")
-    base = titles[owner].partition(",")[0] if owner else "Committee"
+    base = model(owner, titles) if owner else "Committee"
     way = name.removeprefix(owner or "committee").strip("_")
     if way in WAYS:
         return f"{base}, {WAYS[way]}"

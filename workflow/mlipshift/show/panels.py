@@ -130,11 +130,15 @@ def note(panel: Axes, text: str) -> None:
     panel.text(1, 1.02, text, ha="right", va="bottom", transform=panel.transAxes, color=MUTED, size=7)
 
 
+def shortened(panel: Axes, title: str) -> str:
+    """A title that is no wider than its panel."""
+    longest = int(panel.get_position().width * WIDTH / 0.075)  # inches of a letter
+    return title if len(title) <= longest else f"{title[: longest - 1].rstrip()}…"
+
+
 def heading(panel: Axes, title: str, text: str) -> None:
     """Title of a panel, shortened to its width, and a `note` beside it or, where there is no room, below."""
-    wide = panel.get_position().width * WIDTH
-    longest = int(wide / 0.075)  # inches of a letter
-    title = title if len(title) <= longest else f"{title[: longest - 1].rstrip()}…"
+    wide, title = panel.get_position().width * WIDTH, shortened(panel, title)
     panel.set_title(title, pad=4 if 0.072 * len(title) + 0.06 * len(text) + 0.1 <= wide else 14)
     note(panel, text)
 

@@ -8,12 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from mlipshift.show import help_groups, samples, style
+from mlipshift.show.panels import plain_numbers, shortened
 from mlipshift.show.style import INK, MUTED, SERIES
 
 NEEDS = {
-    "groups": ("group", "method", "model", "best_single", "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A")
+    "groups": (
+        *("group", "method", "model", "best_single", "n_structures"),
+        *("mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"),
+    )
 }
 # of a panel, in the order of the legend: ways of a model, and of the committee
 OWN = ("", "corrected", "rescued", "ttt", "distilled")
@@ -21,10 +26,10 @@ COMMITTEE = ("mean", "weighted", "rescued")
 PANELS = 3
 
 
-def _lines(names: list[str], titles: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
-    """(title, {method: label}) of every panel."""
+def _lines(names: list[str], titles: Mapping[str, str], single: str) -> list[tuple[str, dict[str, str]]]:
+    """(title, {method: label}) of every panel, that of the best single model first."""
     found = []
-    for model in titles:
+    for model in sorted(titles, key=lambda m: m != single):
         if f"{model}_corrected" in names:
             own = {f"{model}_{way}" if way else model: help_groups.WAYS.get(way, "as it is") for way in OWN}
             found.append((help_groups.method(model, titles), {m: label for m, label in own.items() if m in names}))
@@ -37,22 +42,27 @@ def draw(
 ) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of the caption); about: {"titles": {model: title}}."""
     table, titles = tables["groups"], about["titles"]
+    table = table[np.isfinite(table.mean_meV_per_A.astype(float))]
     groups = help_groups.held_out(table.group)
-    panels_of = _lines([*dict.fromkeys(table.method)], titles)
+    single = next(iter(table.best_single.dropna()), "")
+    panels_of = _lines([*dict.fromkeys(table.method)], titles, single)
     if not groups or not panels_of:
         raise samples.NothingToDraw("no model of this run has help")
-    single = next(iter(table.best_single.dropna()), "")
-    height = 1.5 + 0.3 * len(groups)
-    margins = {"left": 1.0, "right": 0.15, "top": 0.75, "bottom": 0.95, "wspace": 0.2}
+    height = 1.65 + 0.3 * len(groups)
+    margins = {"left": 1.15, "right": 0.15, "top": 0.75, "bottom": 1.1, "wspace": 0.2}
     figure, panels = style.canvas(height, 1, len(panels_of), **margins, sharey=True, sharex=True)
     looks: dict[str, tuple[str, str]] = {}
     for panel, (name, lines) in zip(panels[0], panels_of):
-        more = {single: "best single model"} if name == "Committee" and single else {}
+        more = {single: "as it is"} if name == "Committee" and single else {}
         shown = {**more, **lines, "prior": "prior"}
         _dots(panel, table, groups, shown, looks)
-        panel.set_title(name, pad=4)
-    panels[0, 0].set_yticks(range(len(groups)), [help_groups.title(g) for g in groups][::-1])
-    style.head(figure, title, "Force MAE of held-out structures (meV/Å), log scale")
+        panel.set_title(shortened(panel, name), pad=4)
+        panel.set_xlabel("Force MAE (meV/Å), log scale")
+    sizes = table.groupby("group").n_structures.max()
+    labels = [f"{help_groups.title(g)} ({sizes[g]:.0f})" for g in groups]
+    panels[0, 0].set_yticks(range(len(groups)), labels[::-1])
+    together = f"; beside the committee {help_groups.method(single, titles)} as it is" if more else ""
+    style.head(figure, title, f"Held-out structures, number of each group in parentheses{together}")
     handles = [
         Line2D([], [], ls="none", marker=m, color=c, ms=4.5, label=f"{label[:1].upper()}{label[1:]}")
         for label, (c, m) in looks.items()
@@ -65,9 +75,7 @@ def _dots(panel: Axes, table: pd.DataFrame, groups: list[str], shown: dict[str, 
     """One row per group, one point per method, dodged."""
     for k, (method, label) in enumerate(shown.items()):
         if label not in looks:
-            looks[label] = (
-                (INK, "o") if label in ("as it is", "best single model") else SERIES[len(looks) % len(SERIES)]
-            )
+            looks[label] = (INK, "o") if label == "as it is" else SERIES[len(looks) % len(SERIES)]
         if label == "prior":
             looks[label] = (MUTED, "|")
         colour, marker = looks[label]
@@ -80,6 +88,7 @@ def _dots(panel: Axes, table: pd.DataFrame, groups: list[str], shown: dict[str, 
     for y in range(len(groups) - 1):
         panel.axhline(y + 0.5, color="#EEEEEE", lw=0.6, zorder=0)
     panel.set_xscale("log")
-    panel.set_xticks([25, 50, 100, 200, 400, 800], ["25", "50", "100", "200", "400", "800"])
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    panel.xaxis.set_major_formatter(plain_numbers())
     panel.minorticks_off()
     panel.tick_params(axis="y", length=0)

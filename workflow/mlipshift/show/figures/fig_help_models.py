@@ -18,14 +18,15 @@ def draw(
 ) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of the caption); about: {"titles": {model: title}}."""
     table = tables["groups"]
-    table = table[(table.method == table.model) | (table.method == "prior")]
+    own = (table.method == table.model) | (table.method == "prior")
+    table = table[own & np.isfinite(table.mean_meV_per_A.astype(float))]
     groups = help_groups.held_out(table.group)
     if not groups:
         raise samples.NothingToDraw("no held-out group has an error")
     names = [m for m in (*about["titles"], "prior") if m in set(table.method)]
     values = table.pivot_table(index="method", columns="group", values="mean_meV_per_A").reindex(names, columns=groups)
-    height = 1.35 + 0.26 * len(names)
-    figure, panels = style.canvas(height, 1, 1, left=1.9, right=0.15, top=1.15, bottom=0.2)
+    height = 1.2 + 0.26 * len(names)
+    figure, panels = style.canvas(height, 1, 1, left=1.9, right=0.15, top=1.0, bottom=0.2)
     panel = panels[0, 0]
     # one shade per factor of two, the eye compares rows of a column
     shade = np.log2(values.to_numpy() / 25).clip(0, 5) / 5

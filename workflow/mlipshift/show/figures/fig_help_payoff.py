@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mlipshift.base.text import listed
 from mlipshift.show import samples, style
 from mlipshift.show.style import INK, MUTED, SERIES
 
-NEEDS = {"payoff": ("id", "group", "method", "model", "error_ratio", "gain_ratio", "expected_ratio")}
-WAYS = {"corrected": "Corrected", "rescued": "Rescued", "ttt": "TTT"}
+NEEDS = {"payoff": ("run", "id", "group", "method", "model", "error_ratio", "gain_ratio", "expected_ratio")}
+WAYS = {"corrected": "Corrected", "rescued": "Rescued", "ttt": "TTT", "other": "TTT of the two-head model, other runs"}
 BINS = 12
 ACROSS, UP = (0.05, 20.0), (0.05, 5.0)
 
@@ -23,7 +24,7 @@ def draw(
 ) -> tuple[Figure, dict[str, str]] | None:
     """(figure, facts of the caption)."""
     table = tables["payoff"]
-    way = table.method.astype(str).str.rpartition("_")[2]
+    way = table.method.astype(str).str.split("_").str[-1].where(table.run.isna(), "other")
     table = table.assign(way=way)[table.group.astype(str).str.startswith("ood_") & way.isin([*WAYS])]
     if not len(table):
         raise samples.NothingToDraw("no held-out structure has an error before and after help")
@@ -48,6 +49,8 @@ def draw(
         "n_structures": str(table.id.nunique()),
         "n_models": str(table.model.nunique()),
     }
+    if runs := listed(sorted(set(table.run.dropna()))):
+        facts["runs"] = runs
     return figure, facts | ({"beyond": str(beyond)} if beyond else {})
 
 

@@ -37,11 +37,13 @@ def draw(
             panel.plot(rows.auroc[part], y[part], ls="none", marker=marker, mfc=face, mec=colour, ms=5)
         name = help_groups.SIGNS[sign]
         handles += panel.plot([], [], ls="none", marker=marker, color=colour, label=f"{name[:1].upper()}{name[1:]}")
+    for face, name in ((MUTED, "Recommended by validation"), ("white", "Not")):
+        handles += panel.plot([], [], ls="none", marker="o", mfc=face, mec=MUTED, label=name)
     panel.axvline(0.5, color=MUTED, ls=DASHED, lw=0.8)
     panel.set_yticks(range(len(models)), [help_groups.method(m, about["titles"]) for m in models][::-1])
     panel.tick_params(axis="y", length=0)
-    panel.set_xlim(min(0.35, np.nanmin(table.auroc_ci_low) - 0.02), 1.01)
+    panel.set_xlim(min(0.35, np.nanmin([*table.auroc_ci_low, 1]) - 0.02), 1.01)
     panel.set_xlabel("AUROC of the worst tenth")
     style.head(figure, title, "Held-out structures of all groups")
-    style.legend(figure, handles, 0.5, 3)
+    style.legend(figure, handles, 0.5, 4)
     return figure, {}

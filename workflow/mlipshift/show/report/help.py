@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mlipshift.base.text import count, several
-from mlipshift.catalogue.figures import HELP
 from mlipshift.show import help_groups
 from mlipshift.show.report import cells, help_sentences
-from mlipshift.show.report.cells import cell, counted
+from mlipshift.show.report.cells import cell, counted, shared
 from mlipshift.show.report.format import bracket, duration, number
 from mlipshift.show.report.help_sentences import ALL, HIGH, LOW, MEAN, Titles, row_of
 from mlipshift.show.report.page import embedded, page
@@ -76,6 +75,48 @@ def signs_table(table: pd.DataFrame, titles: Titles) -> dict[str, Any]:
     return cells.table(head, rows)
 
 
+def decision_table(table: pd.DataFrame, titles: Titles) -> dict[str, Any]:
+    """Help for all, for none, and where the expected ratio asks for it, on all held-out structures."""
+    rows = [
+        [
+            cell(help_groups.method(row["method"], titles), title=row["method"]),
+            cell(f"{row['threshold']:.2f}" if np.isfinite(row["threshold"]) else "none helped", row["threshold"]),
+            shared(row["fraction_helped"]),
+            *(cells.error(row[f"{name}_meV_per_A"]) for name in ("never", "always", "decided", "best")),
+            cell(
+                f"{number(row['regret_difference_meV_per_A'])}"
+                f" {bracket(row['regret_ci_low_meV_per_A'], row['regret_ci_high_meV_per_A'])}",
+                row["regret_difference_meV_per_A"],
+            ),
+            counted(row["n_structures"]),
+        ]
+        for row in table[table.group == ALL].to_dict("records")
+    ]
+    head = ["Method", "Threshold", "Helped", "None helped", "All helped", "Decided", "Best choice", "Regret"]
+    return cells.table([*head, "Structures"], rows)
+
+
+def crossing_table(table: pd.DataFrame, titles: Titles) -> dict[str, Any]:
+    """What help gives on either side of the crossover."""
+    rows = [
+        [
+            cell(f"Two-head model after TTT, run {row['run']}" if row["run"] == row["run"] else _name(row, titles)),
+            cell(str(row["side"])),
+            shared(row["improved"], row["n_structures"]),
+            cell(f"{row['median_gain_ratio']:.2f}", row["median_gain_ratio"]),
+            *(cells.error(row[f"mean_{side}_meV_per_A"]) for side in ("before", "after")),
+            *(counted(row[key]) for key in ("n_structures", "n_molecules")),
+        ]
+        for row in table.to_dict("records")
+    ]
+    head = ["Method", "Side", "Improved", "Median of error after / before", "Before (meV/Å)", "After (meV/Å)"]
+    return cells.table([*head, "Structures", "Molecules"], rows)
+
+
+def _name(row, titles):
+    return help_groups.method(row["method"], titles)
+
+
 def section(
     name: str, title: str, texts: Sequence[str], figures: Sequence[dict], tables: Sequence[dict]
 ) -> dict[str, Any]:
@@ -88,35 +129,59 @@ def folded(title: str, heading: str, content: Mapping[str, Any]) -> dict[str, An
     return {"content": content, "heading": heading, "folded": title}
 
 
-def render(
-    template: Path, tables: Mapping[str, pd.DataFrame], titles: Titles, figures: Path, lines: Sequence[str], run: str
-) -> str:
-    """HTML of the page; tables: groups, signs, payoff, crossing, costs; figures: their folder; lines: on the models."""
-    groups = tables["groups"]
-    drawn = {name: embedded(figures / f"{name}.svg") for name in HELP if (figures / f"{name}.svg").exists()}
-    of = lambda *which: [drawn[name] for name in which if name in drawn]
+def sections(tables: Mapping[str, pd.DataFrame], titles: Titles, figures: Path, read: Mapping[str, Any]) -> list[dict]:
+    """The sections behind the answer; arguments as of `render`."""
+    of = lambda *names: [embedded(path) for path in (figures / f"{n}.svg" for n in names) if path.exists()]
     errors = folded(
         "All methods in all held-out groups",
         "Force MAE, meV/Å, 95 % intervals over molecules.",
-        groups_table(groups, titles),
+        groups_table(tables["groups"], titles),
     )
     costs = folded(
         "What it costs", "CPU time of one core, as measured in this run.", costs_table(tables["costs"], titles)
     )
     signs = folded("All signs", "All held-out structures.", signs_table(tables["signs"], titles))
     told = "None of these signs needs a label; which one to trust was chosen on the validation groups."
-    sections = [
-        section(
-            "models",
-            "Models and help, group by group",
-            [],
-            of("fig_help_models", "fig_help_groups"),
-            [errors, costs],
-        ),
-        section("signs", "Am I outside?", [told], of("fig_help_signs"), [signs]),
-        section("payoff", "When does it pay?", [], of("fig_help_payoff"), []),
+    decision = folded(
+        "Where to help, decided without a label",
+        "A structure is helped where the expected error of the model over that of GFN2-xTB is above the threshold that"
+        " has the least mean error on the validation groups. Held-out structures, force MAE in meV/Å; regret:"
+        " above the best choice of every structure, with its 95 % interval over molecules.",
+        decision_table(tables["decision"], titles),
+    )
+    crossing = folded(
+        "On either side of the crossover",
+        "Held-out structures by the ratio of the errors of model and GFN2-xTB, the true one and the expected one.",
+        crossing_table(tables["crossing"], titles),
+    )
+    left_out = [
+        {"folded": "", **read["models"]},
+        *({"folded": t["heading"].partition(",")[0], **t} for t in read["tables"]),
     ]
-    held = row_of(groups, ALL, "prior")
+    return [
+        section(
+            "models", "Models and help, group by group", [], of("fig_help_models", "fig_help_groups"), [errors, costs]
+        ),
+        section("signs", "Am I outside?", [told], of("fig_help_signs", "fig_help_kept"), [signs]),
+        section("payoff", "When does it pay?", [], of("fig_help_payoff"), [decision, crossing]),
+        section("left_out", "What was left out", read["told"], [], left_out),
+    ]
+
+
+def render(
+    template: Path,
+    tables: Mapping[str, pd.DataFrame],
+    titles: Titles,
+    figures: Path,
+    read: Mapping[str, Any],
+    run: str,
+) -> str:
+    """HTML of the page.
+
+    tables: groups, signs, payoff, crossing, decision, costs; figures: their folder; read: what is to be said of what
+    was left out, {"models": {heading, content}, "tables": [{heading, content}], "told": lines, "warnings": lines}.
+    """
+    held = row_of(tables["groups"], ALL, "prior")
     lead = "Force errors of potentials as they are, and of label-free help for them."
     if held is not None:
         molecules = several(count(held.n_molecules), "molecule")
@@ -126,6 +191,6 @@ def render(
         lead=lead,
         run=run,
         answer=help_sentences.answer(tables, titles),
-        warnings=list(lines),
-        sections=sections,
+        warnings=read["warnings"],
+        sections=sections(tables, titles, figures, read),
     )

@@ -1,7 +1,7 @@
 """The page on structures of one's own and a model as it is: the verdict, what was done to the forces, and why."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,132 +9,221 @@ import numpy as np
 import pandas as pd
 
 from mlipshift.base.text import count, several
+from mlipshift.catalogue.figures import RESCUED
+from mlipshift.evaluate import statistics
+from mlipshift.evaluate.rescued import SIGNS
 from mlipshift.show import help_groups
-from mlipshift.show.report import cells
-from mlipshift.show.report.cells import cell, counted
-from mlipshift.show.report.format import number
-from mlipshift.show.report.page import page
+from mlipshift.show.help_groups import OUTSIDE, TRUSTED
+from mlipshift.show.report import cells, help_left_out
+from mlipshift.show.report.cells import Cell, cell, counted
+from mlipshift.show.report.format import bracket, number
+from mlipshift.show.report.page import embedded, page
 
-TRUSTED = {"model": "the model", "corrected": "the corrected model", "prior": "GFN2-xTB"}
 WORST = 20  # structures that are listed
-OUTSIDE = 2.0  # times the expected error of the validation structures that are ordinary
+BOOTSTRAP = (1000, 0)  # resamples, seed
+ALONE, AFTER = "expected_model_meV_per_A", "expected_error_meV_per_A"
+TRUE = {"model": "Model", "rescued": "Rescued", "constant": "One weight", "prior": "GFN2-xTB"}
 
 
 def outside_of(table: pd.DataFrame, ordinary: float) -> np.ndarray:
     """Boolean [S]: whether the expected error of the model is beyond OUTSIDE times that on ordinary structures."""
-    return (table.expected_model_meV_per_A > OUTSIDE * ordinary).to_numpy()
+    return (table[ALONE] > OUTSIDE * ordinary).to_numpy()
 
 
-def verdict(table: pd.DataFrame, name: str, ordinary: float) -> list[str]:
-    """Plain sentences; table: rows of the user's structures; ordinary: expected error on ordinary ones, meV/Å."""
-    away = outside_of(table, ordinary)
-    first = (
-        f"{count(away.sum())} of {several(count(len(table)), 'structure')}"
-        f" {'lies' if away.sum() == 1 else 'lie'} outside what {name} knows: its expected error there is more than"
-        f" {OUTSIDE:g} times the {number(ordinary)} meV/Å that it has on ordinary molecules."
+def verdict(table: pd.DataFrame, name: str, ordinary: float, failures: pd.DataFrame) -> list[dict[str, str]]:
+    """Titled sentences; table: rows of the user's structures, with true errors if any.
+
+    ordinary: expected error on ordinary molecules, meV/Å; failures: structures without a prediction of the model.
+    """
+    away, known = outside_of(table, ordinary), np.isfinite(table[ALONE].astype(float)).to_numpy()
+    away_of = f"{count(away.sum())} of {several(count(known.sum()), 'structure')}"
+    found = [
+        f"{away_of} {'lies' if away.sum() == 1 else 'lie'} outside what {name} knows: expected error above"
+        f" {number(OUTSIDE * ordinary)} meV/Å, {OUTSIDE:g} times the {number(ordinary)} that it has on ordinary"
+        " molecules."
+    ]
+    if away.any():
+        found[0] += f" There the forces rest mainly on {_rest(table[away])}."
+    if (known & ~away).any():
+        found[0] += f" Inside they rest on {_rest(table[known & ~away])}."
+    missing = failures[failures.id.isin(set(table.id))]
+    if len(missing):
+        more = "more " if known.any() else ""
+        found.append(
+            f"{several(count(missing.id.nunique()), f'{more}structure')} cannot be predicted by {name}"
+            f" ({help_left_out.why(missing.reason)}). The only forces there are those of GFN2-xTB."
+        )
+    expected = (
+        f"Expected error, median: {number(table[ALONE].median())} meV/Å of {name},"
+        f" {number(table[AFTER][known].median())} meV/Å of the rescued forces on the same structures, as if the parts"
+        " that they are made of erred independently: where these err alike it is more. An expectation comes from the"
+        " validation groups: it holds for many structures rather than for a single one, and for structures of kinds"
+        " that are among those."
     )
-    share = table.trusted.value_counts()
-    rest = [f"{count(n)} on {TRUSTED.get(key, key)}" for key, n in share.items() if key]
-    second = f"The forces rest mainly on: {', '.join(rest)} (structures)."
-    third = (
-        f"Expected error, median: {number(table.expected_model_meV_per_A.median())} meV/Å of {name},"
-        f" {number(table.expected_error_meV_per_A.median())} meV/Å of the rescued forces. An expectation is calibrated"
-        " on the validation half of the stress set, for many structures rather than for a single one."
+    parts = {"": found, "What error to expect": [expected], "What the labels say": [_truth(table, name)]}
+    return [
+        {"title": title if k == 0 else "", "text": text}
+        for title, texts in parts.items()
+        for k, text in enumerate(filter(None, texts))
+    ]
+
+
+def _rest(table):
+    """'the model (12) and GFN2-xTB (3)' by numbers of structures."""
+    shares = [(key, n) for key, n in table.trusted.value_counts().items() if isinstance(key, str) and key]
+    return ", ".join(f"{TRUSTED.get(key, key)} ({count(n)})" for key, n in shares) or "nothing"
+
+
+def _truth(table, name):
+    """True errors where there are labels, and whether the rescued forces are better."""
+    if "true_model_meV_per_A" not in table:
+        return ""
+    alone, after = (table[f"true_{key}_meV_per_A"].astype(float).to_numpy() for key in ("model", "rescued"))
+    both = np.isfinite(alone) & np.isfinite(after)
+    if not both.any():
+        return ""
+    units = (table.molecule.astype(str).to_numpy()[both], table.id.astype(str).to_numpy()[both])
+    pair = statistics.paired(after[both], alone[both], *units, *BOOTSTRAP)
+    low, high = (pair[column] for column in statistics.INTERVAL)
+    side = "lower than" if high < 0 else "higher than" if low > 0 else "not measurably different from"
+    return (
+        f"{several(count(both.sum()), 'structure')} with reference forces: mean force MAE"
+        f" {number(pair['method_mean_meV_per_A'])} meV/Å of the rescued forces, {side} the"
+        f" {number(pair['baseline_mean_meV_per_A'])} of {name} (paired difference"
+        f" {number(pair['difference_meV_per_A'], True)} {bracket(low, high, True)}).{_calibration(table, name)} The"
+        " labels were used for nothing else."
     )
-    return [first, second, third]
+
+
+def _calibration(table, name):
+    """How true errors stand to expected ones."""
+    true = {c: table[f"true_{key}_meV_per_A"].astype(float) for c, key in ((ALONE, "model"), (AFTER, "rescued"))}
+    ratios = [values / table[c].astype(float) for c, values in true.items()]
+    alone, after = (r[np.isfinite(r)].median() for r in ratios)
+    return f" True over expected error, median: {alone:.2f} of {name}, {after:.2f} of the rescued forces."
+
+
+def _true_columns(table):
+    """{column: heading} of the true errors that there are."""
+    columns = {f"true_{key}_meV_per_A": f"True, {title}" for key, title in TRUE.items()}
+    return {c: heading for c, heading in columns.items() if c in table and table[c].notna().any()}
 
 
 def groups_table(table: pd.DataFrame, ordinary: float) -> dict[str, Any]:
-    """Per group: structures, those outside, expected errors, what is trusted."""
+    """Per group: structures, those outside, expected errors, what is trusted, mean true errors if there are labels."""
+    true, known = _true_columns(table), help_groups.held_out(table.group)
     rows = []
-    for group, own in table.groupby("group", sort=False):
-        away = outside_of(own, ordinary)
-        trusted = own.trusted.value_counts()
+    for group in [*known, *(g for g in dict.fromkeys(table.group) if g not in known)]:
+        own = table[table.group == group]
         rows.append(
             [
                 cell(help_groups.title(str(group)), title=str(group)),
                 counted(len(own)),
-                counted(away.sum()),
-                cell(number(own.expected_model_meV_per_A.median()), own.expected_model_meV_per_A.median()),
-                cell(number(own.expected_error_meV_per_A.median()), own.expected_error_meV_per_A.median()),
-                cell(", ".join(f"{TRUSTED.get(key, key)} {n}" for key, n in trusted.items() if key)),
+                counted(outside_of(own, ordinary).sum()),
+                counted(own[ALONE].isna().sum()),
+                *(cells.error(own[c].median()) for c in (ALONE, AFTER)),
+                cell(_rest(own)),
+                *(cells.error(own[c].mean()) for c in true),
             ]
         )
     head = [
         "Group",
         "Structures",
         "Outside",
-        "Expected error of the model (meV/Å)",
-        "After rescue (meV/Å)",
-        "Trusted most",
+        "Not predicted",
+        "Expected, model (meV/Å)",
+        "Expected, rescued (meV/Å)",
+        "Rests mainly on",
     ]
-    return cells.table(head, rows)
+    return cells.table([*head, *(f"{heading} (meV/Å)" for heading in true.values())], rows)
 
 
-def worst_table(table: pd.DataFrame) -> dict[str, Any]:
-    """The structures with the largest expected error after rescue, with their signs."""
-    signs = [c for c in table.columns if c.endswith("_meV_per_A") and not c.startswith("expected")]
-    signs = [c for c in signs if table[c].notna().any()]
-    rows = [
+def reason(row: Mapping[str, Any], usual: Mapping[str, float]) -> str:
+    """Which sign of being outside is largest beside its usual value on ordinary molecules; usual {sign: meV/Å}."""
+    known = {s: row[c] for s, c in SIGNS.items() if c in row and np.isfinite(row[c]) and usual.get(s, 0) > 0}
+    ratios = {s: value / usual[s] for s, value in known.items()}
+    if not ratios:
+        return "no sign, as the model has no result"
+    sign = max(ratios, key=lambda s: ratios[s])
+    return f"{help_groups.SIGNS[sign]}: {number(row[SIGNS[sign]])} meV/Å, {ratios[sign]:.1f} times the usual"
+
+
+def worst_table(table: pd.DataFrame, usual: Mapping[str, float]) -> dict[str, Any]:
+    """The structures with the largest expected error after rescue, what says so, and what their forces rest on."""
+    true = {c: h for c, h in _true_columns(table).items() if c.startswith(("true_model", "true_rescued"))}
+    rows: list[list[Cell]] = [
         [
             cell(str(row["id"])),
-            *(cell(number(row[c]), row[c]) for c in ("expected_model_meV_per_A", "expected_error_meV_per_A", *signs)),
-            cell(str(row["weights"])),
+            *(cells.error(row[c]) for c in (ALONE, AFTER)),
+            cell(reason(row, usual)),
+            cell(row["weights"] if isinstance(row["weights"], str) else "–"),
+            *(cells.error(row[c]) for c in true),
         ]
-        for row in table.sort_values("expected_error_meV_per_A", ascending=False).head(WORST).to_dict("records")
+        for row in table.sort_values(AFTER, ascending=False, na_position="first").head(WORST).to_dict("records")
     ]
-    head = ["Structure", "Expected, model", "Expected, rescued"]
-    head += [c.removesuffix("_meV_per_A").replace("_", " ").capitalize() for c in signs]
-    return cells.table([*head, "Weights"], rows)
+    head = ["Structure", "Expected, model", "Expected, rescued", "What says so", "Weights of the forces"]
+    return cells.table([*head, *true.values()], rows)
+
+
+def _section(name: str, title: str, **parts: Any) -> dict[str, Any]:
+    return {"name": name, "title": title, "texts": [], "code": "", "figures": [], "tables": [], **parts}
 
 
 def render(
-    template: Path, table: pd.DataFrame, title: str, ordinary: float, card: Path, lines: list[str], run: str
+    template: Path,
+    table: pd.DataFrame,
+    title: str,
+    usual: Mapping[str, float],
+    card: Path,
+    figures: Path,
+    failures: pd.DataFrame,
+    lines: Sequence[str],
+    run: str,
 ) -> str:
-    """HTML of the page; table: CSV of write_rescued; ordinary: meV/Å; card: that of the ASE calculator."""
-    name = title.partition(",")[0]
+    """HTML of the page.
+
+    table: CSV of write_rescued, with true errors if any; usual: help_groups.usual; card: that of the ASE calculator;
+    figures: folder of plot_rescued; failures: structures without a prediction of the model; lines: on what was read.
+    """
+    name, ordinary = title.partition(",")[0], usual["expected"]
     content: Mapping[str, Any] = json.loads(card.read_text(encoding="utf-8"))
     code = (
         "from mlipshift.external.rescued import Rescued\n\n"
         f'with Rescued("{card}") as calculator:\n    atoms.calc = calculator\n    forces = atoms.get_forces()\n'
     )
-    way = "residual correction by its prior head" if content["head"] else "mixture with GFN2-xTB"
-    sections = [
-        {
-            "name": "structures",
-            "title": "Group by group",
-            "texts": [],
-            "code": "",
-            "figures": [],
-            "tables": [
-                {"content": groups_table(table, ordinary), "heading": "Medians over the structures.", "folded": ""},
-                {
-                    "content": worst_table(table),
-                    "heading": f"The {WORST} structures with the largest expected error, signs in meV/Å.",
-                    "folded": "Where to look first",
-                },
-            ],
-        },
-        {
-            "name": "use",
-            "title": "How to use it",
-            "texts": [
-                "The extended XYZ file has, per structure, model_forces, rescued_forces (weights of every structure)"
-                " and constant_forces (one weight for all).",
-                "For relaxations and dynamics take constant_forces, by the ASE calculator below, in the environment of"
-                f" the model: a {way}, weight {content['weight']:g}, whose forces are the gradient of an energy."
-                " Weights that change with the structure are not, so that rescued_forces are for single geometries.",
-            ],
-            "code": code,
-            "figures": [],
-            "tables": [],
-        },
+    formula = "F + w (F(GFN2-xTB) − F(prior head))" if content["head"] else "F + w (F(GFN2-xTB) − F)"
+    way = "corrected by its prior head" if content["head"] else "mixed with GFN2-xTB, as it has no prior head"
+    done = [
+        f"Three sets of forces are in help/forces/{card.stem}.extxyz below the results, with the signs of every"
+        f" structure: model_forces are those of {name}. rescued_forces weigh {name}"
+        f"{', the corrected model' if content['head'] else ''} and GFN2-xTB by their expected errors, structure by"
+        f" structure. constant_forces are {formula} with w = {content['weight']:g} for all structures: the model"
+        f" {way}.",
     ]
+    use = [
+        "For single geometries, such as labels to learn from or a check, take rescued_forces. For relaxations and"
+        " dynamics take constant_forces, by the ASE calculator below: one weight for all leaves forces that are the"
+        " gradient of an energy, if the model's own are. Weights that change with the structure do not: energy would"
+        " drift, and a relaxation could stall.",
+        "It runs in the environment of the model, with the folder workflow on the PYTHONPATH, and makes one call of"
+        " GFN2-xTB per geometry.",
+    ]
+    drawing = figures / f"{RESCUED.name}.svg"
+    medians = "Medians of expected errors over the structures of a group, means of true ones."
+    worst = f"The {WORST} structures with the largest expected error (meV/Å); usual: median on ordinary molecules."
+    groups = {"content": groups_table(table, ordinary), "heading": medians, "folded": ""}
+    first = {"content": worst_table(table, usual), "heading": worst, "folded": ""}
     return page(template).render(
         title=f"{name} on your structures",
         lead="Where the model is outside, and what the better forces are; no label of these structures was used.",
         run=run,
-        answer=verdict(table, name, ordinary),
-        warnings=lines,
-        sections=sections,
+        answer=verdict(table, name, ordinary, failures),
+        warnings=[],
+        sections=[
+            _section("structures", "Group by group", figures=[embedded(drawing)], tables=[groups]),
+            _section("worst", "Where to look first", tables=[first]),
+            _section("forces", "What was done to the forces", texts=done),
+            _section("use", "How to use it", texts=use, code=code),
+            *([_section("read", "What was read and left out", texts=[*lines])] if lines else []),
+        ],
     )
