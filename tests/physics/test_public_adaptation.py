@@ -429,10 +429,10 @@ def test_energies_of_two_levels_differ_by_shifts_of_elements(frames):
     offset = {1: -3.0, 6: -40.0, 7: -50.0, 8: -70.0}
     energies = np.array([sum(offset[int(z)] for z in s.numbers) for s in of(frames)])
     energies[2] = np.nan
-    found = tuning.element_shifts(of(frames), energies)
+    found = heads.element_shifts(of(frames), energies)
     sums = np.array([found[s.numbers].sum() for s in of(frames)])
     assert np.allclose(sums[np.isfinite(energies)], energies[np.isfinite(energies)])
-    assert not tuning.element_shifts(of(frames), np.full(COUNT, np.nan)).any()
+    assert not heads.element_shifts(of(frames), np.full(COUNT, np.nan)).any()
 
 
 # the scripts

@@ -426,6 +426,11 @@ def model_environment(wildcards):
     return str(path) if path.exists() else None
 
 
+def checkpoint_option(wildcards, input):
+    """Param function: the option --checkpoint, nothing if the package of the model carries its weights."""
+    return options(checkpoint=input.checkpoint) if input.checkpoint else ""
+
+
 def interpreter(environment):
     """The Python of an environment: the run's own, conda's, or that of .venv-NAME; one line if there is none."""
     deployed = {str(m) for m in workflow.deployment_settings.deployment_method}
@@ -442,6 +447,11 @@ def interpreter(environment):
         else "make it yourself, with the packages that the entry names as its source, numpy, pandas, h5py, ase and tqdm"
     )
     refuse(f"the environment {environment} is not there, {name} is missing; {mend}")
+
+
+def model_interpreter(wildcards):
+    """Param function: the Python of the environment of a model."""
+    return interpreter(model_entry(wildcards.model)["environment"])
 
 
 # inputs that count by content: what this workflow ships, code and data, and what the user gives

@@ -103,9 +103,7 @@ rule predict_model:
         mem_mb=growing(4000),
         runtime=growing("2h"),
     params:
-        python=lambda wildcards: interpreter(
-            model_entry(wildcards.model)["environment"]
-        ),
+        python=model_interpreter,
         entry=model_settings(OPERATIVE),
         options=lambda wildcards, input: options(
             **{"checkpoint": input.checkpoint} if input.checkpoint else {},

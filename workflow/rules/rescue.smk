@@ -72,13 +72,9 @@ rule fit_head:
         mem_mb=growing(4000),
         runtime=growing("2h"),
     params:
-        python=lambda wildcards: interpreter(
-            model_entry(wildcards.model)["environment"]
-        ),
+        python=model_interpreter,
         entry=model_settings(OPERATIVE),
-        checkpoint=lambda wildcards, input: (
-            options(checkpoint=input.checkpoint) if input.checkpoint else ""
-        ),
+        checkpoint=checkpoint_option,
         settings=as_json(config["help"]["head"]),
     message:
         "Fit a prior head on the features of {wildcards.model}."
@@ -111,13 +107,9 @@ rule predict_head:
         mem_mb=growing(4000),
         runtime=growing("2h"),
     params:
-        python=lambda wildcards: interpreter(
-            model_entry(wildcards.model)["environment"]
-        ),
+        python=model_interpreter,
         entry=model_settings(OPERATIVE),
-        checkpoint=lambda wildcards, input: (
-            options(checkpoint=input.checkpoint) if input.checkpoint else ""
-        ),
+        checkpoint=checkpoint_option,
     message:
         "Predict the prior of the test structures with the head of {wildcards.model}."
     shell:
@@ -207,9 +199,7 @@ rule adapt_public:
         mem_mb=growing(4000),
         runtime=growing("6h"),
     params:
-        python=lambda wildcards: interpreter(
-            model_entry(wildcards.model)["environment"]
-        ),
+        python=model_interpreter,
         entry=model_settings(OPERATIVE),
         settings=as_json(
             {
@@ -257,9 +247,7 @@ rule distil_public:
         mem_mb=growing(4000),
         runtime=growing("2h"),
     params:
-        python=lambda wildcards: interpreter(
-            model_entry(wildcards.model)["environment"]
-        ),
+        python=model_interpreter,
         entry=model_settings(OPERATIVE),
         settings=as_json(
             {
@@ -268,9 +256,7 @@ rule distil_public:
                 if key in ("steps", "learning_rate") and value is not None
             }
         ),
-        checkpoint=lambda wildcards, input: (
-            options(checkpoint=input.checkpoint) if input.checkpoint else ""
-        ),
+        checkpoint=checkpoint_option,
         teacher=config["help"]["distillation"]["teacher"],
     message:
         "Distil {params.teacher} into {wildcards.model} on the test structures, without labels."
@@ -338,15 +324,11 @@ rule finetune_public:
         mem_mb=growing(4000),
         runtime=growing("3h"),
     params:
-        python=lambda wildcards: interpreter(
-            model_entry(wildcards.model)["environment"]
-        ),
+        python=model_interpreter,
         entry=model_settings(OPERATIVE),
         settings=lambda wildcards: as_json({"structures": int(wildcards.labels)}),
         method=lambda wildcards: "{model}_{way}_{labels}".format(**wildcards),
-        checkpoint=lambda wildcards, input: (
-            options(checkpoint=input.checkpoint) if input.checkpoint else ""
-        ),
+        checkpoint=checkpoint_option,
     message:
         "Improve {wildcards.model} with {wildcards.labels} labels ({wildcards.way})."
     shell:

@@ -18,6 +18,7 @@ from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.base.timing import Timing
 from mlipshift.external import differentiable, test_time
 from mlipshift.external.heads import PriorHead
+from mlipshift.external.picks import usable
 from mlipshift.external.prediction import fingerprint
 from mlipshift.external.settings import with_rate
 from mlipshift.run import cli
@@ -27,7 +28,7 @@ def main(args):
     frames, settings = Frames.load(args.frames), test_time.Settings.of(with_rate(args.settings, args.entry))
     prior = Labels.load(args.prior).select(frames.ids)
     excluded = set(read_table(args.excluded)["id"])
-    asked = [k for k in range(len(frames)) if frames.ids[k] not in excluded and not frames.pbc[k].any()]
+    asked = np.flatnonzero(usable(frames, excluded)).tolist()
     model, head = differentiable.load(args.entry, args.checkpoint), PriorHead.load(args.head)
     targets = test_time.placebo(frames, prior, args.seed) if args.placebo else None
     digest = {"entry": args.entry, "settings": asdict(settings), "placebo": args.placebo, "seed": args.seed}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlipshift.base.averages import component_mae
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
 from mlipshift.base.frames import Frames, Labels
@@ -17,14 +18,10 @@ from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.base.timing import Stopwatch
 from mlipshift.external import differentiable, distillation, tuning, weights
+from mlipshift.external.picks import spread_over, usable
 from mlipshift.external.settings import settings_of, with_rate
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
-
-
-def usable(frames, excluded):
-    """Which structures [S] the model can take."""
-    return ~np.isin(frames.ids.astype(str), list(excluded)) & ~frames.pbc.any(axis=1)
 
 
 def residuals(frames, args):
@@ -33,7 +30,7 @@ def residuals(frames, args):
         raise UserError("a gate needs the prior labels and what the prior head says; give --prior, --head-predictions")
     prior = Labels.load(args.prior).select(frames.ids)
     head = Predictions.load(args.head_predictions, frames)
-    return np.add.reduceat(np.abs(prior.forces - head.forces[0]).mean(-1), frames.offsets[:-1]) / frames.sizes
+    return component_mae(head.forces[0], prior.forces, frames.offsets)
 
 
 def main(args):
@@ -47,12 +44,10 @@ def main(args):
     below = residuals(asked, args) < settings.gate_eV_per_A if settings.gate_eV_per_A else np.zeros(len(asked), bool)
     model, watch = differentiable.load(args.entry, args.checkpoint), Stopwatch()
     forces = np.split(teacher.forces[-1], teacher.offsets[1:-1])
-    picks = distillation.spread_over(
-        ordinary.molecule, np.flatnonzero(usable(ordinary, excluded)), settings.replay, settings.seed
-    )
+    picks = spread_over(ordinary.molecule, np.flatnonzero(usable(ordinary, excluded)), settings.replay, settings.seed)
     able = {k: Structure.of(asked, k) for k in np.flatnonzero(usable(asked, excluded)).tolist()}
     answer = lambda structures: tuning.said(model, structures)
-    before, reasons = tuning.in_parts(answer, {k: s for k, s in able.items() if below[k]})
+    before, reasons = tuning.in_parts(answer, {k: s for k, s in able.items() if below[k]}, f"{args.model} as it is")
     distillation.distil(
         model,
         [Structure.of(frames, k) for k in chosen],
@@ -60,7 +55,7 @@ def main(args):
         [Structure.of(ordinary, k) for k in picks],
         settings,
     )
-    after, more = tuning.in_parts(answer, {k: s for k, s in able.items() if not below[k]})
+    after, more = tuning.in_parts(answer, {k: s for k, s in able.items() if not below[k]}, f"{args.model}, distilled")
     watch.timing(len(able)).write(args.timing)
     weights.save(model, args.weights)
     rows = [before.get(k, after.get(k)) for k in range(len(asked))]

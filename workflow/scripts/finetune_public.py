@@ -9,13 +9,14 @@ import torch
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
-from mlipshift.base.frames import Frames, Labels
+from mlipshift.base.frames import ELEMENTS, Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.base.timing import Stopwatch
 from mlipshift.external import differentiable, finetuning, heads, tuning, weights
-from mlipshift.external.distillation import spread_over
+from mlipshift.external.differentiable import per_structure
+from mlipshift.external.picks import spread_over, usable
 from mlipshift.external.settings import settings_of, with_rate
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
@@ -23,9 +24,9 @@ from mlipshift.run import cli
 LOW_RANK = 10.0  # times the learning rate of the weights themselves
 
 
-def usable(frames, excluded, prior=None):
+def answerable(frames, excluded, prior):
     """Which structures [S] the model can take; those with prior labels only, where these are given."""
-    able = ~np.isin(frames.ids.astype(str), list(excluded)) & ~frames.pbc.any(axis=1)
+    able = usable(frames, excluded)
     return able if prior is None else able & prior.ok
 
 
@@ -51,9 +52,8 @@ def answers(model, way, head, shifts):
         energy, forces = found.head_energy, found.head_forces
         if way == "delta":
             energy, forces = energy - found.energy, forces - found.forces
-        ends = np.cumsum([len(s.numbers) for s in structures])[:-1]
-        plain = zip(energy.detach().tolist(), np.split(forces.detach().double().numpy(), ends), structures)
-        return [(e + shifts[s.numbers].sum(), f) for e, f, s in plain]
+        plain = per_structure(energy, forces, structures)
+        return [(e + shifts[s.numbers].sum(), f) for (e, f), s in zip(plain, structures)]
 
     return tuned if head is None else corrected
 
@@ -62,13 +62,13 @@ def learn(args, settings, model, frames, excluded):
     """(course, head or None, shifts [119] eV, number of labelled and of ordinary structures)."""
     ordinary, reference = Frames.load(args.ordinary), Labels.load(args.reference).select(frames.ids)
     prior, prior_ordinary = prior_of(args, frames), prior_of(args, ordinary)
-    able = np.flatnonzero(usable(frames, excluded, prior) & reference.ok)
+    able = np.flatnonzero(answerable(frames, excluded, prior) & reference.ok)
     picks = spread_over(frames.molecule, able, settings.structures, settings.seed)
     if len(picks) < 2:
         raise UserError(
             f"{args.reference}: labels {len(picks)} structures that {args.model} can take; give two at least"
         )
-    able = np.flatnonzero(usable(ordinary, excluded, prior_ordinary))
+    able = np.flatnonzero(answerable(ordinary, excluded, prior_ordinary))
     more = spread_over(ordinary.molecule, able, settings.replay, settings.seed)
     structures, replayed = [Structure.of(frames, k) for k in picks], [Structure.of(ordinary, k) for k in more]
     forces, energy = [reference.forces_of(k) for k in picks], reference.energy[picks]
@@ -82,10 +82,10 @@ def learn(args, settings, model, frames, excluded):
     said = [
         e
         for k in range(0, len(picks), heads.BATCH)
-        for e, _ in answers(model, args.way, head, np.zeros(tuning.ELEMENTS))(structures[k : k + heads.BATCH])
+        for e, _ in answers(model, args.way, head, np.zeros(ELEMENTS))(structures[k : k + heads.BATCH])
     ]
     base = 0.0 if prior is None else prior.energy[picks]
-    return course, head, tuning.element_shifts(structures, energy - np.array(said) - base), len(picks), len(more)
+    return course, head, heads.element_shifts(structures, energy - np.array(said) - base), len(picks), len(more)
 
 
 def main(args):
@@ -102,9 +102,9 @@ def main(args):
     excluded, prior = set(read_table(args.excluded)["id"]), prior_of(args, asked)
     model, watch = differentiable.load(args.entry, args.checkpoint), Stopwatch()
     course, head, shifts, labelled, replayed = learn(args, settings, model, frames, excluded)
-    able = usable(asked, excluded, prior) & of_these
+    able = answerable(asked, excluded, prior) & of_these
     able = {k: Structure.of(asked, k) for k in np.flatnonzero(able).tolist()}
-    found, reasons = tuning.in_parts(answers(model, args.way, head, shifts), able)
+    found, reasons = tuning.in_parts(answers(model, args.way, head, shifts), able, f"{args.model}, {args.way}")
     watch.timing(len(able)).write(args.timing)
     if head is None:
         weights.save(model, args.weights)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
@@ -13,6 +12,7 @@ from mlipshift.base.log import log
 from mlipshift.base.tables import read_table
 from mlipshift.base.timing import Stopwatch
 from mlipshift.external import differentiable, heads
+from mlipshift.external.picks import spread_over, usable
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
 
@@ -21,15 +21,13 @@ HELD_OUT = 10  # one in so many molecules says how well the head predicts the pr
 
 def chosen(frames, prior, excluded, count):
     """Numbers of at most `count` structures with a prior label that the model can take, spread over the molecules."""
-    usable = np.flatnonzero(prior.ok & ~np.isin(frames.ids.astype(str), list(excluded)) & ~frames.pbc.any(axis=1))
-    if len(usable) < heads.BATCH:
+    able = np.flatnonzero(usable(frames, excluded) & prior.ok)
+    if len(able) < heads.BATCH:
         raise UserError(
-            f"only {len(usable)} structures of the group train have a prior label and can be taken by the model; a "
+            f"only {len(able)} structures of the group train have a prior label and can be taken by the model; a "
             f"prior head needs {heads.BATCH} at least, better some hundred (data.files.train)"
         )
-    # the first of every molecule, then the second of every molecule, ...
-    rank = pd.Series(usable).groupby(frames.molecule[usable]).cumcount().to_numpy()
-    return np.sort(usable[np.argsort(rank, kind="stable")][:count])
+    return spread_over(frames.molecule, able, count)
 
 
 def main(args):

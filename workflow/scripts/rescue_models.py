@@ -18,7 +18,8 @@ def main(args):
     frames = Frames.load(args.frames)
     said = gather(frames, Labels.load(args.prior, frames), args.predictions, args.embeddings, args.heads)
     weights = json.loads(args.weights.read_text(encoding="utf-8"))
-    for name, result in rescue.apply(said, weights).items():
+    results = rescue.apply(said, weights)
+    for name, result in results.items():
         missing = np.full(len(frames), np.nan)
         rows = [
             ([energy], forces[None]) if np.isfinite(forces).all() else None
@@ -27,7 +28,7 @@ def main(args):
             )
         ]
         Predictions.build(frames, rows, [0], np.nan, name, -1).save(args.output / f"{name}.h5")
-    write_table(args.structures, rescued.table(frames, said, weights), rescued.COLUMNS)
+    write_table(args.structures, rescued.table(frames, said, weights, results), rescued.COLUMNS)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ FORMAT = "mlipshift-frames-2"
 LABELS_FORMAT = "mlipshift-labels-1"
 DATASET_FORMAT = "mlipshift-dataset-1"
 PER_ATOM = ("numbers", "positions", "forces")
+ELEMENTS = 119  # atomic numbers, 0 included
 
 
 def offsets_of(counts: Sequence[int] | np.ndarray) -> np.ndarray:

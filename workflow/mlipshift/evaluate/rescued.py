@@ -21,10 +21,12 @@ SAID = ["trusted", "trusted_weight", "expected_model_meV_per_A", "expected_error
 COLUMNS = [*ABOUT, *SIGNS.values(), *SAID]
 
 
-def table(frames: Frames, said: rescue.Said, weights: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of COLUMNS: every structure with every strategy whose weights depend on it."""
+def table(
+    frames: Frames, said: rescue.Said, weights: Mapping[str, Any], results: Mapping[str, rescue.Result]
+) -> list[dict[str, Any]]:
+    """Rows of COLUMNS: every structure with every strategy whose weights depend on it; results: of `rescue.apply`."""
     rows = []
-    for strategy, result in rescue.apply(said, weights).items():
+    for strategy, result in results.items():
         if result.expected is None:
             continue
         name = strategy.rsplit("_", 1)[0]

@@ -57,16 +57,3 @@ def distil(
     goals = [Goal(taught, forces, unknown, settings.taught_weight), replay(model, ordinary, settings.replay_weight)]
     descent = Descent(settings.learning_rate, settings.batch, seed=settings.seed)
     descend(model, Full(adaptable(model)), goals, descent, settings.steps)
-
-
-def spread_over(molecules: np.ndarray, usable: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """At most `count` of the structures `usable`, one of every molecule before a second one of any; in their order.
-
-    molecules [S]; usable: numbers.
-    """
-    order = np.random.default_rng(seed).permutation(usable)
-    seen: dict[str, int] = {}
-    rank = np.empty(len(order), dtype=int)
-    for place, k in enumerate(order):
-        rank[place] = seen[molecules[k]] = seen.get(molecules[k], -1) + 1
-    return np.sort(order[np.argsort(rank, kind="stable")][:count])

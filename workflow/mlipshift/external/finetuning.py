@@ -125,7 +125,7 @@ def tune(
     goal = Goal(labelled.structures, labelled.forces, labelled.energy)
     kept, changed = tuning.replay(model, ordinary, settings.replay_weight), adaptable(model)
     own = np.array([energy for energy, _ in tuning.said(model, labelled.structures)])
-    shifts = tuning.element_shifts(labelled.structures, labelled.energy - own)
+    shifts = heads.element_shifts(labelled.structures, labelled.energy - own)
     sums = np.array([shifts[s.numbers].sum() for s in labelled.structures])
     goal = replace(goal, energy=labelled.energy - sums)
     descent = Descent(settings.learning_rate, settings.batch, settings.energy_weight, settings.seed)
@@ -140,7 +140,7 @@ def tune(
     course = Course.of(errors)
     tuning.descend(model, update(), [goal, kept], descent, course.chosen)
     after = np.array([energy for energy, _ in tuning.said(model, labelled.structures)])
-    return course, tuning.element_shifts(labelled.structures, labelled.energy - after)
+    return course, heads.element_shifts(labelled.structures, labelled.energy - after)
 
 
 def correct(

@@ -18,15 +18,15 @@ import numpy as np
 import torch
 
 from mlipshift.base.files import replacing
+from mlipshift.base.frames import ELEMENTS
 from mlipshift.base.log import log, progress
-from mlipshift.external.differentiable import Differentiable, energy_and_forces
+from mlipshift.external.differentiable import Differentiable, energy_and_forces, owners_of, positions_of
 from mlipshift.external.structure import Structure
 
 BATCH = 16  # structures in a step
 RATE, DECAY = 5e-3, 1e-2  # of AdamW, one cycle
 ROWS = 2048  # atoms in a pass that collects derivatives; bounds the memory
 SMALLEST = 0.02  # of the largest standard deviation; components of less are not blown up to one
-ELEMENTS = 119
 
 
 class PriorHead(torch.nn.Module):
@@ -94,10 +94,9 @@ def both(
 
     create: keep the graph of the forces, which adaptation differentiates again.
     """
-    sizes = torch.tensor([len(s.numbers) for s in structures])
-    owner = torch.repeat_interleave(torch.arange(len(structures)), sizes)
+    _, owner = owners_of(structures)
     numbers = torch.as_tensor(np.concatenate([s.numbers for s in structures]).astype(np.int64))
-    x = _positions(structures, model.dtype) if positions is None else positions
+    x = positions_of(structures, model.dtype) if positions is None else positions
     x = x.detach().requires_grad_()
     energy, forces, features = energy_and_forces(model, model.prepare(structures), x, create)
     difference = head(features)
@@ -105,10 +104,6 @@ def both(
     added = torch.zeros_like(energy, dtype=torch.float64)
     added = added.index_add(0, owner, difference.double() + head.shifts[numbers])
     return Both(energy, forces, energy.double() + added, forces - gradient)
-
-
-def _positions(structures, dtype):
-    return torch.as_tensor(np.concatenate([s.positions for s in structures]), dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -145,7 +140,7 @@ def _derivatives(model, head, structure):
     for start in range(0, 3 * n, step):
         chosen = torch.arange(start, min(start + step, 3 * n))
         copies = [structure] * len(chosen)
-        x = _positions(copies, model.dtype).requires_grad_()
+        x = positions_of(copies, model.dtype).requires_grad_()
         energy, features = model(model.prepare(copies), x)
         values = head.components(features)
         if first is None:
@@ -168,7 +163,7 @@ def start(model: Differentiable, structures: Sequence[Structure], settings: Mapp
     for k in range(0, len(structures), BATCH):
         part = structures[k : k + BATCH]
         with torch.no_grad():
-            rows.append(model(model.prepare(part), _positions(part, model.dtype))[1].double())
+            rows.append(model(model.prepare(part), positions_of(part, model.dtype))[1].double())
     features = torch.cat(rows)
     mean = features.mean(0)
     values, vectors = torch.linalg.eigh(torch.cov(features.T))
@@ -215,13 +210,17 @@ def set_shifts(model: Differentiable, head: PriorHead, structures: Sequence[Stru
     Elements of other structures have none, and their energies are not to be compared with those of the prior.
     """
     head.shifts.zero_()
-    known = np.isfinite(prior)
-    rows = [s for s, k in zip(structures, known) if k]
-    if not rows:
-        return
-    found = []
-    for k in range(0, len(rows), BATCH):
-        found.append(both(model, head, rows[k : k + BATCH]).head_energy.detach().numpy())
-    counts = np.array([np.bincount(s.numbers, minlength=ELEMENTS) for s in rows], dtype=float)
-    values = np.linalg.lstsq(counts, prior[known] - np.concatenate(found), rcond=None)[0]
-    head.shifts.copy_(torch.as_tensor(values))
+    said = [
+        both(model, head, structures[k : k + BATCH]).head_energy.detach().numpy()
+        for k in range(0, len(structures), BATCH)
+    ]
+    head.shifts.copy_(torch.as_tensor(element_shifts(structures, prior - np.concatenate(said))))
+
+
+def element_shifts(structures: Sequence[Structure], energies: np.ndarray) -> np.ndarray:
+    """Energies [119] eV of the elements whose sums are nearest to `energies` [S], NaN unknown; the shortest such."""
+    known = np.isfinite(energies)
+    if not known.any():
+        return np.zeros(ELEMENTS)
+    counts = np.array([np.bincount(s.numbers, minlength=ELEMENTS) for s in structures], dtype=float)
+    return np.linalg.lstsq(counts[known], energies[known], rcond=None)[0]

@@ -6,20 +6,27 @@ gradients of the weights are carried over to A and B, so that nothing of the mod
 TorchScript as for e3nn, of whose weights those of the radial networks are matrices.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from mlipshift.base.errors import UserError
-from mlipshift.external.differentiable import Differentiable, energy_and_forces
+from mlipshift.base.errors import UserError, shortened
+from mlipshift.base.log import progress
+from mlipshift.external.differentiable import (
+    Differentiable,
+    energy_and_forces,
+    owners_of,
+    per_structure,
+    positions_of,
+)
 from mlipshift.external.structure import Structure
 from mlipshift.external.weights import adaptable, learning
 
 CLIP = 10.0  # gradient norm, as in mitigate.adaptation
-ELEMENTS = 119
+PART = 16  # structures at once where nothing is learnt
 
 
 @dataclass(frozen=True)
@@ -153,10 +160,8 @@ def _batches(count: int, size: int, seed: Sequence[int]) -> Iterator[list[int]]:
 def loss(model: Differentiable, goal: Goal, energy_weight: float = 0.0) -> torch.Tensor:
     """Mean over structures of the mean absolute force error (eV/Å), and of the energy per atom; differentiable."""
     batch = model.prepare(goal.structures)
-    x = torch.as_tensor(np.concatenate([s.positions for s in goal.structures]), dtype=model.dtype)
-    energy, forces, _ = energy_and_forces(model, batch, x, create=True)
-    sizes = torch.tensor([len(s.numbers) for s in goal.structures])
-    owner = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+    energy, forces, _ = energy_and_forces(model, batch, positions_of(goal.structures, model.dtype), create=True)
+    sizes, owner = owners_of(goal.structures)
     truth = torch.as_tensor(np.concatenate(goal.forces), dtype=model.dtype)
     error = (forces - truth).abs().mean(-1)
     total = (torch.zeros(len(sizes), dtype=model.dtype).index_add(0, owner, error) / sizes).mean()
@@ -167,21 +172,19 @@ def loss(model: Differentiable, goal: Goal, energy_weight: float = 0.0) -> torch
     return total
 
 
-def force_errors(model: Differentiable, goal: Goal, batch: int = 16) -> np.ndarray:
+def force_errors(model: Differentiable, goal: Goal, batch: int = PART) -> np.ndarray:
     """Mean absolute error [S] of the force components of every structure, eV/Å."""
     found = said(model, goal.structures, batch)
     return np.array([np.abs(f - truth).mean() for (_, f), truth in zip(found, goal.forces)])
 
 
-def said(model: Differentiable, structures: Sequence[Structure], batch: int = 16) -> list[tuple[float, np.ndarray]]:
+def said(model: Differentiable, structures: Sequence[Structure], batch: int = PART) -> list[tuple[float, np.ndarray]]:
     """(energy eV, forces [n, 3] eV/Å) of structures by the model as it is now."""
     out: list[tuple[float, np.ndarray]] = []
     for k in range(0, len(structures), batch):
         part = structures[k : k + batch]
-        x = torch.as_tensor(np.concatenate([s.positions for s in part]), dtype=model.dtype)
-        energy, forces, _ = energy_and_forces(model, model.prepare(part), x)
-        ends = np.cumsum([len(s.numbers) for s in part])[:-1]
-        out += zip(energy.detach().double().tolist(), np.split(forces.detach().double().numpy(), ends))
+        energy, forces, _ = energy_and_forces(model, model.prepare(part), positions_of(part, model.dtype))
+        out += per_structure(energy, forces, part)
     return out
 
 
@@ -191,27 +194,20 @@ def replay(model: Differentiable, structures: Sequence[Structure], weight: float
     return Goal(structures, [f for _, f in answers], np.array([e for e, _ in answers]), weight)
 
 
-def element_shifts(structures: Sequence[Structure], energies: np.ndarray) -> np.ndarray:
-    """Energies [119] eV of the elements whose sums are nearest to `energies` [S], NaN unknown; the shortest such."""
-    known = np.isfinite(energies)
-    if not known.any():
-        return np.zeros(ELEMENTS)
-    counts = np.array([np.bincount(s.numbers, minlength=ELEMENTS) for s in structures], dtype=float)
-    return np.linalg.lstsq(counts[known], energies[known], rcond=None)[0]
-
-
 def in_parts(
-    answer: Callable[[Sequence[Structure]], list[tuple[float, np.ndarray]]], structures: dict[int, Structure]
+    answer: Callable[[Sequence[Structure]], list[tuple[float, np.ndarray]]],
+    structures: Mapping[int, Structure],
+    name: str,
 ) -> tuple[dict[int, tuple[float, np.ndarray]], dict[int, str]]:
     """({number: (energy eV, forces [n, 3] eV/Å)}, {number: why there is none}) of structures by their number.
 
-    A part that fails is asked one by one.
+    A part that fails is asked one by one; name: in the line of progress.
     """
     out: dict[int, tuple[float, np.ndarray]] = {}
     reasons: dict[int, str] = {}
     order = sorted(structures, key=lambda k: (len(structures[k].numbers), k))
-    parts = [order[k : k + 16] for k in range(0, len(order), 16)]
-    for part in parts:
+    parts = [order[k : k + PART] for k in range(0, len(order), PART)]
+    for part in progress(parts, len(parts), name):
         try:
             out.update(zip(part, answer([structures[k] for k in part])))
         except (RuntimeError, ValueError, KeyError):
@@ -219,7 +215,7 @@ def in_parts(
                 try:
                     out[k] = answer([structures[k]])[0]
                 except (RuntimeError, ValueError, KeyError) as error:
-                    reasons[k] = f"{type(error).__name__}: {error}"
+                    reasons[k] = f"{type(error).__name__}: {shortened(error)}"
     for k in [k for k, (_, f) in out.items() if not np.isfinite(f).all()]:
         del out[k]
         reasons[k] = "forces are not finite"

@@ -14,12 +14,11 @@ import numpy as np
 
 from mlipshift.base import store
 from mlipshift.base.errors import UserError
-from mlipshift.base.frames import Frames
+from mlipshift.base.frames import ELEMENTS, Frames
 from mlipshift.shift import periodic
 from mlipshift.shift.spectra import CAP, mean_spectrum, spectra_of_many
 from mlipshift.shift.wasserstein import Centre, Known, Mean, flat
 
-ELEMENTS = 119  # atomic numbers, 0 included
 FORMAT = "mlipshift-training-1"
 CONTENT = ("sizes", "numbers", "positions", "cell")  # of the structures, in the checksum
 

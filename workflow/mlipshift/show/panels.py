@@ -11,10 +11,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from mlipshift.base.text import listed
 from mlipshift.catalogue.groups import ordered
 from mlipshift.catalogue.methods import METHODS, title
+from mlipshift.evaluate import statistics
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show.style import DASHED, DOTTED, MUTED, PALE, WIDTH
 
-MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
+MEAN, LOW, HIGH = statistics.MEAN
 ERROR = (MEAN, LOW, HIGH)
 INSTEAD = ("joint_corrected", "delta")  # what the same prior calls would have given
 FENCE = 3  # beyond the middle 95 % of values, up to which an axis of single structures reaches

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlipshift.base.text import count, several
+from mlipshift.evaluate import statistics
 
-MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
+MEAN, LOW, HIGH = statistics.MEAN
 ALONE = "†"  # behind an interval over the structures of a single molecule, which is too narrow
 FEW = 20  # structures below which a share is a count
 RESOLUTION = 0.05  # meV/Å, half a unit of the last digit shown

@@ -11,8 +11,8 @@ from mlipshift.base.text import count, several
 from mlipshift.show import help_groups
 from mlipshift.show.report import cells, help_sentences
 from mlipshift.show.report.cells import cell, counted, shared
-from mlipshift.show.report.format import bracket, duration, number
-from mlipshift.show.report.help_sentences import ALL, HIGH, LOW, MEAN, Titles, row_of
+from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, duration, number
+from mlipshift.show.report.help_sentences import ALL, Titles, row_of
 from mlipshift.show.report.page import embedded, page
 
 

@@ -7,11 +7,10 @@ import pandas as pd
 
 from mlipshift.base.text import count, listed
 from mlipshift.show import help_groups
-from mlipshift.show.report.format import bracket, duration, number
+from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, duration, number
 
 Titles = Mapping[str, str]
 ALL, ORDINARY, VALIDATION = "ood_all", "ood_ordinary", "val_all"
-MEAN, LOW, HIGH = "mean_meV_per_A", "ci_low_meV_per_A", "ci_high_meV_per_A"
 WAYS = ("corrected", "rescued", "ttt", "distilled")
 HARM = 1.0  # meV/Å on ordinary structures that are no harm
 
