@@ -15,7 +15,7 @@ from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import FAILURES, read_table, write_table
 from mlipshift.base.timing import Stopwatch
 from mlipshift.external import differentiable, finetuning, heads, tuning, weights
-from mlipshift.external.differentiable import per_structure
+from mlipshift.external.batch import per_structure
 from mlipshift.external.picks import spread_over, usable
 from mlipshift.external.settings import settings_of, with_rate
 from mlipshift.external.structure import Structure

@@ -10,6 +10,7 @@ from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.base.timing import Stopwatch
 from mlipshift.external import differentiable, heads, tuning
+from mlipshift.external.batch import per_structure
 from mlipshift.external.picks import usable
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
@@ -23,7 +24,7 @@ def main(args):
 
     def answer(structures):
         found = heads.both(model, head, structures)
-        return differentiable.per_structure(found.head_energy, found.head_forces, structures)
+        return per_structure(found.head_energy, found.head_forces, structures)
 
     asked = {k: Structure.of(frames, k) for k in np.flatnonzero(usable(frames, excluded)).tolist()}
     watch = Stopwatch()

@@ -20,7 +20,8 @@ import torch
 from mlipshift.base.files import replacing
 from mlipshift.base.frames import ELEMENTS
 from mlipshift.base.log import log, progress
-from mlipshift.external.differentiable import Differentiable, energy_and_forces, owners_of, positions_of
+from mlipshift.external.batch import owners_of, positions_of
+from mlipshift.external.differentiable import Differentiable, energy_and_forces
 from mlipshift.external.structure import Structure
 
 BATCH = 16  # structures in a step

@@ -15,13 +15,8 @@ import torch
 
 from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.log import progress
-from mlipshift.external.differentiable import (
-    Differentiable,
-    energy_and_forces,
-    owners_of,
-    per_structure,
-    positions_of,
-)
+from mlipshift.external.batch import owners_of, per_structure, positions_of
+from mlipshift.external.differentiable import Differentiable, energy_and_forces
 from mlipshift.external.structure import Structure
 from mlipshift.external.weights import adaptable, learning
 

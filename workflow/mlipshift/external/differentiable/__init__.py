@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 from mlipshift.base.errors import UserError, shortened
@@ -53,25 +52,6 @@ def load(entry: Mapping[str, Any], checkpoint: Path | None = None) -> Differenti
         raise UserError(
             f"family {entry['family']}: {shortened(error)}; install the environment of the model"
         ) from error
-
-
-def positions_of(structures: Sequence[Structure], dtype: torch.dtype) -> torch.Tensor:
-    """Positions [N, 3] Å of the atoms of structures, one behind the other."""
-    return torch.as_tensor(np.concatenate([s.positions for s in structures]), dtype=dtype)
-
-
-def owners_of(structures: Sequence[Structure]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(atoms [S] of every structure, structure [N] of every atom)."""
-    sizes = torch.tensor([len(s.numbers) for s in structures])
-    return sizes, torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-
-
-def per_structure(
-    energy: torch.Tensor, forces: torch.Tensor, structures: Sequence[Structure]
-) -> list[tuple[float, np.ndarray]]:
-    """(energy eV, forces [n, 3] eV/Å) of each of S structures, of energies [S] and forces [N, 3] of all of them."""
-    ends = np.cumsum([len(s.numbers) for s in structures])[:-1]
-    return list(zip(energy.detach().double().tolist(), np.split(forces.detach().double().numpy(), ends)))
 
 
 def energy_and_forces(

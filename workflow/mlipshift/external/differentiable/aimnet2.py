@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
+from mlipshift.external.batch import Padded
 from mlipshift.external.families.aimnet2 import Model as Family
 from mlipshift.external.structure import Structure
 
 
 class Batch(NamedTuple):
-    numbers: torch.Tensor  # [S, n], 0 where there is no atom
+    rows: Padded
     charge: torch.Tensor  # [S]
-    atoms: tuple[torch.Tensor, torch.Tensor]  # rows and columns [N] of the atoms in these
 
 
 class Model:
@@ -29,21 +28,15 @@ class Model:
         self.network = torch.nn.ModuleList(self.members)
 
     def prepare(self, structures: Sequence[Structure]) -> Batch:
-        sizes = [len(s.numbers) for s in structures]
-        numbers = torch.zeros((len(sizes), max(sizes)), dtype=torch.long)
-        rows = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-        columns = torch.cat([torch.arange(n) for n in sizes])
-        numbers[rows, columns] = torch.as_tensor(np.concatenate([s.numbers for s in structures]).astype(np.int64))
-        charge = torch.tensor([s.charge for s in structures], dtype=self.dtype)
-        return Batch(numbers, charge, (rows, columns))
+        return Batch(Padded.of(structures, empty=0), torch.tensor([s.charge for s in structures], dtype=self.dtype))
 
     def __call__(self, batch: Batch, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        coord = positions.new_zeros((*batch.numbers.shape, 3)).index_put(batch.atoms, positions)
+        numbers, coord = batch.rows.numbers, batch.rows.spread(positions)
         energies, features = [], []
         for member in self.members:
-            out = member({"coord": coord, "numbers": batch.numbers, "charge": batch.charge})
+            out = member({"coord": coord, "numbers": numbers, "charge": batch.charge})
             energies.append(out["energy"])
-            features.append(out["aim"][:, : batch.numbers.shape[1]][batch.atoms])
+            features.append(out["aim"][:, : numbers.shape[1]][batch.rows.atoms])
         return torch.stack(energies).mean(0), torch.cat(features, dim=-1)
 
     def representation(self) -> list[torch.nn.Parameter]:

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from mlipshift.base.errors import UserError
 from mlipshift.external import families
 from mlipshift.external.answer import Answer
+from mlipshift.external.batch import Padded, positions_of
 from mlipshift.external.structure import Structure
 
 CUTOFF = 5.0  # Å, of the convolutions; electrostatics and dispersion are of all pairs
@@ -59,15 +59,12 @@ class Model:
         """Answers for structures at once, padded to the largest; ValueError for elements that it has not learnt."""
         families.all_known(structures, self.known)
         sizes = [len(s.numbers) for s in structures]
-        shape = len(structures), max(sizes)
-        numbers, coord = torch.zeros(shape, dtype=torch.long), torch.zeros((*shape, 3))
-        for k, s in enumerate(structures):
-            numbers[k, : sizes[k]] = torch.as_tensor(s.numbers.astype(np.int64))
-            coord[k, : sizes[k]] = torch.as_tensor(s.positions, dtype=torch.float32)
+        rows = Padded.of(structures, empty=0)
+        coord = rows.spread(positions_of(structures, torch.float32))
         charge = torch.tensor([float(s.charge) for s in structures])
         energies, forces, features = [], [], torch.zeros(())
         for member in self.members:
-            data = member({"coord": coord.clone().requires_grad_(), "numbers": numbers, "charge": charge})
+            data = member({"coord": coord.clone().requires_grad_(), "numbers": rows.numbers, "charge": charge})
             forces.append(-torch.autograd.grad(data["energy"].sum(), data["coord"])[0].double())
             energies.append(data["energy"].detach())
             features = features + data["aim"].detach() / len(self.members)

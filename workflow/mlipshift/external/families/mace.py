@@ -67,17 +67,22 @@ class Model(Calculated):
         """Answers for structures at once; one by one where the model is another kind or has more arguments."""
         if self.calculator.model_type != "MACE" or set(self.entry["arguments"]) - BATCHED:
             return [self(structure) for structure in structures]
-        graphs = [self._graph(atoms_of(structure, self.entry)) for structure in structures]
-        batch, sizes = torch_geometric.Batch.from_data_list(graphs), [len(s.numbers) for s in structures]
+        batch, sizes = self.batch(structures), [len(s.numbers) for s in structures]
         # a model writes into what it gets
         out = [model(batch.clone().to_dict(), compute_stress=False) for model in self.calculator.models]
         energies = torch.stack([one["energy"].detach() for one in out])
         forces = torch.stack([one["forces"].detach() for one in out])
-        features = torch.cat([_invariant(*pair) for pair in zip(self.calculator.models, out)], dim=1)
+        features = torch.cat(
+            [invariant(model, one["node_feats"].detach()) for model, one in zip(self.calculator.models, out)], dim=1
+        )
         each = zip(energies.T, forces.split(sizes, dim=1), features.split(sizes))
         if len(out) > 1:
             return [Answer.of_members(*one) for one in each]
         return [Answer.of_atoms(e[0], f[0], a) for e, f, a in each]
+
+    def batch(self, structures: Sequence[Structure]) -> torch_geometric.Batch:
+        """Structures as one graph."""
+        return torch_geometric.Batch.from_data_list([self._graph(atoms_of(s, self.entry)) for s in structures])
 
     def _graph(self, atoms):
         """One structure as the calculator would hand it over, in its precision."""
@@ -100,11 +105,11 @@ class Model(Calculated):
         return None if forces is None else spread_of(forces)
 
 
-def _invariant(model, out):
-    """The invariant features [n, d] of all layers in what a model has put out, as get_descriptors has them."""
+def invariant(model: Any, features: torch.Tensor) -> torch.Tensor:
+    """The invariant part [n, d] of the node features of all layers of a model, as get_descriptors has them."""
     irreps = o3.Irreps(str(model.products[0].linear.irreps_out))
     width = irreps.dim // (irreps.lmax + 1) ** 2
-    return extract_invariant(out["node_feats"].detach(), int(model.num_interactions), width, irreps.lmax)
+    return extract_invariant(features, int(model.num_interactions), width, irreps.lmax)
 
 
 def _known(head, heads, checkpoint):

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from mlipshift.base import units
 from mlipshift.base.errors import UserError
 from mlipshift.external import families
 from mlipshift.external.answer import Answer
+from mlipshift.external.batch import Padded, positions_of
 from mlipshift.external.structure import Structure
 
 with warnings.catch_warnings():  # of its own imports
@@ -58,13 +58,9 @@ class Model:
         """
         families.all_known(structures, self.known)
         sizes = [len(s.numbers) for s in structures]
-        shape = len(structures), max(sizes)
-        numbers, coord = torch.full(shape, -1), torch.zeros((*shape, 3))
-        for k, s in enumerate(structures):
-            numbers[k, : sizes[k]] = torch.as_tensor(s.numbers.astype(np.int64))
-            coord[k, : sizes[k]] = torch.as_tensor(s.positions, dtype=torch.float32)
-        coord.requires_grad_()
-        species, aev = self.model.aev_computer(self.model.species_converter((numbers, coord)))
+        rows = Padded.of(structures, empty=-1)
+        coord = rows.spread(positions_of(structures, torch.float32)).requires_grad_()
+        species, aev = self.model.aev_computer(self.model.species_converter((rows.numbers, coord)))
         shift = self.model.energy_shifter.sae(species)
         energies, forces, features = [], [], torch.zeros(())
         for member in self.members:
