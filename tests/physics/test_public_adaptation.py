@@ -18,7 +18,7 @@ import torch
 
 from mlipshift.base.checkpoints import Checkpoints
 from mlipshift.base.errors import UserError
-from mlipshift.base.frames import Labels
+from mlipshift.base.frames import ELEMENTS, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.external import differentiable, distillation, finetuning, heads, kept, test_time, tuning, weights
@@ -390,7 +390,7 @@ def test_few_labels_change_the_weights_as_far_as_they_help(model, frames, state,
     with weights.restored(weights.adaptable(model)):
         course, shifts = finetuning.tune(model, known, [], way, settings)
         assert course.chosen > 0 and course.choices == [0, 10, 20] and course.ratios[0] == 1
-        assert min(course.ratios) < 0.95 and error() < 0.9 * before and shifts.shape == (tuning.ELEMENTS,)
+        assert min(course.ratios) < 0.95 and error() < 0.9 * before and shifts.shape == (ELEMENTS,)
 
 
 def test_labels_that_are_noise_mostly_change_nothing(model, frames, state):

@@ -1,6 +1,5 @@
 """The embedded benchmark as it is shipped: one extxyz per group, SHA256SUMS and the data sheet."""
 
-import hashlib
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import write
+
+from mlipshift.labelling.files import write_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,23 +63,20 @@ def write_groups(frames: list[Atoms], smiles: dict[tuple[str, str], str], folder
 
     smiles: {(group, molecule): SMILES}.
     """
-    rows, sums = [], []
-    for group, purpose in PURPOSE.items():
-        chosen = [f for f in frames if f.info["group"] == group]
+    groups = {group: [f for f in frames if f.info["group"] == group] for group in PURPOSE}
+    for group, chosen in groups.items():
         for f in chosen:
             f.info["smiles"] = smiles[group, f.info["molecule"]]
             f.calc = None
-        path = folder / f"{group}.extxyz"
-        write(path, chosen, format="extxyz", columns=["symbols", "positions", "REF_forces"])
-        sums.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
+    write_set(groups, folder)
+    rows = []
+    for group, chosen in groups.items():
         norm = np.mean([np.linalg.norm(f.arrays["REF_forces"], axis=1).mean() for f in chosen])
         sizes = [len(f) for f in chosen]
         symbols = ", ".join(sorted({s for f in chosen for s in f.get_chemical_symbols()}))
         count = len({f.info["molecule"] for f in chosen})
-        rows.append(
-            f"| `{group}` | {len(chosen)} | {count} | {symbols} | {min(sizes)}-{max(sizes)} | {norm:.2f} | {purpose} |"
-        )
-    (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+        cells = (f"`{group}`", len(chosen), count, symbols, f"{min(sizes)}-{max(sizes)}", f"{norm:.2f}", PURPOSE[group])
+        rows.append(f"| {' | '.join(map(str, cells))} |")
     return rows
 
 

@@ -1,6 +1,5 @@
 """The stress set as it is shipped: one extxyz per half and group, SHA256SUMS and the data sheet."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from ase.io import write
 
 from mlipshift.base.errors import UserError
+from mlipshift.labelling.files import write_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,12 +167,7 @@ def write_groups(frames: list[Atoms], folder: Path) -> list[str]:
     empty = [name for name, some in chosen.items() if not some]
     if empty:
         raise UserError(f"no labelled structure of {', '.join(empty)}; label more shards: snakemake stress")
-    sums = []
-    for name, some in chosen.items():
-        path = folder / f"{name}.extxyz"
-        write(path, some, format="extxyz", columns=["symbols", "positions", "REF_forces"])
-        sums.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
-    (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    write_set(chosen, folder)
     return [_row(name, some) for name, some in chosen.items()]
 
 
