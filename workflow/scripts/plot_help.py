@@ -2,20 +2,15 @@
 
 from pathlib import Path
 
-from mlipshift.catalogue.captions import filled
 from mlipshift.catalogue.figures import HELP
 from mlipshift.run import cli
-from mlipshift.show import drawing, style
+from mlipshift.show import captioned, drawing
 
 
 def main(args):
     paths = drawing.find_tables([args.tables])
-    args.output.mkdir(parents=True, exist_ok=True)
-    for name, figure in HELP.items():
-        drawn, facts = drawing.draw(name, paths, figure.title, {"titles": args.titles})
-        for suffix in (".svg", ".png"):
-            style.save(drawn, args.output / f"{name}{suffix}")
-        (args.output / f"{name}.txt").write_text(filled(figure.caption, facts) + "\n", encoding="utf-8")
+    for figure in HELP.values():
+        captioned.write(figure, paths, {"titles": args.titles}, args.output)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def decision(errors: Errors, rows: Iterable[Row]) -> list[dict[str, Any]]:
     threshold, chosen on the validation groups. Regret is the mean error beyond that of the best choice per structure.
     """
     place = {name: k for k, name in enumerate(errors.frames.ids.astype(str))}
-    out = []
+    groups, out = groups_of(errors), []
     for method, own in _by_method(rows).items():
         columns = ("expected_ratio", "model_error_meV_per_A", "after_meV_per_A")
         ratio, before, after = (np.full(len(place), np.nan) for _ in columns)
@@ -89,7 +89,6 @@ def decision(errors: Errors, rows: Iterable[Row]) -> list[dict[str, Any]]:
             k = place[str(row["id"])]
             ratio[k], before[k], after[k] = (row[c] for c in columns)
         known = np.isfinite(ratio) & np.isfinite(before) & np.isfinite(after)
-        groups = groups_of(errors)
         tried = groups[VALIDATION] & known
         if tried.sum() < FEW:
             continue

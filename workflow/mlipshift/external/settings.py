@@ -8,6 +8,7 @@ from mlipshift.base.errors import UserError
 
 T = TypeVar("T")
 
+CLIP = 10.0  # gradient norm, as in mitigate.adaptation
 # learning rates of Adam by family, chosen on validation structures; what is well depends on the size of the weights
 RATES = {"mace": 4e-3, "aimnet2": 3e-5}
 RATE = 1e-3

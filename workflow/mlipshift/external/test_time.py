@@ -23,12 +23,11 @@ from mlipshift.base.log import log, progress
 from mlipshift.external.differentiable import Differentiable, energy_and_forces
 from mlipshift.external.heads import PriorHead
 from mlipshift.external.kept import Kept
-from mlipshift.external.settings import settings_of
+from mlipshift.external.settings import CLIP, settings_of
 from mlipshift.external.structure import Structure
 from mlipshift.external.weights import learning, restored
 from mlipshift.mitigate.units import placebo_units
 
-CLIP = 10.0  # gradient norm, as in mitigate.adaptation
 DIVERGED = 2.0  # times the residual at the beginning
 
 

@@ -17,10 +17,10 @@ from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.log import progress
 from mlipshift.external.batch import owners_of, per_structure, positions_of
 from mlipshift.external.differentiable import Differentiable, energy_and_forces
+from mlipshift.external.settings import CLIP
 from mlipshift.external.structure import Structure
 from mlipshift.external.weights import adaptable, learning
 
-CLIP = 10.0  # gradient norm, as in mitigate.adaptation
 PART = 16  # structures at once where nothing is learnt
 
 

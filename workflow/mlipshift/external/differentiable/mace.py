@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mace.modules.utils import extract_invariant
 
 from mlipshift.external.families.mace import Model as Family
-from mlipshift.external.families.mace import invariant
+from mlipshift.external.families.mace import layout
 from mlipshift.external.structure import Structure
 
 SHARED = ("node_embedding", "interactions.0", "products.0")
@@ -19,6 +20,7 @@ class Model:
         self.family = Family(single, checkpoint)
         self.network = self.family.calculator.models[0]
         self.dtype = torch.float32
+        self.layout = layout(self.network)
         for parameter in self.network.parameters():
             parameter.requires_grad_(False)
 
@@ -27,7 +29,7 @@ class Model:
 
     def __call__(self, batch: dict[str, torch.Tensor], positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         out = self.network(batch | {"positions": positions}, training=True, compute_force=False)
-        return out["energy"], invariant(self.network, out["node_feats"])
+        return out["energy"], extract_invariant(out["node_feats"], **self.layout)
 
     def representation(self) -> list[torch.nn.Parameter]:
         return [p for name, p in self.network.named_parameters() if name.startswith(SHARED)]

@@ -72,9 +72,8 @@ class Model(Calculated):
         out = [model(batch.clone().to_dict(), compute_stress=False) for model in self.calculator.models]
         energies = torch.stack([one["energy"].detach() for one in out])
         forces = torch.stack([one["forces"].detach() for one in out])
-        features = torch.cat(
-            [invariant(model, one["node_feats"].detach()) for model, one in zip(self.calculator.models, out)], dim=1
-        )
+        pairs = zip(self.calculator.models, out)
+        features = torch.cat([extract_invariant(o["node_feats"].detach(), **layout(m)) for m, o in pairs], dim=1)
         each = zip(energies.T, forces.split(sizes, dim=1), features.split(sizes))
         if len(out) > 1:
             return [Answer.of_members(*one) for one in each]
@@ -105,11 +104,11 @@ class Model(Calculated):
         return None if forces is None else spread_of(forces)
 
 
-def invariant(model: Any, features: torch.Tensor) -> torch.Tensor:
-    """The invariant part [n, d] of the node features of all layers of a model, as get_descriptors has them."""
+def layout(model: Any) -> dict[str, int]:
+    """What extract_invariant has to know of a model to take the invariant part of the node features of all layers."""
     irreps = o3.Irreps(str(model.products[0].linear.irreps_out))
     width = irreps.dim // (irreps.lmax + 1) ** 2
-    return extract_invariant(features, int(model.num_interactions), width, irreps.lmax)
+    return {"num_layers": int(model.num_interactions), "num_features": width, "l_max": irreps.lmax}
 
 
 def _known(head, heads, checkpoint):

@@ -1,6 +1,6 @@
 """The page on models as they are and what helps them: the answer in sentences, figures, tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from mlipshift.show.report import cells, help_sentences
 from mlipshift.show.report.cells import cell, counted, shared
 from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, duration, number
 from mlipshift.show.report.help_sentences import ALL, Titles, row_of
-from mlipshift.show.report.page import embedded, page
+from mlipshift.show.report.page import embedded, page, section
 
 
 def groups_table(table: pd.DataFrame, titles: Titles) -> dict[str, Any]:
@@ -98,9 +98,14 @@ def decision_table(table: pd.DataFrame, titles: Titles) -> dict[str, Any]:
 
 def crossing_table(table: pd.DataFrame, titles: Titles) -> dict[str, Any]:
     """What help gives on either side of the crossover."""
+    name = lambda row: (
+        f"Two-head model after TTT, run {row['run']}"
+        if pd.notna(row["run"])
+        else help_groups.method(row["method"], titles)
+    )
     rows = [
         [
-            cell(f"Two-head model after TTT, run {row['run']}" if row["run"] == row["run"] else _name(row, titles)),
+            cell(name(row)),
             cell(str(row["side"])),
             shared(row["improved"], row["n_structures"]),
             cell(f"{row['median_gain_ratio']:.2f}", row["median_gain_ratio"]),
@@ -111,17 +116,6 @@ def crossing_table(table: pd.DataFrame, titles: Titles) -> dict[str, Any]:
     ]
     head = ["Method", "Side", "Improved", "Median of error after / before", "Before (meV/Å)", "After (meV/Å)"]
     return cells.table([*head, "Structures", "Molecules"], rows)
-
-
-def _name(row, titles):
-    return help_groups.method(row["method"], titles)
-
-
-def section(
-    name: str, title: str, texts: Sequence[str], figures: Sequence[dict], tables: Sequence[dict]
-) -> dict[str, Any]:
-    """A section of the page."""
-    return {"name": name, "title": title, "texts": texts, "code": "", "figures": figures, "tables": tables}
 
 
 def folded(title: str, heading: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,11 +154,14 @@ def sections(tables: Mapping[str, pd.DataFrame], titles: Titles, figures: Path, 
     ]
     return [
         section(
-            "models", "Models and help, group by group", [], of("fig_help_models", "fig_help_groups"), [errors, costs]
+            "models",
+            "Models and help, group by group",
+            figures=of("fig_help_models", "fig_help_groups"),
+            tables=[errors, costs],
         ),
-        section("signs", "Am I outside?", [told], of("fig_help_signs", "fig_help_kept"), [signs]),
-        section("payoff", "When does it pay?", [], of("fig_help_payoff"), [decision, crossing]),
-        section("left_out", "What was left out", read["told"], [], left_out),
+        section("signs", "Am I outside?", texts=[told], figures=of("fig_help_signs", "fig_help_kept"), tables=[signs]),
+        section("payoff", "When does it pay?", figures=of("fig_help_payoff"), tables=[decision, crossing]),
+        section("left_out", "What was left out", texts=read["told"], tables=left_out),
     ]
 
 

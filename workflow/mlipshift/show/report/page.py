@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -88,6 +89,11 @@ def embedded(drawing: Path) -> dict[str, str]:
         "caption": text,
         "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0],
     }
+
+
+def section(name: str, title: str, **parts: Any) -> dict[str, Any]:
+    """A section of a page of help.html.j2; parts: texts, code, figures, tables."""
+    return {"name": name, "title": title, "texts": [], "code": "", "figures": [], "tables": [], **parts}
 
 
 def unbroken(text: str) -> Markup:

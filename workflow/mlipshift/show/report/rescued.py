@@ -17,7 +17,7 @@ from mlipshift.show.help_groups import OUTSIDE, TRUSTED
 from mlipshift.show.report import cells, help_left_out
 from mlipshift.show.report.cells import Cell, cell, counted
 from mlipshift.show.report.format import bracket, number
-from mlipshift.show.report.page import embedded, page
+from mlipshift.show.report.page import embedded, page, section
 
 WORST = 20  # structures that are listed
 BOOTSTRAP = (1000, 0)  # resamples, seed
@@ -165,10 +165,6 @@ def worst_table(table: pd.DataFrame, usual: Mapping[str, float]) -> dict[str, An
     return cells.table([*head, *true.values()], rows)
 
 
-def _section(name: str, title: str, **parts: Any) -> dict[str, Any]:
-    return {"name": name, "title": title, "texts": [], "code": "", "figures": [], "tables": [], **parts}
-
-
 def render(
     template: Path,
     table: pd.DataFrame,
@@ -220,10 +216,10 @@ def render(
         answer=verdict(table, name, ordinary, failures),
         warnings=[],
         sections=[
-            _section("structures", "Group by group", figures=[embedded(drawing)], tables=[groups]),
-            _section("worst", "Where to look first", tables=[first]),
-            _section("forces", "What was done to the forces", texts=done),
-            _section("use", "How to use it", texts=use, code=code),
-            *([_section("read", "What was read and left out", texts=[*lines])] if lines else []),
+            section("structures", "Group by group", figures=[embedded(drawing)], tables=[groups]),
+            section("worst", "Where to look first", tables=[first]),
+            section("forces", "What was done to the forces", texts=done),
+            section("use", "How to use it", texts=use, code=code),
+            *([section("read", "What was read and left out", texts=[*lines])] if lines else []),
         ],
     )
