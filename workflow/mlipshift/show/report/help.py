@@ -178,9 +178,10 @@ def render(
     tables: groups, signs, payoff, crossing, decision, costs; figures: their folder; read: what is to be said of what
     was left out, {"models": {heading, content}, "tables": [{heading, content}], "told": lines, "warnings": lines}.
     """
-    held = row_of(tables["groups"], ALL, "prior")
+    everything = tables["groups"][tables["groups"].group == ALL]
     lead = "Force errors of potentials as they are, and of label-free help for them."
-    if held is not None:
+    if len(everything):
+        held = everything.loc[everything.n_structures.idxmax()]  # a method may leave some out, the prior too
         molecules = several(count(held.n_molecules), "molecule")
         lead += f" {count(held.n_structures)} held-out structures of {molecules}; choices were made on other molecules."
     return page(template).render(
