@@ -22,7 +22,7 @@ from mlipshift.base.frames import ELEMENTS, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import read_table
 from mlipshift.external import differentiable, distillation, finetuning, heads, kept, test_time, tuning, weights
-from mlipshift.external.settings import with_rate
+from mlipshift.external.settings import with_rate, with_rates
 from mlipshift.external.structure import Structure
 from physics.pairwise import Pairwise, Springs, labels, structures
 from reliability.scripts import run_script
@@ -252,7 +252,8 @@ def test_settings_that_mean_nothing_are_refused():
 def test_a_rate_is_that_of_the_family_where_none_is_given():
     assert with_rate({"steps": 1}, {"family": "aimnet2"}) == {"steps": 1, "learning_rate": 3e-5}
     assert with_rate({"learning_rate": 1e-3}, {"family": "aimnet2"}) == {"learning_rate": 1e-3}
-    assert with_rate({}, {"family": "mace"}, 10)["learning_rate"] == pytest.approx(4e-2)
+    assert with_rates({"rates": [1, 0.1]}, {"family": "mace"}, 10)["learning_rates"] == pytest.approx([3e-3, 3e-4])
+    assert with_rates({"learning_rates": [1e-3]}, {"family": "mace"}) == {"learning_rates": [1e-3]}
 
 
 def test_changed_weights_are_read_back(model, frames, state, tmp_path):
@@ -330,7 +331,7 @@ def labelled(frames, call=None, count=COUNT):
     return finetuning.Labelled(of(frames)[:count], forces, made.energy[:count], frames.molecule[:count])
 
 
-FEW = {"steps": 20, "every": 10, "learning_rate": 3e-3, "folds": 3, "replay_weight": 0.0, "components": 8}
+FEW = {"steps": 20, "every": 10, "learning_rates": (1e-6, 3e-3), "folds": 3, "replay_weight": 0.0, "components": 8}
 FEW |= {"hidden": 16, "epochs": (5, 20)}
 
 
@@ -389,14 +390,15 @@ def test_few_labels_change_the_weights_as_far_as_they_help(model, frames, state,
     before = error()
     with weights.restored(weights.adaptable(model)):
         course, shifts = finetuning.tune(model, known, [], way, settings)
-        assert course.chosen > 0 and course.choices == [0, 10, 20] and course.ratios[0] == 1
+        assert course.chosen[0] == 3e-3 and course.chosen[1] > 0 and course.ratios[0] == 1
+        assert course.choices == [finetuning.NOTHING, (1e-6, 10), (1e-6, 20), (3e-3, 10), (3e-3, 20)]
         assert min(course.ratios) < 0.95 and error() < 0.9 * before and shifts.shape == (ELEMENTS,)
 
 
 def test_labels_that_are_noise_mostly_change_nothing(model, frames, state):
     """The model is right, the labels are not; of six draws of noise on twelve structures two are taken for a signal."""
     answers, known = {s.positions.tobytes(): f for s, f in zip(of(frames), said(model, frames))}, []
-    before, settings = said(model, frames), finetuning.Settings(**FEW | {"learning_rate": 0.03})
+    before, settings = said(model, frames), finetuning.Settings(**FEW | {"learning_rates": (0.03,)})
     for seed in range(6):
         noise = np.random.default_rng(seed).normal
         call = lambda s, noise=noise: (
@@ -405,7 +407,7 @@ def test_labels_that_are_noise_mostly_change_nothing(model, frames, state):
         )
         with weights.restored(weights.adaptable(model)):
             course, _ = finetuning.tune(model, labelled(frames, call), [], "full", settings)
-            known.append(course.chosen == 0)
+            known.append(course.chosen == finetuning.NOTHING)
             assert known[-1] == all(np.array_equal(a, b) for a, b in zip(said(model, frames), before))
     assert sum(known) >= 4
 
@@ -417,7 +419,7 @@ def test_a_small_correction_is_learnt_on_features(way, frames, state):
     half = labels(frames, lambda s: tuple(0.5 * v for v in Springs()(s)))
     prior = [half.forces_of(k) for k in range(COUNT)] if way == "delta" else None
     course, head = finetuning.correct(model, known, [], settings, prior, [] if way == "delta" else None)
-    assert course.chosen > 0
+    assert course.chosen[1] > 0
     both = heads.both(model, head, known.structures)
     base = both.forces if prior is None else torch.as_tensor(half.forces)
     found = base + both.head_forces - both.forces
@@ -554,7 +556,8 @@ def test_few_labels_by_the_script(files, frames, prior, way):
     half = lambda s: tuple(0.5 * v for v in Springs()(s))
     labels(frames, half).save(files / "prior.h5")
     labels(ordinary, half).save(files / "more.h5")
-    settings = FEW | {"steps": 10, "every": 5, "learning_rate": 1e-3, "epochs": [10], "replay_weight": 1.0, "replay": 6}
+    settings = FEW | {"steps": 10, "every": 5, "learning_rates": [1e-3], "epochs": [10]}
+    settings |= {"replay_weight": 1.0, "replay": 6}
     options = {"way": way, "labelled": "labelled.h5", "reference": "reference.h5", "ordinary": "ordinary.h5"}
     options |= {"frames": "asked.h5", "excluded": "excluded.csv", "settings": settings, "output": "p.h5"}
     options |= {"weights": "w.pt", "report": "r.json", "failures": "f.csv", "timing": "t.json"}

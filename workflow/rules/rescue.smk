@@ -326,7 +326,12 @@ rule finetune_public:
     params:
         python=model_interpreter,
         entry=model_settings(OPERATIVE),
-        settings=lambda wildcards: as_json({"structures": int(wildcards.labels)}),
+        settings=lambda wildcards: as_json(
+            {
+                "structures": int(wildcards.labels),
+                "rates": config["help"]["labels"]["rates"],
+            }
+        ),
         method=lambda wildcards: "{model}_{way}_{labels}".format(**wildcards),
         checkpoint=checkpoint_option,
     message:

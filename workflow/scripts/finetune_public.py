@@ -17,7 +17,7 @@ from mlipshift.base.timing import Stopwatch
 from mlipshift.external import differentiable, finetuning, heads, tuning, weights
 from mlipshift.external.batch import per_structure
 from mlipshift.external.picks import spread_over, usable
-from mlipshift.external.settings import settings_of, with_rate
+from mlipshift.external.settings import settings_of, with_rates
 from mlipshift.external.structure import Structure
 from mlipshift.run import cli
 
@@ -91,7 +91,7 @@ def learn(args, settings, model, frames, excluded):
 def main(args):
     # low-rank updates start from nothing, and need larger steps (Hu et al. 2022)
     factor = LOW_RANK if args.way == "low_rank" else 1.0
-    settings = settings_of(finetuning.Settings, with_rate(args.settings, args.entry, factor), "few labels")
+    settings = settings_of(finetuning.Settings, with_rates(args.settings, args.entry, factor), "few labels")
     frames, asked = Frames.load(args.labelled), Frames.load(args.frames)
     of_these = asked.of_kind(args.groups)
     both = set(frames.ids.astype(str)) & set(asked.ids[of_these].astype(str))

@@ -5,12 +5,12 @@ Ways: `full`, all weights of representation and readout; `low_rank`, updates of 
 prior, which needs a prior call per prediction (Ramakrishnan et al., JCTC 2015, 11, 2087). All replay ordinary
 structures with the model's own labels, so that little is lost where it was good.
 
-How long each learns is chosen by cross-validation over the molecules of the labelled structures themselves, with no
-step at all among the choices: few labels may not be enough to learn anything.
+How long each learns, and how fast, is chosen by cross-validation over the molecules of the labelled structures
+themselves, with no step at all among the choices: few labels may not be enough to learn anything.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,8 +34,9 @@ WAYS = ("full", "low_rank", "correction", "delta")
 class Settings:
     """structures: labelled ones that are used at most; folds: of the cross-validation; seed.
 
-    steps, every: of Adam at most, and how often it is asked whether to stop; learning_rate, batch, energy_weight: see
-    tuning.Descent; rank: of the low-rank updates; replay, replay_weight: ordinary structures at most, and their weight.
+    steps, every: of Adam at most, and how often it is asked whether to stop; learning_rates: those that are tried;
+    batch, energy_weight: see tuning.Descent; rank: of the low-rank updates; replay, replay_weight: ordinary structures
+    at most, and their weight.
     epochs: passes of a correction that are tried beside none; components, hidden: its size, see heads.
     Raises UserError for what is not possible.
     """
@@ -44,7 +45,7 @@ class Settings:
     folds: int = 4
     steps: int = 120
     every: int = 20
-    learning_rate: float = 1e-4
+    learning_rates: tuple[float, ...] = (1e-4,)
     batch: int = 8
     energy_weight: float = 0.0
     rank: int = 4
@@ -64,8 +65,11 @@ class Settings:
             "replay": (self.replay, 0),
         }
         weights = {"energy_weight": (self.energy_weight, 0), "replay_weight": (self.replay_weight, 0)}
-        at_least("few labels", **counts, **weights, learning_rate=(self.learning_rate, 0))
-        object.__setattr__(self, "epochs", tuple(self.epochs))
+        at_least("few labels", **counts, **weights)
+        for name in ("learning_rates", "epochs"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.learning_rates or min(self.learning_rates) <= 0:
+            raise UserError(f"few labels: learning_rates are {list(self.learning_rates)}; give one above 0 at least")
 
 
 @dataclass(frozen=True)
@@ -92,27 +96,31 @@ class Labelled:
         return [([k for k in every if fold[k] != f], [k for k in every if fold[k] == f]) for f in range(count)]
 
 
+Choice = tuple[float, int]  # learning rate, 0 where there is none to choose; steps or epochs
+NOTHING: Choice = (0.0, 0)
+
+
 @dataclass(frozen=True)
 class Course:
-    """chosen: steps or epochs of `choices`; ratios: error of held-out molecules after each, a share of that before."""
+    """chosen: one of `choices`; ratios: error of held-out molecules after each, a share of that before."""
 
-    choices: list[int]
+    choices: list[Choice]
     ratios: list[float]
-    chosen: int
+    chosen: Choice
 
     @classmethod
-    def of(cls, errors: dict[int, list[float]]) -> "Course":
+    def of(cls, errors: Mapping[Choice, Sequence[float]]) -> "Course":
         """That with the least mean log ratio; none where this is within its own standard error of doing nothing.
 
-        errors {steps: [held-out structures] eV/Å}, of 0 steps among them.
+        errors {choice: [held-out structures] eV/Å}, NOTHING among them.
         """
-        before = np.log(np.array(errors[0]) + SOFT)
+        before = np.log(np.array(errors[NOTHING]) + SOFT)
         logs = {k: np.log(np.array(e) + SOFT) - before for k, e in errors.items()}
         best = min(sorted(logs), key=lambda k: logs[k].mean())
         spread = logs[best].std(ddof=1) / len(before) ** 0.5 if len(before) > 1 else np.inf
         ratios = [round(float(np.exp(r.mean())), 4) for r in logs.values()]
         log.info("error of held-out labelled molecules, share of that before: %s", dict(zip(logs, ratios)))
-        return cls([*logs], ratios, best if logs[best].mean() + spread < 0 else 0)
+        return cls([*logs], ratios, best if logs[best].mean() + spread < 0 else NOTHING)
 
 
 def tune(
@@ -128,17 +136,25 @@ def tune(
     shifts = heads.element_shifts(labelled.structures, labelled.energy - own)
     sums = np.array([shifts[s.numbers].sum() for s in labelled.structures])
     goal = replace(goal, energy=labelled.energy - sums)
-    descent = Descent(settings.learning_rate, settings.batch, settings.energy_weight, settings.seed)
+    descent = lambda rate: Descent(rate, settings.batch, settings.energy_weight, settings.seed)
     update = lambda: (
         LowRank(tuning.matrices(model), settings.rank, settings.seed) if way == "low_rank" else Full(changed)
     )
-    errors: dict[int, list[float]] = {}
+    errors: dict[Choice, list[float]] = {NOTHING: []}
     for learnt, held in labelled.folds(settings.folds):
-        watch = lambda step, held=held: errors.setdefault(step, []).extend(tuning.force_errors(model, goal.take(held)))
-        with restored(changed):
-            tuning.descend(model, update(), [goal.take(learnt), kept], descent, settings.steps, watch, settings.every)
+        errors[NOTHING].extend(tuning.force_errors(model, goal.take(held)))
+        for rate in settings.learning_rates:
+
+            def watch(step, rate=rate, held=held):
+                if step:
+                    errors.setdefault((rate, step), []).extend(tuning.force_errors(model, goal.take(held)))
+
+            with restored(changed):
+                goals = [goal.take(learnt), kept]
+                tuning.descend(model, update(), goals, descent(rate), settings.steps, watch, settings.every)
     course = Course.of(errors)
-    tuning.descend(model, update(), [goal, kept], descent, course.chosen)
+    rate, steps = course.chosen
+    tuning.descend(model, update(), [goal, kept], descent(rate), steps)
     after = np.array([energy for energy, _ in tuning.said(model, labelled.structures)])
     return course, heads.element_shifts(labelled.structures, labelled.energy - after)
 
@@ -166,13 +182,13 @@ def correct(
         rows = [replace(row, forces=torch.as_tensor(a, dtype=torch.float32)) for row, a in zip(rows, added)]
     known, replayed = rows[: len(labelled.structures)], rows[len(labelled.structures) :]
     made = lambda chosen, epochs: _trained(start, [known[k] for k in chosen], replayed, epochs, settings)
-    errors: dict[int, list[float]] = {}
+    errors: dict[Choice, list[float]] = {}
     for learnt, held in labelled.folds(settings.folds):
         for epochs in (0, *settings.epochs):
             head = made(learnt, epochs)
-            errors.setdefault(epochs, []).extend(_residual(head, known[k]) for k in held)
+            errors.setdefault((0.0, epochs), []).extend(_residual(head, known[k]) for k in held)
     course = Course.of(errors)
-    return course, made(range(len(known)), course.chosen).requires_grad_(False)
+    return course, made(range(len(known)), course.chosen[1]).requires_grad_(False)
 
 
 def _trained(start, rows, replayed, epochs, settings):

@@ -12,11 +12,20 @@ CLIP = 10.0  # gradient norm, as in mitigate.adaptation
 # learning rates of Adam by family, chosen on validation structures; what is well depends on the size of the weights
 RATES = {"mace": 4e-3, "aimnet2": 3e-5}
 RATE = 1e-3
+# the same for a few labels, chosen by cross-validation over the validation molecules of the stress set
+FEW_LABELS_RATES = {"mace": 3e-4, "aimnet2": 3e-5}
 
 
-def with_rate(settings: Mapping[str, Any], entry: Mapping[str, Any], factor: float = 1.0) -> dict[str, Any]:
-    """Settings, with `factor` times the learning rate of the family of a registry entry where they have none."""
-    return {"learning_rate": factor * RATES.get(entry.get("family", ""), RATE), **settings}
+def with_rate(settings: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, with the learning rate of the family of a registry entry where they have none."""
+    return {"learning_rate": RATES.get(entry.get("family", ""), RATE), **settings}
+
+
+def with_rates(settings: Mapping[str, Any], entry: Mapping[str, Any], factor: float = 1.0) -> dict[str, Any]:
+    """Settings of few labels, whose `rates` are `factor` times that of the family of a registry entry each."""
+    settings = dict(settings)
+    unit = factor * FEW_LABELS_RATES.get(entry.get("family", ""), RATE)
+    return {"learning_rates": [unit * rate for rate in settings.pop("rates", [1.0])], **settings}
 
 
 def settings_of(kind: type[T], settings: Mapping[str, Any], what: str) -> T:
