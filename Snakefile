@@ -4,6 +4,7 @@
 
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/helpers.smk"
+include: "workflow/rules/registry.smk"
 
 
 scattergather:
