@@ -23,6 +23,7 @@ ALLOWED = {
     "learn": "base catalogue data shift",
     "mitigate": "base catalogue data shift learn",
     "external": "base catalogue data shift prior learn mitigate",
+    "simulate": "base catalogue data shift prior learn mitigate",
     "evaluate": "base catalogue shift mitigate",
     "show": "base catalogue evaluate",
 }
