@@ -24,7 +24,7 @@ ALLOWED = {
     "mitigate": "base catalogue data shift learn",
     "external": "base catalogue data shift prior learn mitigate",
     "simulate": "base catalogue data shift prior learn mitigate",
-    "evaluate": "base catalogue shift mitigate",
+    "evaluate": "base catalogue shift mitigate simulate",
     "show": "base catalogue evaluate",
 }
 MODULES = sorted(LIBRARY.rglob("*.py"))
