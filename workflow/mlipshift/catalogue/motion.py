@@ -20,7 +20,7 @@ _MOTION: tuple[Figure, ...] = (
         tables=("h_of_r", "dynamics_summary", "published"),
         caption="Density h(r) of all interatomic distances (500 bins from 0 to 10 Å) of all replicas until something"
         " broke, over that of reference geometries (grey). Error: area between both; between two halves of the"
-        " reference it is {floor}. Where a molecule came apart at once, few frames are all there is, and h(r) is ragged.",
+        " reference it is {floor}. Where a molecule came apart at once, h(r) is of few frames, and ragged.",
         **_SIMULATED,
     ),
     Figure(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from mlipshift.show import panels as parts
 from mlipshift.show import runs, samples, style
@@ -37,6 +38,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
             )
         panel.set_xscale("log")
         panel.set_xlim(low, high)
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.xaxis.set_major_formatter(parts.plain_numbers())
         panel.set_title(runs.molecule(molecule), pad=4)
         panel.text(1.02, -0.9, "prior calls", transform=panel.get_yaxis_transform(), size=6.5, color=style.MUTED)

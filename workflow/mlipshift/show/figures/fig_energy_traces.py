@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from mlipshift.base.text import listed
 from mlipshift.show import panels as parts
@@ -55,13 +56,14 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
 
 
 def _looks(rows: pd.DataFrame) -> dict[str, dict]:
-    """{run: keywords of its lines}; runs of one colour differ in their dashes."""
+    """{run: keywords of its lines}; runs of one colour in a panel differ in their dashes."""
     looks: dict[str, dict] = {}
     seen: dict[str, int] = {}
     for row in rows.to_dict("records"):
         colour = runs.colour(row)
-        looks[row["run"]] = {"color": colour, "ls": STYLES[seen.get(colour, 0) % len(STYLES)], "lw": 0.9}
-        seen[colour] = seen.get(colour, 0) + 1
+        place = f"{colour} {row['ensemble']}"
+        looks[row["run"]] = {"color": colour, "ls": STYLES[seen.get(place, 0) % len(STYLES)], "lw": 0.9}
+        seen[place] = seen.get(place, 0) + 1
     return looks
 
 
@@ -72,4 +74,8 @@ def _lines(panel: Axes, traces: pd.DataFrame, own: pd.DataFrame, looks: Mapping[
         for _, part in traces[traces.run == run].groupby("replica"):
             panel.plot(part.time_ps, part.total_meV_per_atom, **looks[run] | {"lw": 0.6})
     panel.set_yscale("symlog", linthresh=LINEAR)
+    low, high = panel.get_ylim()
+    ticks = [sign * 10.0**k for k in range(0, 7) for sign in (1, -1)]
+    panel.set_yticks([0.0, *(t for t in ticks if low <= t <= high)])
+    panel.yaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(parts.plain_numbers())

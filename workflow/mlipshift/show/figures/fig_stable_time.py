@@ -35,7 +35,9 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     for panel, molecule in zip(panels[0], shown):
         own = table[table.molecule == molecule].set_index("run")
         _bars(panel, own, rows, tables["dynamics"][tables["dynamics"].molecule == molecule])
-        parts.heading(panel, runs.molecule(molecule), _said(tables["published"], molecule))
+        panel.set_title(parts.shortened(panel, runs.molecule(molecule)), pad=14)
+        said = _said(tables["published"], molecule)
+        parts.note(panel, f"published: {said}" if said else "")
         panel.set_xlabel("Time until something breaks (ps)")
     panels[0, 0].set_yticks(range(len(rows)), [names[r] for r in rows])
     panels[0, 0].invert_yaxis()
@@ -59,7 +61,7 @@ def _bars(panel: Axes, own: pd.DataFrame, rows: list[str], replicas: pd.DataFram
         if run not in own.index:
             continue
         row = own.loc[run]
-        panel.barh(k, row.stable_ps, height=0.62, color=runs.colour(row | {"run": run}), alpha=0.75, lw=0)
+        panel.barh(k, row.stable_ps, height=0.62, color=runs.colour(row), alpha=0.75, lw=0)
         panel.plot([row.attempted_ps] * 2, [k - 0.42, k + 0.42], color=MUTED, lw=1)
         points = replicas[replicas.run == run]
         dodge = np.linspace(-0.2, 0.2, len(points)) if len(points) > 1 else [0]
@@ -71,8 +73,8 @@ def _bars(panel: Axes, own: pd.DataFrame, rows: list[str], replicas: pd.DataFram
 
 
 def _said(published: pd.DataFrame, molecule: str) -> str:
-    """The published times of a molecule; empty where there are none."""
+    """The published times of a molecule before and after adaptation; empty where there are none."""
     own = published[published.quantity.str.startswith("Stable time") & published.ours_is.notna()]
     own = own[own.ours_is.astype(str).str.endswith(f" of {molecule}")]
     values = [f"{value:g} ps" for value in own.published]
-    return f"published: {' → '.join(values)}" if values else ""
+    return " → ".join(values)

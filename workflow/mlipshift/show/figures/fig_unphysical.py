@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlipshift.show import panels as parts
 from mlipshift.show import runs, samples, style
 from mlipshift.show.style import INK, MUTED
 
@@ -37,17 +38,20 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     found = list(table.groupby(["molecule", "run"], sort=False))
     shown = found[:MOST]
     rows = -(-len(shown) // COLUMNS)
-    margins = {"left": 0.1, "right": 0.1, "top": 0.65, "bottom": 0.1, "wspace": 0.1, "hspace": 0.5}
-    figure, panels = style.canvas(0.75 + 1.95 * rows, rows, COLUMNS, **margins)
+    margins = {"left": 0.1, "right": 0.1, "top": 0.95, "bottom": 0.1, "wspace": 0.1, "hspace": 0.45}
+    figure, panels = style.canvas(0.6 + 1.75 * rows, rows, COLUMNS, **margins)
     for k, panel in enumerate(panels.flat):
         panel.set_axis_off()
+        panel.set_xticks([])
+        panel.set_yticks([])
         if k < len(shown):
             (molecule, run), bonds = shown[k]
             _molecule(panel, bonds)
             row = bonds.iloc[0]
             what = "bond lost" if row.event == "bond" else "energy exploded"
-            panel.set_title(f"{runs.molecule(molecule)}: {names[run]}", size=6.8, pad=10, weight="normal")
-            panel.text(0, 1.01, f"{what} at {row.time_ps:.3g} ps", transform=panel.transAxes, size=6.5, color=MUTED)
+            panel.set_title(parts.shortened(panel, names[run]), size=7, pad=12)
+            said = f"{runs.molecule(molecule)}, {what} at {row.time_ps:.3g} ps"
+            panel.text(0, 1.03, said, transform=panel.transAxes, size=6.5, color=MUTED)
     style.head(figure, title, "The first replica of every run; orange: bonds more than 0.5 Å from their mean length")
     facts = {"events": str(len(found))}
     return figure, facts | ({"left": str(len(found) - MOST)} if len(found) > MOST else {})
@@ -78,7 +82,8 @@ def _molecule(panel: Axes, bonds: pd.DataFrame) -> None:
         panel.scatter(x, y, s=size, color=COLOURS.get(element, OTHER), edgecolor=INK, linewidth=0.5, zorder=2)
         if element not in ("H", "C"):
             panel.text(x, y, element, ha="center", va="center", size=5.5, color="white", zorder=3)
-    reach = min(REACH, np.abs(flat(points)[:, :2]).max() + 0.6)
-    panel.set_xlim(-reach, reach)
-    panel.set_ylim(-reach, reach)
-    panel.set_aspect("equal")
+    seen = np.clip(flat(points)[:, :2], -REACH, REACH)
+    low, high = seen.min(axis=0) - 0.6, seen.max(axis=0) + 0.6
+    panel.set_xlim(low[0], high[0])
+    panel.set_ylim(low[1], high[1])
+    panel.set_aspect("equal", adjustable="box")
