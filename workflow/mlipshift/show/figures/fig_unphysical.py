@@ -1,6 +1,7 @@
 """The first unphysical event of every run in which something happened, drawn as a molecule."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlipshift.show import panels as parts
 from mlipshift.show import runs, samples, style
 from mlipshift.show.style import INK, MUTED
 
@@ -38,8 +38,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     found = list(table.groupby(["molecule", "run"], sort=False))
     shown = found[:MOST]
     rows = -(-len(shown) // COLUMNS)
-    margins = {"left": 0.1, "right": 0.1, "top": 0.95, "bottom": 0.1, "wspace": 0.1, "hspace": 0.45}
-    figure, panels = style.canvas(0.6 + 1.75 * rows, rows, COLUMNS, **margins)
+    margins = {"left": 0.1, "right": 0.1, "top": 0.95, "bottom": 0.1, "wspace": 0.1, "hspace": 0.55}
+    figure, panels = style.canvas(0.5 + 1.85 * rows, rows, COLUMNS, **margins)
     for k, panel in enumerate(panels.flat):
         panel.set_axis_off()
         panel.set_xticks([])
@@ -49,7 +49,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
             _molecule(panel, bonds)
             row = bonds.iloc[0]
             what = "bond lost" if row.event == "bond" else "energy exploded"
-            panel.set_title(parts.shortened(panel, names[run]), size=7, pad=12)
+            panel.set_title(fill(names[run], 27), size=7, pad=12)
             said = f"{runs.molecule(molecule)}, {what} at {row.time_ps:.3g} ps"
             panel.text(0, 1.03, said, transform=panel.transAxes, size=6.5, color=MUTED)
     style.head(figure, title, "The first replica of every run; orange: bonds more than 0.5 Å from their mean length")
