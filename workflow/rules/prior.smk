@@ -42,7 +42,7 @@ use rule augment as augment_pool with:
         "<benchmarks>/augment_pool.tsv"
     params:
         options=options(
-            pool=max(COUNTS),
+            pool=max([*COUNTS, *([FINETUNING["geometries"]] if TUNED else [])]),
             copies=config["conformers"]["rattled_copies"],
             sigma=config["conformers"]["rattle_sigma_A"],
             seed=config["prior"]["seed"],

@@ -118,6 +118,29 @@ _OTHERS = (
     Table("ablations", "Force MAE by prior and amount of data", "point, group", "evaluate_ablations"),
     Table("ablation_bins", "Structures per bin of the force MAE, by prior", "point, method, bin", "evaluate_ablations"),
     Table("sources", "What the addresses of the manifest answer", "address", "ask_sources"),
+    Table(
+        "finetuning",
+        "Force MAE after fine-tuning on a few labels, every model",
+        "group, start, replay, amount, seed",
+        "evaluate_finetuning",
+        setting="finetuning.groups",
+    ),
+    Table(
+        "learning_curves",
+        "Force MAE against the number of labels",
+        "group, start, replay, amount",
+        "evaluate_finetuning",
+        report="optional",
+        setting="finetuning.groups",
+    ),
+    Table(
+        "labels_needed",
+        "Labels that reach the target",
+        "group, start, replay",
+        "evaluate_finetuning",
+        report="optional",
+        setting="finetuning.groups",
+    ),
 )
 INPUT = ("census", "left_out", "label_check", "duplicate_counts")  # of what was read, on both pages
 TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS)}

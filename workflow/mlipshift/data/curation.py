@@ -20,6 +20,7 @@ from mlipshift.data.readers import Reading, checked, iterate
 from mlipshift.data.records import Record, isolated_atom, label_of, record_failure, row_of, shown
 
 ISOLATED = "isolated atom, whose energy no method here takes"
+LABELLED = "labelled_"  # beginning of groups whose labels models are fine-tuned on
 MIN_SCALED_DISTANCE = 0.4  # in sums of covalent radii; the shortest bonds of hot molecules are at 0.7
 
 
@@ -196,7 +197,7 @@ def _usable(record, group, settings, failures, census, seen):
         failures.append({"id": shown(record.id), "group": group, "stage": "curate", "reason": ISOLATED})
         census.leave_out(group, ISOLATED)
         return None
-    needed = group == "train" and settings.get("labels", "required") == "required"
+    needed = group == "train" and settings.get("labels", "required") == "required" or group.startswith(LABELLED)
     try:
         found = convert(record, group, needed, settings.get("periodic", False))
         seen.add(record.id, record.where)
