@@ -93,6 +93,15 @@ rule variants:
         "Tables of the further adaptations and of the curve over the number of geometries."
 
 
+rule simulate:
+    input:
+        rules.evaluate_dynamics.output,
+        drawn(name for name in figures_of.reported("simulate", config) if MOLECULES),
+    localrule: True
+    message:
+        "Tables and figures of the simulated molecules."
+
+
 rule ablations:
     input:
         rules.evaluate_ablations.output,

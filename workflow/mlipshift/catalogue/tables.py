@@ -142,8 +142,24 @@ _OTHERS = (
         setting="finetuning.groups",
     ),
 )
+_SIMULATED = {"rule": "evaluate_dynamics", "setting": "simulate.molecules"}
+_MOTION = (
+    Table("dynamics", "What became of every simulated replica", "molecule, run, replica", **_SIMULATED),
+    Table("dynamics_summary", "Simulated molecules", "molecule, run", report="optional", **_SIMULATED),
+    Table("h_of_r", "Density of the interatomic distances", "molecule, run, distance", **_SIMULATED),
+    Table("energy_traces", "Energy and temperature of trajectories", "molecule, run, replica, time", **_SIMULATED),
+    Table("unphysical", "The first unphysical event", "molecule, run, bond", **_SIMULATED),
+    Table(
+        "dynamics_costs",
+        "Time per ps of dynamics",
+        "molecule, run",
+        folder="timings",
+        report="optional",
+        **_SIMULATED,
+    ),
+)
 INPUT = ("census", "left_out", "label_check", "duplicate_counts")  # of what was read, on both pages
-TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS)}
+TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS, *_MOTION)}
 
 _MODEL = "diagnosis/{model}"
 # of every diagnosed model
@@ -221,6 +237,13 @@ REPORT = {
         "Which of them is the choice where, by the predictions that follow one adaptation; equal neighbours are put"
         " together, and timings/decision.csv has every combination.",
         "cost",
+    ),
+    "dynamics": Shown(
+        "What became of the simulated molecules: time until a bond was more than 0.5 Å from its mean length or the"
+        " energy exploded, mean and range of the replicas; area between h(r) and that of the reference geometries, and"
+        " between two halves of the latter; drift of the total energy (NVE); force MAE of what moved the molecule on"
+        " its test structures, and what it asked of the prior.",
+        "simulate",
     ),
     "methods": Shown(
         "All methods on the held-out shift groups: force MAE per structure, averaged over seeds, on the structures that"
