@@ -260,6 +260,17 @@ REPORT = {
         "Adaptations of section variants on the held-out shift groups, against their own model and what one could do"
         " instead; negative is better."
     ),
+    "learning_curves": Shown(
+        "Force MAE (meV/Å) on new molecules after fine-tuning, by start and number of labelled structures of them;"
+        " means over structures and seeds, intervals and the error on known molecules when pointed at. Which structures"
+        " are labelled is drawn anew for every seed, and none of them is tested.",
+        "simulate",
+    ),
+    "labels_needed": Shown(
+        "Labelled structures at which the mean force MAE is below the target, of the numbers tried; what fine-tuning on"
+        " the most of them costs on the molecules that were known; and prior calls, once and per prediction.",
+        "simulate",
+    ),
     "weights": Shown(
         "Force MAE (meV/Å) of the validation groups, on which alone it may be chosen, by the weight of the residual"
         " correction; ● is that of this run. Intervals when pointed at."

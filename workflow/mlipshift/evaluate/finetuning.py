@@ -18,7 +18,7 @@ ALL = "all"  # groups together
 KNOWN = ["known_meV_per_A", "known_ci_low_meV_per_A", "known_ci_high_meV_per_A"]
 FORGOTTEN = ["forgotten_meV_per_A", "forgotten_ci_low_meV_per_A", "forgotten_ci_high_meV_per_A"]
 _RUN = ["group", "start", "replay", "amount", "n_labels"]
-FINETUNING = [*_RUN, "seed", "steps", "learning_rate", "new_meV_per_A", "known_meV_per_A", "n_new", "n_known"]
+FINETUNING = [*_RUN, "seed", "steps", "learning_rate", "new_meV_per_A", "n_new", "known_meV_per_A", "n_known"]
 CALLS = ["prior_calls", "prior_calls_per_prediction"]
 CURVES = [*_RUN, *CALLS, "n_seeds", "n_structures", "n_molecules", *MEAN, "n_known", *KNOWN, *FORGOTTEN]
 NEEDED = ["group", "start", "replay", "target_meV_per_A", "n_labels_needed", "best_meV_per_A", "n_labels_most"]
@@ -66,14 +66,14 @@ def rows(runs: Iterable[Run], frames: Frames) -> list[dict]:
 
 
 def curves(runs: Iterable[Run], frames: Frames, resamples: int, seed: int) -> list[dict]:
-    """Rows of CURVES: means over seeds and structures, of every group and of ALL where there are several.
+    """Rows of CURVES: means over seeds and structures, of every group and of ALL.
 
     Forgotten is the error on known structures minus that of the same start with no label.
     """
     by_key: dict[tuple, list[Run]] = {}
     for run in runs:
         by_key.setdefault(run.key, []).append(run)
-    found = {key: np.nanmean([r.errors for r in of], axis=0) for key, of in by_key.items()}
+    found = {key: np.mean([r.errors for r in of], axis=0) for key, of in by_key.items()}
     out = []
     for key, of in by_key.items():
         new, known = _parts(key[0], frames)
@@ -81,7 +81,7 @@ def curves(runs: Iterable[Run], frames: Frames, resamples: int, seed: int) -> li
         before = found.get((key[0], key[1], False, "0"))
         out.append(row | _of_known(frames, known, found[key], before, resamples, seed))
     groups = list(dict.fromkeys(key[0] for key in by_key))
-    for rest in dict.fromkeys(key[1:] for key in by_key) if len(groups) > 1 else ():
+    for rest in dict.fromkeys(key[1:] for key in by_key):
         parts = [(g, *rest) for g in groups]
         if all(key in by_key for key in parts):
             out.append(_of_all(frames, parts, by_key, found, resamples, seed))

@@ -150,7 +150,8 @@ def published_table(results: Results) -> Table:
         unit = row["unit"] if isinstance(row["unit"], str) else ""
         unit = "" if unit == "ratio" else f" {unit}"
         made = np.isfinite(row["ours"])
-        if not made and isinstance(row["ours_is"], str):
+        said = row["said"] if isinstance(row["said"], str) else ""
+        if not (made or said) and isinstance(row["ours_is"], str):
             continue  # this run has no such group
         rows.append(
             [
@@ -159,9 +160,9 @@ def published_table(results: Results) -> Table:
                 cell(f"{row['published']:g}{unit}", row["published"]),
                 cell(row["reading"], title=row["place"]),
                 cell(
-                    f"{row['ours']:.3g}{unit}" if made else "–",
+                    f"{row['ours']:.3g}{unit}" if made else said or "–",
                     row["ours"],
-                    title=row["ours_is"] if made else "not made by this run",
+                    title=row["ours_is"] if made or said else "not made by this run",
                 ),
             ]
         )
