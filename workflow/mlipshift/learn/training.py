@@ -189,6 +189,16 @@ def _epochs(total: int, size: int, rng: np.random.Generator) -> Iterator[np.ndar
             yield order[start : start + size]
 
 
+def _drawn(labelled, share, rng):
+    """A share of the labelled structures, at least one; all of them as they are where that is 1."""
+    if labelled is None or share == 1:
+        return labelled
+    frames, labels = labelled
+    usable = np.flatnonzero(labels.ok)
+    chosen = np.sort(rng.choice(usable, max(1, round(share * len(usable))), replace=False))
+    return frames.take(chosen), labels.take(chosen)
+
+
 def train(
     strategy: str,
     architecture: Mapping[str, Any],
@@ -201,7 +211,8 @@ def train(
 ) -> tuple[Backbone, list[tuple[int, dict[str, float]]]]:
     """(network trained by a strategy of STRATEGIES, history of `fit`).
 
-    architecture: as for networks.build; settings: as for `fit`. reference, prior: structures with labels; where the
+    architecture: as for networks.build; settings: as for `fit`, with "share" of the structures that are learnt from and
+    "frozen_level" of a base that stays as it is, if wanted. reference, prior: structures with labels; where the
     strategy says so, the labels of `reference` are differences. base: network of the strategy that it starts from,
     which is trained in place.
     """
@@ -216,7 +227,8 @@ def train(
         learnt = STRATEGIES[kind.base].heads
         for head in () if kind.difference else set(kind.heads) - set(learnt):
             network.heads[head].load_state_dict(network.heads[learnt[0]].state_dict())
-    sources = {"reference": reference, "prior": prior}
+    share, level = settings.get("share", 1.0), settings.get("frozen_level")
+    sources = {"reference": _drawn(reference, share, rng), "prior": _drawn(prior, share, rng)}
     tasks = {}
     for head in kind.heads:
         given = sources[head]
@@ -231,7 +243,8 @@ def train(
         first = tasks[kind.heads[0]]
         evenly = np.unique(np.linspace(0, len(first.graphs) - 1, CALIBRATION).astype(int))
         network.calibrate(first.batch(evenly, torch.float32, device)[0])
-    names = [] if kind.frozen else network.representation()
+    left = network.representation("max" if kind.frozen else level) if kind.frozen or (kind.base and level) else []
+    names = [name for name in network.representation() if name not in {*left}]
     names += [n for n, _ in network.named_parameters() if n.startswith(tuple(f"heads.{h}." for h in kind.heads))]
     assert not kind.frozen or not set(names) & set(network.representation())
     return network, fit(network, tasks, names, settings, rng)
