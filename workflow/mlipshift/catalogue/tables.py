@@ -119,6 +119,14 @@ _OTHERS = (
     Table("ablation_bins", "Structures per bin of the force MAE, by prior", "point, method, bin", "evaluate_ablations"),
     Table("sources", "What the addresses of the manifest answer", "address", "ask_sources"),
     Table(
+        "prior_labels",
+        "Reference labels that the prior was fitted to",
+        "molecule",
+        "fit_prior",
+        report="optional",
+        setting="prior.labels",
+    ),
+    Table(
         "finetuning",
         "Force MAE after fine-tuning on a few labels, every model",
         "group, start, replay, amount, seed",
@@ -259,6 +267,11 @@ REPORT = {
     "variants": Shown(
         "Adaptations of section variants on the held-out shift groups, against their own model and what one could do"
         " instead; negative is better."
+    ),
+    "prior_labels": Shown(
+        "The prior of this run was fitted to reference labels of the molecules themselves, those that are tested among"
+        " them: what it says of them is no knowledge without reference calculations. No label is of a test structure.",
+        "mitigation",
     ),
     "learning_curves": Shown(
         "Force MAE (meV/Å) on new molecules after fine-tuning, by start and number of labelled structures of them;"

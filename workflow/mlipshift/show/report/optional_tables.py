@@ -58,6 +58,23 @@ def refinement_table(results: Results) -> Table:
     return cells.table(head, rows)
 
 
+def prior_labels_table(results: Results) -> Table:
+    """Reference labels that the prior was fitted to, by molecule."""
+    table = results.optional("prior_labels")
+    if table is None:
+        return None
+    rows = [
+        [
+            cell(row["molecule"], title=row["formula"]),
+            counted(row["n_labels"]),
+            cell(f"{row['sigma']:g}", row["sigma"]),
+            error(row["held_out_meV_per_A"]),
+        ]
+        for row in table.to_dict("records")
+    ]
+    return cells.table(["Molecule", "Reference labels", "Width of the kernel", "Error on a fifth (meV/Å)"], rows)
+
+
 def weights_table(results: Results) -> Table:
     """Error of the validation groups by the weight of the residual correction."""
     table = results.optional("correction_weights")

@@ -39,6 +39,7 @@ MAKERS = {
     "answers": decision.answers_table,
     "decision": decision.decision_table,
     "variants": optional_tables.variants_table,
+    "prior_labels": optional_tables.prior_labels_table,
     "learning_curves": finetuning.curves_table,
     "labels_needed": finetuning.needed_table,
 }
