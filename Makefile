@@ -25,7 +25,7 @@ SNAKEMAKE = $(RUN) $(python) -P -m snakemake --workflow-profile none --rerun-inc
 SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})) $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose universal md17 rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic
+.PHONY: help reproduce diagnose universal md17 rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic venv-sgdml venv-sgdml
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -105,14 +105,14 @@ check-python:
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, name one with PYTHON=..." % v[:2])'
 
 # each in a folder of its own, .venv-mace for one: MACE and SevenNet need different versions of e3nn
-venv-mace venv-chgnet venv-sevennet venv-organic: ENVIRONMENT = .$@
+venv-mace venv-chgnet venv-sevennet venv-organic venv-sgdml: ENVIRONMENT = .$@
 
 # an environment is as its lock says when the copy of the lock in it, made last, is equal to the lock; a larger lock
 # holds the smaller ones
 SATISFIED_run := run reference test
 SATISFIED_reference := reference test
-$(foreach lock,test mace chgnet sevennet organic,$(eval SATISFIED_$(lock) := $(lock)))
-venv-run venv-test venv-reference venv-mace venv-chgnet venv-sevennet venv-organic: venv-%: check-python envs/lock/%.txt
+$(foreach lock,test mace chgnet sevennet organic sgdml,$(eval SATISFIED_$(lock) := $(lock)))
+venv-run venv-test venv-reference venv-mace venv-chgnet venv-sevennet venv-organic venv-sgdml: venv-%: check-python envs/lock/%.txt
 	@if ! { $(foreach lock,$(SATISFIED_$*),cmp -s envs/lock/$(lock).txt $(call quoted,$(VENV)/$(lock).lock) ||) false; }; then \
 		echo "Installing envs/lock/$*.txt into $(ENVIRONMENT) (once, a few minutes)"; \
 		test -x $(python) || "$(PYTHON)" -m venv $(call quoted,$(VENV)) > /dev/null || { rm -rf $(call quoted,$(VENV)); \

@@ -14,7 +14,7 @@ scattergather:
 wildcard_constraints:
     strategy="|".join(KINDS),
     mode="structure|placebo",
-    set="pretrain|test|unlabelled|pool|copies",
+    set="pretrain|test|unlabelled|pool|copies|labelled",
     variant=r"[a-z][a-z0-9_]*",
     scheme=r"[a-z][a-z0-9_]*",
     point=r"[a-z][a-z0-9_]*",
@@ -48,6 +48,7 @@ include: "workflow/rules/prior.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/rewire.smk"
 include: "workflow/rules/adapt.smk"
+include: "workflow/rules/finetune.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/show.smk"

@@ -24,6 +24,7 @@ from mlipshift.base.tables import read_table
 from mlipshift.external import differentiable, distillation, finetuning, heads, kept, test_time, tuning, weights
 from mlipshift.external.settings import with_rate, with_rates
 from mlipshift.external.structure import Structure
+from mlipshift.learn import courses
 from physics.pairwise import Pairwise, Springs, labels, structures
 from reliability.scripts import run_script
 
@@ -336,13 +337,14 @@ FEW |= {"hidden": 16, "epochs": (5, 20)}
 
 
 def test_folds_keep_molecules_together(frames):
-    for learnt, held in labelled(frames).folds(4):
+    for learnt, held in courses.folds(frames.molecule[:COUNT], 4):
         assert not set(frames.molecule[learnt]) & set(frames.molecule[held])
         assert sorted(learnt + held) == [*range(COUNT)]
-    one = finetuning.Labelled([None] * 3, [None] * 3, np.zeros(3), np.array(["m"] * 3))
-    assert [held for _, held in one.folds(4)] == [[0], [1], [2]]
+    one = np.array(["m"] * 3)
+    assert [held for _, held in courses.folds(one, 4)] == [[0], [1], [2]]
+    assert [held for _, held in courses.folds(one, 3, enough=2)] == [[0], [1]]
     with pytest.raises(UserError, match="give two"):
-        finetuning.Labelled([None], [None], np.zeros(1), np.array(["m"])).folds(4)
+        courses.folds(one[:1], 4)
 
 
 @pytest.mark.parametrize("rank", [0, 2])
@@ -390,8 +392,8 @@ def test_few_labels_change_the_weights_as_far_as_they_help(model, frames, state,
     before = error()
     with weights.restored(weights.adaptable(model)):
         course, shifts = finetuning.tune(model, known, [], way, settings)
-        assert course.chosen[0] == 3e-3 and course.chosen[1] > 0 and course.ratios[0] == 1
-        assert course.choices == [finetuning.NOTHING, (1e-6, 10), (1e-6, 20), (3e-3, 10), (3e-3, 20)]
+        assert course.chosen[1] == 3e-3 and course.chosen[0] > 0 and course.ratios[0] == 1
+        assert course.choices == [courses.NOTHING, (10, 1e-6), (20, 1e-6), (10, 3e-3), (20, 3e-3)]
         assert min(course.ratios) < 0.95 and error() < 0.9 * before and shifts.shape == (ELEMENTS,)
 
 
@@ -407,7 +409,7 @@ def test_labels_that_are_noise_mostly_change_nothing(model, frames, state):
         )
         with weights.restored(weights.adaptable(model)):
             course, _ = finetuning.tune(model, labelled(frames, call), [], "full", settings)
-            known.append(course.chosen == finetuning.NOTHING)
+            known.append(course.chosen == courses.NOTHING)
             assert known[-1] == all(np.array_equal(a, b) for a, b in zip(said(model, frames), before))
     assert sum(known) >= 4
 
@@ -419,7 +421,7 @@ def test_a_small_correction_is_learnt_on_features(way, frames, state):
     half = labels(frames, lambda s: tuple(0.5 * v for v in Springs()(s)))
     prior = [half.forces_of(k) for k in range(COUNT)] if way == "delta" else None
     course, head = finetuning.correct(model, known, [], settings, prior, [] if way == "delta" else None)
-    assert course.chosen[1] > 0
+    assert course.chosen[0] > 0
     both = heads.both(model, head, known.structures)
     base = both.forces if prior is None else torch.as_tensor(half.forces)
     found = base + both.head_forces - both.forces

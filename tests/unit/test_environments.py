@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = {path.stem: path for path in sorted((ROOT / "envs").glob("*.yaml"))}
 PACKAGE_OF = {"sklearn": "scikit-learn", "yaml": "pyyaml"}  # import name -> package name where they differ
 # the prior can call xtb-python, which sampling does not do
-OPTIONAL = {"sample_geometries": {"xtb"}, "sample_stress": {"xtb"}}
+OPTIONAL = {"sample_geometries": {"xtb"}, "sample_stress": {"xtb"}, "label_prior": {"sgdml", "tblite", "xtb"}}
 LIBRARY = ROOT / "workflow" / "mlipshift"
 # modules that a script loads by name
 LOADED = {
@@ -23,7 +23,7 @@ LOADED = {
     "plot_figure": "show/figures/*.py",
     "plot_shift": "show/figures/*.py",
 }
-MODELS = ("mace", "chgnet", "sevennet", "organic")  # environments with locks of their own
+MODELS = ("mace", "chgnet", "sevennet", "organic", "sgdml")  # environments with locks of their own
 
 
 def canonical(name):

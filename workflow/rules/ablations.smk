@@ -21,6 +21,7 @@ use rule label_prior as label_other_prior with:
         mem_mb=growing(2000),
         runtime=growing("4h"),
     params:
+        python="python",
         method=lambda wildcards: wildcards.method,
         shard="1-of-1",
     message:

@@ -14,6 +14,8 @@ rule curate:
         test_reference="<results>/reference/test.h5",
         validation_reference="<results>/reference/validation.h5",
         unlabelled="<results>/frames/unlabelled_input.h5",
+        labelled="<results>/frames/labelled.h5",
+        labelled_reference="<results>/reference/labelled.h5",
         failures="<results>/failures/curate.csv",
         lines="<results>/failures/curate.txt",
     log:
@@ -39,6 +41,7 @@ rule curate:
         " --train {output.train:q} --train-reference {output.train_reference:q}"
         " --test {output.test:q} --test-reference {output.test_reference:q}"
         " --validation-reference {output.validation_reference:q} --unlabelled {output.unlabelled:q}"
+        " --labelled {output.labelled:q} --labelled-reference {output.labelled_reference:q}"
         " --failures {output.failures:q} --census {output.census:q} --duplicates {output.duplicates:q}"
         " --duplicate-counts {output.duplicate_counts:q} --lines {output.lines:q} --log {log:q}"
         " <<< {params.settings:q} >> {log:q} 2>&1 && cat {output.lines:q} >&2"
@@ -50,11 +53,12 @@ CHECKED_BY = (
     if config["prior"]["method"] in components.TIGHT_BINDING
     else "GFN2-xTB"
 )
-LABEL_CHECKS = expand("<results>/label_check/{set}.csv", set=["train", "test"])
+CHECKED = ["train", "test", *(["labelled"] if TUNED else [])]
+LABEL_CHECKS = expand("<results>/label_check/{set}.csv", set=CHECKED)
 # what the terminal says, for the reports
 INPUT_LINES = [
     rules.curate.output.lines,
-    *expand("<results>/label_check/{set}.txt", set=["train", "test"]),
+    *expand("<results>/label_check/{set}.txt", set=CHECKED),
 ]
 PRIOR_IS_THERE = (
     "prior" in config["shifts"]["labels"] and CHECKED_BY == config["prior"]["method"]
@@ -73,7 +77,7 @@ rule check_labels:
             "<results>/prior/{0}.h5".format(
                 {"train": "pretrain"}.get(wildcards.set, wildcards.set)
             )
-            if PRIOR_IS_THERE
+            if PRIOR_IS_THERE and wildcards.set != "labelled"
             else []
         ),
     output:
@@ -84,7 +88,7 @@ rule check_labels:
     benchmark:
         "<benchmarks>/check_labels_{set}.tsv"
     wildcard_constraints:
-        set="train|test",
+        set="train|test|labelled",
     # what follows waits for it
     priority: 20
     conda:

@@ -176,6 +176,8 @@ rule compare_published:
             if config["simulate"]["molecules"]
             else []
         ),
+        curves=(tables_of.paths(["learning_curves"], "<results>") if TUNED else []),
+        needed=tables_of.paths(["labels_needed"], "<results>") if TUNED else [],
     output:
         "<results>/tables/published.csv",
     log:
@@ -188,13 +190,13 @@ rule compare_published:
         mem_mb=growing(1000),
         runtime=growing("10m"),
     params:
-        dynamics=lambda wildcards, input: (
-            options(dynamics=input.dynamics) if input.dynamics else ""
+        optional=lambda wildcards, input: options(
+            **{n: input[n] for n in ("dynamics", "curves", "needed") if input[n]}
         ),
     message:
         "Put the published values beside those of this run."
     shell:
-        "python {input.script:q} --published {input.published:q} --summary {input.summary:q} {params.dynamics}"
+        "python {input.script:q} --published {input.published:q} --summary {input.summary:q} {params.optional}"
         " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 

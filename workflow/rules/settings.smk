@@ -211,6 +211,8 @@ SCHEMES = config["conformers"]["schemes"]
 COUNTS = sorted(config["conformers"]["counts"])
 POINTS = config["ablations"]["points"]
 DIAGNOSED = list(config["models"])
+FINETUNING = config["finetuning"]
+TUNED = FINETUNING["groups"]  # whose labels models learn
 
 # the network that every strategy trains: its module, the environment that can import it, and how it is built
 BACKBONE = f"learn/backbones/{config['model']['backbone']}"
@@ -231,10 +233,10 @@ ENGINE = components.engine_of(config["prior"]["method"], config["prior"]["engine
 # pretrain: training structures and rattled copies; test: what is predicted;
 # unlabelled: what broad pre-training sees, with rattled copies; pool: geometries of the test molecules, the first half
 # of each, on which they are adapted for the curve over the number of geometries; copies: rattled copies of every test
-# structure, by which an adaptation can be stopped
+# structure, by which an adaptation can be stopped; labelled: what models are fine-tuned on
 SETS = {
     name: f"<results>/frames/{name}.h5"
-    for name in ("pretrain", "test", "unlabelled", "pool", "copies")
+    for name in ("pretrain", "test", "unlabelled", "pool", "copies", "labelled")
 }
 MODEL = "<results>/models/{strategy}/seed{seed}/weights.pt"
 

@@ -11,8 +11,8 @@ from mlipshift.run import cli
 
 
 def main(args):
-    dynamics = read_table(args.dynamics) if args.dynamics else None
-    rows = published.beside(read_table(args.published), read_table(args.summary), dynamics)
+    optional = [read_table(path) if path else None for path in (args.dynamics, args.curves, args.needed)]
+    rows = published.beside(read_table(args.published), read_table(args.summary), *optional)
     write_table(args.output, rows, published.OURS)
     made = sum(np.isfinite(r["ours"]) for r in rows)
     log.info("%d published values, %d of them made by this run", len(rows), made)
@@ -26,6 +26,8 @@ if __name__ == "__main__":
             "published": {"type": Path, "help": "CSV of the published values"},
             "summary": {"type": Path, "help": "CSV of the errors of this run"},
             "dynamics": {"type": Path, "required": False, "help": "CSV of the simulated molecules of this run"},
+            "curves": {"type": Path, "required": False, "help": "CSV of the learning curves of this run"},
+            "needed": {"type": Path, "required": False, "help": "CSV of the labels that reach the target"},
             "output": {"type": Path},
         },
     )

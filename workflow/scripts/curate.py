@@ -9,7 +9,7 @@ from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import FAILURES, write_table
 from mlipshift.data import census, duplicates
-from mlipshift.data.curation import curate
+from mlipshift.data.curation import LABELLED, curate
 from mlipshift.run import cli
 
 
@@ -37,9 +37,10 @@ def kept(args: object, tables: dict) -> Iterator[None]:
 def stores_of(args: object, stack: ExitStack) -> dict:
     """{kind: what a row and its label are appended with} of the stores to write."""
     frames = {"train": Frames.writer(args.train), "test": Frames.writer(args.test)}
-    if args.unlabelled:
-        frames["unlabelled"] = Frames.writer(args.unlabelled)
+    optional = {"unlabelled": args.unlabelled, "labelled": args.labelled}
+    frames |= {kind: Frames.writer(path) for kind, path in optional.items() if path}
     labels = {"train": args.train_reference, "test": args.test_reference, "validation": args.validation_reference}
+    labels["labelled"] = args.labelled_reference
     frames = {kind: stack.enter_context(writer) for kind, writer in frames.items()}
     labels = {k: stack.enter_context(Labels.writer(path, "reference")) for k, path in labels.items() if path}
 
@@ -54,14 +55,18 @@ def stores_of(args: object, stack: ExitStack) -> dict:
     return append
 
 
+def kind_of(group: str) -> str:
+    """The store that the structures of a group go into."""
+    return group if group in ("train", "unlabelled") else "labelled" if group.startswith(LABELLED) else "test"
+
+
 def main(args):
     failures, repeated, counts = [], duplicates.Duplicates(), census.Census()
     tables = {"failures": (FAILURES, failures), "duplicates": (duplicates.DUPLICATES, repeated)}
     with kept(args, tables), ExitStack() as stack:
         append = stores_of(args, stack)
         for row, label in curate(args.settings, failures, counts):
-            kind = row["group"] if row["group"] in ("train", "unlabelled") else "test"
-            append(kind, row, label)
+            append(kind_of(row["group"]), row, label)
             repeated.add(row, *(label or ())[:1])
         groups = counts.rows()
         pairs = repeated.counts({row["group"]: row["n_used"] for row in groups})
@@ -96,6 +101,8 @@ if __name__ == "__main__":
             "test": {**store, "help": "frames of all other groups to write"},
             "test_reference": {**store, "help": "reference labels of the test frames to write"},
             "unlabelled": {**optional, "help": "frames of the group unlabelled to write"},
+            "labelled": {**optional, "help": "frames of the groups labelled_NAME to write"},
+            "labelled_reference": {**optional, "help": "reference labels of these, to fine-tune on, to write"},
             "validation_reference": {
                 **optional,
                 "help": "reference labels of the validation groups alone, to write",

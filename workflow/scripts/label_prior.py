@@ -22,13 +22,13 @@ from mlipshift.run import cli
 def main(args):
     number, total = (int(part) for part in args.shard.split("-of-"))
     level = engines.level(args.method, args.engine)
-    singlepoint = engines.engine(args.method, args.engine, args.accuracy)
+    singlepoint = engines.engine(args.method, args.engine, args.accuracy, args.fitted)
     structures = Frames.number(args.frames)
     size = stripe(structures, total)
     stripes = len(range((number - 1) * size, structures, total * size))
     # Snakemake removes what a killed job has declared as its output, and nothing else
     kept = args.output.with_name(args.output.name + ".stripes")
-    checkpoints = Checkpoints(kept, fingerprint(args.method, args.engine, args.accuracy))
+    checkpoints = Checkpoints(kept, fingerprint(args.method, args.engine, args.accuracy, args.fitted))
     failures, summed, labelled, asked, resumed = [], 0.0, 0, 0, 0
     blocks = Frames.blocks(args.frames, size, number - 1, total)
     with Labels.joiner(args.output, level) as append:
@@ -66,6 +66,7 @@ if __name__ == "__main__":
             "method": {"choices": engines.METHODS},
             "engine": {"choices": engines.ENGINES, "help": "library of the GFN-xTB methods"},
             "accuracy": {"type": float, "help": "convergence threshold of the GFN-xTB methods"},
+            "fitted": {"type": Path, "required": False, "help": "folder of the models of a method that is fitted"},
             "shard": {"help": "such as 1-of-4; every fourth stripe of structures from the first"},
             "output": {"type": Path, "help": "labels of the shard"},
             "failures": {"type": Path, "help": "CSV of structures without a label"},

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+SOFT = 0.02  # eV/Å, added to errors whose ratio is taken, so that errors near zero do not decide
+
 
 def over_atoms(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Mean [..., S] over the atoms of every structure of values [..., N]; offsets [S + 1]."""

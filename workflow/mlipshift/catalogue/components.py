@@ -17,7 +17,11 @@ PRIORS = {
     "GFN2-xTB": ("tblite", "xtb_python"),
     "GFN-FF": ("xtb_python",),
     "Morse": ("morse",),
+    "sGDML": ("sgdml",),
 }
+
+# those of PRIORS that are fitted to reference labels of each molecule, in an environment of their own -> its name
+FITTED = {"sGDML": "sgdml"}
 
 # methods that several libraries offer
 TIGHT_BINDING = tuple(method for method, modules in PRIORS.items() if len(modules) > 1)

@@ -118,6 +118,37 @@ _OTHERS = (
     Table("ablations", "Force MAE by prior and amount of data", "point, group", "evaluate_ablations"),
     Table("ablation_bins", "Structures per bin of the force MAE, by prior", "point, method, bin", "evaluate_ablations"),
     Table("sources", "What the addresses of the manifest answer", "address", "ask_sources"),
+    Table(
+        "prior_labels",
+        "Reference labels that the prior was fitted to",
+        "molecule",
+        "fit_prior",
+        report="optional",
+        setting="prior.labels",
+    ),
+    Table(
+        "finetuning",
+        "Force MAE after fine-tuning on a few labels, every model",
+        "group, start, replay, amount, seed",
+        "evaluate_finetuning",
+        setting="finetuning.groups",
+    ),
+    Table(
+        "learning_curves",
+        "Force MAE against the number of labels",
+        "group, start, replay, amount",
+        "evaluate_finetuning",
+        report="optional",
+        setting="finetuning.groups",
+    ),
+    Table(
+        "labels_needed",
+        "Labels that reach the target",
+        "group, start, replay",
+        "evaluate_finetuning",
+        report="optional",
+        setting="finetuning.groups",
+    ),
 )
 _SIMULATED = {"rule": "evaluate_dynamics", "setting": "simulate.molecules"}
 _MOTION = (
@@ -236,6 +267,22 @@ REPORT = {
     "variants": Shown(
         "Adaptations of section variants on the held-out shift groups, against their own model and what one could do"
         " instead; negative is better."
+    ),
+    "prior_labels": Shown(
+        "The prior of this run was fitted to reference labels of the molecules themselves, those that are tested among"
+        " them: what it says of them is no knowledge without reference calculations. No label is of a test structure.",
+        "mitigation",
+    ),
+    "learning_curves": Shown(
+        "Force MAE (meV/Å) on new molecules after fine-tuning, by start and number of labelled structures of them;"
+        " means over structures and seeds, intervals and the error on known molecules when pointed at. Which structures"
+        " are labelled is drawn anew for every seed, and none of them is tested.",
+        "simulate",
+    ),
+    "labels_needed": Shown(
+        "Labelled structures at which the mean force MAE is below the target, of the numbers tried; what fine-tuning on"
+        " the most of them costs on the molecules that were known; and prior calls, once and per prediction.",
+        "simulate",
     ),
     "weights": Shown(
         "Force MAE (meV/Å) of the validation groups, on which alone it may be chosen, by the weight of the residual"

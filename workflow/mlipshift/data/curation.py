@@ -20,6 +20,7 @@ from mlipshift.data.readers import Reading, checked, iterate
 from mlipshift.data.records import Record, isolated_atom, label_of, record_failure, row_of, shown
 
 ISOLATED = "isolated atom, whose energy no method here takes"
+LABELLED = "labelled_"  # beginning of groups whose labels models are fine-tuned on
 MIN_SCALED_DISTANCE = 0.4  # in sums of covalent radii; the shortest bonds of hot molecules are at 0.7
 
 
@@ -147,8 +148,8 @@ def curate(
 
     The row says the group; the training structures come first. failures: list that gets a row for every structure that
     cannot be used; census: counts what is read, used and left out. One structure is in memory at a time, beside SAMPLE
-    ones of a file for its units; of a file no more is read than its limit, and files beyond max_structures_per_group
-    are not opened. Raises UserError for what the user must mend.
+    ones of a file for its units; of a file no more is read than its limit, unless the group is selected by its forces,
+    and files beyond max_structures_per_group are not opened. Raises UserError for what the user must mend.
     """
     files = dict(sorted(settings["files"].items(), key=lambda item: item[0] != "train"))
     for group, paths in files.items():
@@ -178,16 +179,34 @@ def curate(
 
 def _records(group, paths, settings, reading):
     """The records of a group, as far as its limits allow."""
+    bounds, total = settings.get("select", {}).get(group), 0
     left = settings.get("max_structures_of", {}).get(group, settings["max_structures_per_group"])
     for path in paths:
         if left == 0:
             break
         read, limits = 0, (left, settings.get("max_structures_per_file"))
         limit = min((n for n in limits if n is not None), default=None)
-        for record in checked(path, islice(iterate(path, group, settings, reading=reading), limit), settings):
+        records = iterate(path, group, settings, reading=reading)
+        if bounds:
+            records = (record for record in records if _between(record, bounds))
+        for record in checked(path, islice(records, limit), settings):
             read += 1
             yield record
+        total += read
         left = None if left is None else left - read
+    if bounds and not total:
+        raise UserError(f"data.select.{group}: no structure of the group has such forces; choose other limits")
+
+
+def _between(record, bounds):
+    """Whether the mean force norm of a record is within limits; not without forces. What is none is for `convert`."""
+    if record.forces is None:
+        return False
+    forces = np.asarray(record.forces)
+    if forces.shape != record.positions.shape or not np.issubdtype(forces.dtype, np.number):
+        return True
+    norm, below, above = np.linalg.norm(forces, axis=1).mean(), bounds["below_eV_per_A"], bounds["above_eV_per_A"]
+    return not (below is not None and norm >= below or above is not None and norm <= above)
 
 
 def _usable(record, group, settings, failures, census, seen):
@@ -196,7 +215,7 @@ def _usable(record, group, settings, failures, census, seen):
         failures.append({"id": shown(record.id), "group": group, "stage": "curate", "reason": ISOLATED})
         census.leave_out(group, ISOLATED)
         return None
-    needed = group == "train" and settings.get("labels", "required") == "required"
+    needed = group == "train" and settings.get("labels", "required") == "required" or group.startswith(LABELLED)
     try:
         found = convert(record, group, needed, settings.get("periodic", False))
         seen.add(record.id, record.where)

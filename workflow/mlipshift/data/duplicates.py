@@ -12,11 +12,14 @@ needed of them is in a temporary file.
 import hashlib
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlipshift.base.geometry import centred, edges, pairs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Å, root mean square and largest; positions rounded to 0.001 Å change distances by 0.0004 and by 0.0017 at most
 TOLERANCE = 8e-4, 2e-3
@@ -226,3 +229,10 @@ class _Structure:
 
 def _hashed(text):
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
+
+
+def same_as_any(table: "pd.DataFrame", ids: set[str]) -> set[str]:
+    """Ids outside `ids` of structures that are the same as one of `ids`; table: DataFrame of the columns DUPLICATES."""
+    pairs = [(str(row["id"]), str(row["same_as"])) for row in table.to_dict("records")]
+    shared = {first for name, first in pairs if {name, first} & ids}
+    return {name for pair in pairs if pair[1] in shared for name in pair} - ids

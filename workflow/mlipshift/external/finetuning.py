@@ -5,19 +5,17 @@ Ways: `full`, all weights of representation and readout; `low_rank`, updates of 
 prior, which needs a prior call per prediction (Ramakrishnan et al., JCTC 2015, 11, 2087). All replay ordinary
 structures with the model's own labels, so that little is lost where it was good.
 
-How long each learns, and how fast, is chosen by cross-validation over the molecules of the labelled structures
-themselves, with no step at all among the choices: few labels may not be enough to learn anything.
+How long each learns, and how fast, is chosen as learn.courses does, over the molecules of the labelled structures.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.log import log
 from mlipshift.external import heads, tuning
 from mlipshift.external.differentiable import Differentiable
 from mlipshift.external.heads import PriorHead
@@ -25,7 +23,7 @@ from mlipshift.external.settings import at_least
 from mlipshift.external.structure import Structure
 from mlipshift.external.tuning import Descent, Full, Goal, LowRank
 from mlipshift.external.weights import adaptable, restored
-from mlipshift.mitigate.weighting import SOFT
+from mlipshift.learn.courses import NOTHING, Choice, Course, folds
 
 WAYS = ("full", "low_rank", "correction", "delta")
 
@@ -81,47 +79,6 @@ class Labelled:
     energy: np.ndarray
     molecules: np.ndarray
 
-    def folds(self, count: int) -> list[tuple[list[int], list[int]]]:
-        """(numbers to learn from, numbers held out) of at most `count` folds over the molecules.
-
-        Over the structures where they are all of one molecule. Raises UserError for one structure alone.
-        """
-        names = sorted(set(self.molecules))
-        keys = [names.index(m) for m in self.molecules] if len(names) > 1 else [*range(len(self.molecules))]
-        count = min(count, max(keys) + 1)
-        if count < 2:
-            raise UserError("one labelled structure alone cannot say how long to learn from it; give two at least")
-        fold = [key % count for key in keys]
-        every = range(len(fold))
-        return [([k for k in every if fold[k] != f], [k for k in every if fold[k] == f]) for f in range(count)]
-
-
-Choice = tuple[float, int]  # learning rate, 0 where there is none to choose; steps or epochs
-NOTHING: Choice = (0.0, 0)
-
-
-@dataclass(frozen=True)
-class Course:
-    """chosen: one of `choices`; ratios: error of held-out molecules after each, a share of that before."""
-
-    choices: list[Choice]
-    ratios: list[float]
-    chosen: Choice
-
-    @classmethod
-    def of(cls, errors: Mapping[Choice, Sequence[float]]) -> "Course":
-        """That with the least mean log ratio; none where this is within its own standard error of doing nothing.
-
-        errors {choice: [held-out structures] eV/Å}, NOTHING among them.
-        """
-        before = np.log(np.array(errors[NOTHING]) + SOFT)
-        logs = {k: np.log(np.array(e) + SOFT) - before for k, e in errors.items()}
-        best = min(sorted(logs), key=lambda k: logs[k].mean())
-        spread = logs[best].std(ddof=1) / len(before) ** 0.5 if len(before) > 1 else np.inf
-        ratios = [round(float(np.exp(r.mean())), 4) for r in logs.values()]
-        log.info("error of held-out labelled molecules, share of that before: %s", dict(zip(logs, ratios)))
-        return cls([*logs], ratios, best if logs[best].mean() + spread < 0 else NOTHING)
-
 
 def tune(
     model: Differentiable, labelled: Labelled, ordinary: Sequence[Structure], way: str, settings: Settings
@@ -141,19 +98,19 @@ def tune(
         LowRank(tuning.matrices(model), settings.rank, settings.seed) if way == "low_rank" else Full(changed)
     )
     errors: dict[Choice, list[float]] = {NOTHING: []}
-    for learnt, held in labelled.folds(settings.folds):
+    for learnt, held in folds(labelled.molecules, settings.folds):
         errors[NOTHING].extend(tuning.force_errors(model, goal.take(held)))
         for rate in settings.learning_rates:
 
             def watch(step, rate=rate, held=held):
                 if step:
-                    errors.setdefault((rate, step), []).extend(tuning.force_errors(model, goal.take(held)))
+                    errors.setdefault((step, rate), []).extend(tuning.force_errors(model, goal.take(held)))
 
             with restored(changed):
                 goals = [goal.take(learnt), kept]
                 tuning.descend(model, update(), goals, descent(rate), settings.steps, watch, settings.every)
     course = Course.of(errors)
-    rate, steps = course.chosen
+    steps, rate = course.chosen
     tuning.descend(model, update(), [goal, kept], descent(rate), steps)
     after = np.array([energy for energy, _ in tuning.said(model, labelled.structures)])
     return course, heads.element_shifts(labelled.structures, labelled.energy - after)
@@ -183,12 +140,12 @@ def correct(
     known, replayed = rows[: len(labelled.structures)], rows[len(labelled.structures) :]
     made = lambda chosen, epochs: _trained(start, [known[k] for k in chosen], replayed, epochs, settings)
     errors: dict[Choice, list[float]] = {}
-    for learnt, held in labelled.folds(settings.folds):
+    for learnt, held in folds(labelled.molecules, settings.folds):
         for epochs in (0, *settings.epochs):
             head = made(learnt, epochs)
-            errors.setdefault((0.0, epochs), []).extend(_residual(head, known[k]) for k in held)
+            errors.setdefault((epochs, 0.0), []).extend(_residual(head, known[k]) for k in held)
     course = Course.of(errors)
-    return course, made(range(len(known)), course.chosen[1]).requires_grad_(False)
+    return course, made(range(len(known)), course.chosen[0]).requires_grad_(False)
 
 
 def _trained(start, rows, replayed, epochs, settings):

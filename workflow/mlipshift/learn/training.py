@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
@@ -108,40 +109,75 @@ def fit(
     settings: {"steps", "batch", "learning_rate", "weight_decay", "energy_weight", "average"}; AdamW with a
     cosine schedule, gradient clipping, and an exponential moving average that becomes the result.
     """
-    names = set(names)
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name in names)
-    trained = [p for p in network.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        trained, lr=settings["learning_rate"], weight_decay=settings["weight_decay"], foreach=True
-    )
+    trained = learning(network, names)
     steps = settings["steps"]
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    average = [p.detach().clone() for p in trained]
-    streams = {head: _epochs(len(data.graphs), settings["batch"], rng) for head, data in tasks.items()}
+    goals = [(head, data, 1.0) for head, data in tasks.items()]
     history, running = [], dict.fromkeys(tasks, 0.0)
     every = max(1, steps // 10)
-    for step in range(1, steps + 1):
-        optimiser.zero_grad()
-        for head, data in tasks.items():
-            batch, forces, energy = data.batch(next(streams[head]), torch.float32, network.device)
-            loss = loss_of(network(batch, (head,))[head], batch, forces, energy, settings["energy_weight"])
-            loss.backward()
-            running[head] += float(loss.detach())
-        torch.nn.utils.clip_grad_norm_(trained, CLIP)
-        optimiser.step()
-        schedule.step()
-        decay = min(settings["average"], step / (step + 10))
-        torch._foreach_lerp_(average, [p.detach() for p in trained], 1 - decay)
+    average: list[Tensor] = []
+    for step, losses, weights in descend(network, goals, trained, settings, rng, cosine=True):
+        average = weights
+        for head, loss in zip(tasks, losses):
+            running[head] += loss
         if step % every == 0 or step == steps:
             history.append((step, {h: v / every for h, v in running.items()}))
             log.info("step %d of %d: %s", step, steps, {h: round(v / every, 4) for h, v in running.items()})
             running = dict.fromkeys(tasks, 0.0)
-    with torch.no_grad():
-        for parameter, mean in zip(trained, average):
-            parameter.copy_(mean)
+    put(trained, average)
     network.requires_grad_(True)
     return history
+
+
+def learning(network: Backbone, names: Iterable[str]) -> list[Parameter]:
+    """The parameters `names` of a network, which alone have gradients from now on."""
+    names = set(names)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in names)
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+def put(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Give parameters other values, in place."""
+    with torch.no_grad():
+        for parameter, value in zip(parameters, values):
+            parameter.copy_(value)
+
+
+def descend(
+    network: Backbone,
+    goals: Sequence[tuple[str, Dataset, float]],
+    trained: Sequence[Parameter],
+    settings: Mapping[str, Any],
+    rng: np.random.Generator,
+    cosine: bool,
+) -> Iterator[tuple[int, list[float], list[Tensor]]]:
+    """Step with AdamW; yields (step, loss of every goal, average of the weights), which change in place after that.
+
+    goals: (head, its data, weight of its loss), a batch of each per step; settings: as for `fit`; cosine: whether the
+    learning rate falls to zero with the last step.
+    """
+    optimiser = torch.optim.AdamW(
+        trained, lr=settings["learning_rate"], weight_decay=settings["weight_decay"], foreach=True
+    )
+    steps = settings["steps"]
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps) if cosine else None
+    average = [p.detach().clone() for p in trained]
+    streams = [_epochs(len(data.graphs), settings["batch"], rng) for _, data, _ in goals]
+    for step in range(1, steps + 1):
+        optimiser.zero_grad()
+        losses = []
+        for (head, data, weight), stream in zip(goals, streams):
+            batch, forces, energy = data.batch(next(stream), torch.float32, network.device)
+            loss = loss_of(network(batch, (head,))[head], batch, forces, energy, settings["energy_weight"])
+            (weight * loss).backward()
+            losses.append(float(loss.detach()))
+        torch.nn.utils.clip_grad_norm_(trained, CLIP)
+        optimiser.step()
+        if schedule:
+            schedule.step()
+        decay = min(settings["average"], step / (step + 10))
+        torch._foreach_lerp_(average, [p.detach() for p in trained], 1 - decay)
+        yield step, losses, average
 
 
 def _epochs(total: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -151,6 +187,16 @@ def _epochs(total: int, size: int, rng: np.random.Generator) -> Iterator[np.ndar
         order = rng.permutation(total)
         for start in range(0, total - size + 1, size):
             yield order[start : start + size]
+
+
+def _drawn(labelled, share, rng):
+    """A share of the labelled structures, at least one; all of them as they are where that is 1."""
+    if labelled is None or share == 1:
+        return labelled
+    frames, labels = labelled
+    usable = np.flatnonzero(labels.ok)
+    chosen = np.sort(rng.choice(usable, max(1, round(share * len(usable))), replace=False))
+    return frames.take(chosen), labels.take(chosen)
 
 
 def train(
@@ -165,7 +211,8 @@ def train(
 ) -> tuple[Backbone, list[tuple[int, dict[str, float]]]]:
     """(network trained by a strategy of STRATEGIES, history of `fit`).
 
-    architecture: as for networks.build; settings: as for `fit`. reference, prior: structures with labels; where the
+    architecture: as for networks.build; settings: as for `fit`, with "share" of the structures that are learnt from and
+    "frozen_level" of a base that stays as it is, if wanted. reference, prior: structures with labels; where the
     strategy says so, the labels of `reference` are differences. base: network of the strategy that it starts from,
     which is trained in place.
     """
@@ -180,7 +227,8 @@ def train(
         learnt = STRATEGIES[kind.base].heads
         for head in () if kind.difference else set(kind.heads) - set(learnt):
             network.heads[head].load_state_dict(network.heads[learnt[0]].state_dict())
-    sources = {"reference": reference, "prior": prior}
+    share, level = settings.get("share", 1.0), settings.get("frozen_level")
+    sources = {"reference": _drawn(reference, share, rng), "prior": _drawn(prior, share, rng)}
     tasks = {}
     for head in kind.heads:
         given = sources[head]
@@ -195,7 +243,8 @@ def train(
         first = tasks[kind.heads[0]]
         evenly = np.unique(np.linspace(0, len(first.graphs) - 1, CALIBRATION).astype(int))
         network.calibrate(first.batch(evenly, torch.float32, device)[0])
-    names = [] if kind.frozen else network.representation()
+    left = network.representation("max" if kind.frozen else level) if kind.frozen or (kind.base and level) else []
+    names = [name for name in network.representation() if name not in {*left}]
     names += [n for n, _ in network.named_parameters() if n.startswith(tuple(f"heads.{h}." for h in kind.heads))]
     assert not kind.frozen or not set(names) & set(network.representation())
     return network, fit(network, tasks, names, settings, rng)

@@ -11,10 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from mlipshift.base.averages import component_mae, mean_norm, over_atoms
+from mlipshift.base.averages import SOFT, component_mae, mean_norm, over_atoms
 from mlipshift.base.frames import offsets_of
 from mlipshift.mitigate import weighting
-from mlipshift.mitigate.weighting import SOFT
 
 GRID = np.round(np.arange(0, 1.0001, 0.05), 2)  # weights that are tried
 COMMITTEE, PRIOR, HEAD = "committee", "prior", "head"

@@ -15,14 +15,13 @@ from typing import Any, Self
 import numpy as np
 from scipy.optimize import nnls
 
-from mlipshift.base.averages import component_mae
+from mlipshift.base.averages import SOFT, component_mae
 
 SMALLEST = 1e-4  # eV/Å; a sign or an error below it counts as that
 FEW = 20  # structures of validation groups; of fewer nothing is fitted
 PRIOR_SLOPE = 1.0  # of the ridge, in structures per unit of slope
 POWERS = (1.0, 2.0, 4.0, 8.0)
 FOLDS = 5
-SOFT = 0.02  # eV/Å, added to errors whose ratio is taken, so that errors near zero do not decide
 
 Signs = Mapping[str, np.ndarray]
 

@@ -27,11 +27,12 @@ STRIPE = 32, 256  # structures that are labelled between two checkpoints: a chec
 STRIPES = 12  # per shard, where there are enough structures, so that shards take equally long
 
 
-def fingerprint(method: str, library: str, accuracy: float) -> bytes:
-    """What labels depend on beside their structures: level, accuracy, and the modules that decide them."""
+def fingerprint(method: str, library: str, accuracy: float, fitted: Path | None = None) -> bytes:
+    """What labels depend on beside their structures: level, accuracy, the modules that decide them, fitted models."""
     modules = (engines.module_of(method, library), geometry, limits, units)
     parts = [Path(cast(str, module.__file__)).read_bytes() for module in modules]
     parts += [Path(__file__).read_bytes(), f"{engines.level(method, library)} {accuracy}".encode()]
+    parts += [path.read_bytes() for path in sorted(fitted.glob("*.npz"))] if fitted else []
     return b"".join(hashlib.sha256(part).digest() for part in parts)
 
 

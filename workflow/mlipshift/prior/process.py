@@ -19,14 +19,20 @@ from mlipshift.prior import engines
 class Process:
     """Energy (eV) and forces [n, 3] (eV/Å) of structures, by a process that is started with the first one.
 
-    python: interpreter of an environment that has the engine; that of this process by default. Use it in a with
-    statement, or call `close`; it ends with this process, too.
+    python: interpreter of an environment that has the engine; that of this process by default. fitted: see engines.
+    Use it in a with statement, or call `close`; it ends with this process, too.
     """
 
     def __init__(
-        self, method: str = "GFN2-xTB", library: str = "tblite", accuracy: float = 1.0, python: Path | str | None = None
+        self,
+        method: str = "GFN2-xTB",
+        library: str = "tblite",
+        accuracy: float = 1.0,
+        python: Path | str | None = None,
+        fitted: Path | str | None = None,
     ):
         self.command = [str(python or sys.executable), "-m", __name__, method, library, str(accuracy)]
+        self.command += [str(fitted)] if fitted else []
         self.process: subprocess.Popen[str] | None = None
 
     def __call__(
@@ -80,11 +86,11 @@ class Process:
 
 def _answer() -> None:
     """Answer every line of standard input."""
-    method, library, accuracy = sys.argv[1:]
+    method, library, accuracy, *fitted = sys.argv[1:]
     # what a library prints must not come between the answers
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    singlepoint = engines.engine(method, library, float(accuracy))
+    singlepoint = engines.engine(method, library, float(accuracy), *fitted)
     for line in sys.stdin:
         numbers, positions, charge, multiplicity = json.loads(line)
         try:

@@ -58,6 +58,23 @@ def refinement_table(results: Results) -> Table:
     return cells.table(head, rows)
 
 
+def prior_labels_table(results: Results) -> Table:
+    """Reference labels that the prior was fitted to, by molecule."""
+    table = results.optional("prior_labels")
+    if table is None:
+        return None
+    rows = [
+        [
+            cell(row["molecule"], title=row["formula"]),
+            counted(row["n_labels"]),
+            cell(f"{row['sigma']:g}", row["sigma"]),
+            error(row["held_out_meV_per_A"]),
+        ]
+        for row in table.to_dict("records")
+    ]
+    return cells.table(["Molecule", "Reference labels", "Width of the kernel", "Error on a fifth (meV/Å)"], rows)
+
+
 def weights_table(results: Results) -> Table:
     """Error of the validation groups by the weight of the residual correction."""
     table = results.optional("correction_weights")
@@ -150,7 +167,8 @@ def published_table(results: Results) -> Table:
         unit = row["unit"] if isinstance(row["unit"], str) else ""
         unit = "" if unit == "ratio" else f" {unit}"
         made = np.isfinite(row["ours"])
-        if not made and isinstance(row["ours_is"], str):
+        said = row["said"] if isinstance(row["said"], str) else ""
+        if not (made or said) and isinstance(row["ours_is"], str):
             continue  # this run has no such group
         rows.append(
             [
@@ -159,9 +177,9 @@ def published_table(results: Results) -> Table:
                 cell(f"{row['published']:g}{unit}", row["published"]),
                 cell(row["reading"], title=row["place"]),
                 cell(
-                    f"{row['ours']:.3g}{unit}" if made else "–",
+                    f"{row['ours']:.3g}{unit}" if made else said or "–",
                     row["ours"],
-                    title=row["ours_is"] if made else "not made by this run",
+                    title=row["ours_is"] if made or said else "not made by this run",
                 ),
             ]
         )
