@@ -25,7 +25,7 @@ SNAKEMAKE = $(RUN) $(python) -P -m snakemake --workflow-profile none --rerun-inc
 SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})) $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose universal rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic
+.PHONY: help reproduce diagnose universal md17 rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ diagnose: check-cores venv-run check-config ## measure the shifts, and errors of
 
 universal: check-cores venv-run check-config models ## compare public models and label-free help for them on the stress set (CONFIG=)
 	@$(SNAKEMAKE) universal --configfile config/universal.yaml $(if $(CONFIG),$(call quoted,$(CONFIG)))
+
+md17: check-cores venv-run check-config ## molecules that no model has seen, adapted to and simulated (MIRROR=folder or address, CONFIG=config/md17_full.yaml)
+	@$(SNAKEMAKE) --configfile $(call quoted,$(or $(CONFIG),config/md17.yaml)) $(if $(SETTINGS),--config $(SETTINGS))
 
 rescue: check-rescue check-cores venv-run check-config ## better forces for your structures by MODEL=aimnet2 as it is (CONFIG=mine.yaml)
 	@$(SNAKEMAKE) rescue --configfile config/rescue.yaml $(call quoted,$(CONFIG)) --config $(call quoted,models={"$(MODEL)":{}})

@@ -31,14 +31,16 @@ from mlipshift.shift import graphs
 CUTOFF = 4.0
 GEMNET = {"backbone": "gemnet", "atom_features": 12, "edge_features": 12, "triplet_features": 6, "blocks": 3}
 GEMNET |= {"radial_embedding": 4, "circular_embedding": 4, "cutoff": CUTOFF}
+PAINN = {"features": 12, "blocks": 2, "radial": 6, "cutoff": CUTOFF}
 KINDS = {
-    "painn": {"features": 12, "blocks": 2, "radial": 6, "cutoff": CUTOFF},
+    "painn": PAINN,
+    "painn_gradient": PAINN | {"forces": "gradient"},
     "gemnet": GEMNET,
     "gemnet_gradient": GEMNET | {"forces": "gradient"},
     "mace": {"backbone": "mace", "hidden_irreps": "8x0e + 8x1o", "cutoff": CUTOFF, "elements": ["H", "C", "O"]},
 }
 # double precision; the coupling coefficients of e3nn are single
-TOLERANCE = {"painn": 1e-10, "gemnet": 1e-10, "gemnet_gradient": 1e-9, "mace": 1e-6}
+TOLERANCE = {"painn": 1e-10, "painn_gradient": 1e-9, "gemnet": 1e-10, "gemnet_gradient": 1e-9, "mace": 1e-6}
 SETTINGS = Settings(steps=3, learning_rate=1e-3, batch=4)
 FIT = {"steps": 40, "batch": 4, "learning_rate": 3e-3, "weight_decay": 1e-4, "energy_weight": 0.1, "average": 0.9}
 

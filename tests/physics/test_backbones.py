@@ -64,8 +64,8 @@ def test_mace_without_its_package_is_one_line():
 def test_unknown_backbones_and_forces_are_one_line():
     with pytest.raises(UserError, match="backbone 'schnet' is unknown; use one of painn, gemnet, mace"):
         backbones.create("schnet", {})
-    with pytest.raises(UserError, match="painn has no gradient forces"):
-        backbones.create("painn", {"forces": "gradient"})
+    with pytest.raises(UserError, match="painn has no conservative forces; use direct or gradient"):
+        backbones.create("painn", {"forces": "conservative"})
     with pytest.raises(UserError, match="blocks is 1"):
         backbones.create("gemnet", {"blocks": 1})
 
@@ -73,6 +73,33 @@ def test_unknown_backbones_and_forces_are_one_line():
 def test_elements_beyond_those_of_gemnet_are_one_line():
     with pytest.raises(UserError, match="element 92"):
         networks.predict(small("gemnet"), [(np.array([92, 1]), np.array([[0.0, 0, 0], [1, 0, 0]]))])
+
+
+@pytest.mark.parametrize("kind", ["painn_gradient", "gemnet_gradient"])
+def test_gradient_forces_have_no_curl(kind):
+    """The matrix of the derivatives of the forces is that of second derivatives of the energy, and so symmetric."""
+    model, (numbers, positions) = small(kind), molecule(4, 6)
+    step, rows = 1e-4, []
+    for k in range(positions.size):
+        moved = np.repeat(positions[None], 2, 0)
+        moved.reshape(2, -1)[:, k] += step, -step
+        (_, ahead), (_, behind) = networks.predict(model, [(numbers, x) for x in moved])
+        rows.append((ahead - behind).ravel() / (2 * step))
+    hessian = -np.array(rows)
+    assert np.abs(hessian).max() > 1e-2
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-6 * np.abs(hessian).max())
+
+
+def test_the_energy_of_the_compact_network_does_not_depend_on_how_it_has_its_forces():
+    """Gradient forces take the force readout away and change nothing else."""
+    direct = small("painn")
+    gradient = networks.build(KINDS["painn_gradient"]).double()
+    gradient.load_state_dict({n: p for n, p in direct.state_dict().items() if n in gradient.state_dict()})
+    left = {n for n, _ in direct.named_parameters()} - {n for n, _ in gradient.named_parameters()}
+    assert {n.split(".")[2] for n in left} == {"force1", "force2", "project"}
+    structures = [molecule(n, n) for n in (3, 6)]
+    for (e, f), (e0, f0) in zip(networks.predict(gradient, structures), networks.predict(direct, structures)):
+        assert e == e0 and not np.allclose(f, f0)
 
 
 @pytest.mark.parametrize(

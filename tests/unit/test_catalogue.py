@@ -5,13 +5,16 @@ from pathlib import Path
 import pytest
 
 from mlipshift.catalogue import captions, criteria, figures, methods, tables
+from mlipshift.catalogue.figure import Figure
 from mlipshift.catalogue.groups import AXES, GROUPS, group, ordered
 from mlipshift.run import sources
 from mlipshift.show import criteria as words
 from mlipshift.show import drawing
 from mlipshift.show.report import page
 
-ALL_FIGURES = figures.FIGURES | figures.DIAGNOSIS | figures.HELP | {figures.RESCUED.name: figures.RESCUED}
+ALL_FIGURES = (
+    figures.FIGURES | figures.MOTION | figures.DIAGNOSIS | figures.HELP | {figures.RESCUED.name: figures.RESCUED}
+)
 
 
 def test_every_figure_has_a_module_and_every_module_an_entry():
@@ -72,3 +75,10 @@ def test_groups_of_the_users_own_have_a_name_and_come_last():
 def test_the_catalogue_needs_no_numerical_library():
     for path in Path(figures.__file__).parent.glob("*.py"):
         assert not {name.split(".")[0] for name in sources.imports(path)} & {"numpy", "pandas", "matplotlib", "torch"}
+
+
+def test_what_a_setting_asks_for_is_reported_where_it_is_set():
+    figure = Figure("fig_x", "", "simulate", (), "", setting="simulate.molecules")
+    assert figure.wanted({"simulate": {"molecules": ["toluene"]}})
+    assert not any(map(figure.wanted, ({}, {"simulate": None}, {"simulate": {"molecules": []}})))
+    assert tables.asked("", {}) and not Figure("fig_x", "", "", (), "", on_demand="variants").wanted({})

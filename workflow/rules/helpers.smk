@@ -37,7 +37,7 @@ def written(rule):
 
 def reported(folder):
     """Tables of one folder that the report reads."""
-    names = tables_of.in_report("needed", "optional")
+    names = tables_of.in_report("needed", "optional", config=config)
     known = [tables_of.TABLES[name] for name in names]
     return [table.path("<results>") for table in known if table.folder == folder]
 

@@ -30,7 +30,7 @@ from mlipshift.catalogue.adaptation import Settings, TEACHERS
 from mlipshift.catalogue import figures as figures_of
 from mlipshift.catalogue import tables as tables_of
 from mlipshift.catalogue import components
-from mlipshift.catalogue.figures import FIGURES, SECTIONS
+from mlipshift.catalogue.figures import SECTIONS
 from mlipshift.catalogue.methods import METHODS, prior_calls
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
 from mlipshift.catalogue.strategies import needed
@@ -221,6 +221,8 @@ ARCHITECTURE = {
     "cutoff": config["model"]["cutoff_A"],
     **config["model"][config["model"]["backbone"]],
 }
+
+FIGURES = figures_of.FIGURES | figures_of.MOTION
 
 # modules that read structure files, all asked whether a file is theirs; module that labels with the prior
 READERS = [f"data/readers/{name}" for name in components.READERS]

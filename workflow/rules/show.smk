@@ -62,7 +62,7 @@ rule make_report:
         **code("make_report"),
         tables=reported("tables"),
         timings=reported("timings"),
-        figures=drawn(figures_of.reported()),
+        figures=drawn(figures_of.reported(config=config)),
         info=rules.collect_run_info.output.info,
         lines=INPUT_LINES,
         template=own("workflow/report/report.html.j2"),

@@ -25,8 +25,10 @@ def main(args):
         info = json.loads(args.run_info.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{args.run_info}: not JSON ({error}); delete it and run again") from error
-    tables = {name: read_table(paths[name]) for name in in_report("needed", "optional") if name in paths}
-    text = page.render(TEMPLATE, tables, page.figures(args.figures), info, left_out.lines(args.lines))
+    config = info.get("config")
+    known = in_report("needed", "optional", config=config)
+    tables = {name: read_table(paths[name]) for name in known if name in paths}
+    text = page.render(TEMPLATE, tables, page.figures(args.figures, config), info, left_out.lines(args.lines))
     with replacing(args.output) as part:
         part.write_text(text, encoding="utf-8")
 

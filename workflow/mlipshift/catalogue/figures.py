@@ -4,11 +4,12 @@ A new figure is one entry here and one module mlipshift.show.figures.NAME; rules
 gives the numbers of a caption, the template the words, so that no other word redraws a figure.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
-from mlipshift.catalogue import tables as tables_of
+from mlipshift.catalogue.figure import ACCURACY, Figure
+from mlipshift.catalogue.motion import MOTION
 
-ACCURACY = "Dashed line: chemical accuracy, {accuracy} meV/Å (1 kcal/mol/Å)."
 # of a diagnosis, which says what it resampled
 INTERVAL_OF = "95 % bootstrap interval over {resampled}[[alone:, too narrow since all are geometries of one molecule]]"
 
@@ -16,34 +17,9 @@ SECTIONS = {
     "shift": "Understanding the shift",
     "mitigation": "Mitigation",
     "cost": "Cost",
+    "simulate": "Molecules in motion",
     "ablations": "Ablations",
 }
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What rules and report know of a figure.
-
-    name: of its files and of its module; title: at its head; section: key of SECTIONS; tables: names of those that it
-    is drawn from, and from nothing else; caption: template of `filled`; on_demand: target that draws it, for a figure
-    that is no part of the report.
-    """
-
-    name: str
-    title: str
-    section: str
-    tables: tuple[str, ...]
-    caption: str
-    on_demand: str = ""
-
-    def paths(self, results: str) -> list[str]:
-        """Paths of its tables below the folder of the results."""
-        return tables_of.paths(self.tables, results)
-
-    def file(self, results: str, suffix: str) -> str:
-        """Path of its drawing (svg, png), facts (json) or caption (txt) below the folder of the results."""
-        return f"{results}/figures/{self.name}.{suffix}"
-
 
 _BINNED = (
     "Force MAE of test structures ({scope}), binned by EXPLAINED.[[number: (a)]] Points, dodged for clarity: mean over"
@@ -273,10 +249,10 @@ RESCUED = Figure(
 )
 
 
-def reported(section: str | None = None) -> dict[str, Figure]:
-    """{name: Figure} of the report, or of one section of it."""
-    chosen = (f for f in _FIGURES if not f.on_demand and section in (None, f.section))
-    return {figure.name: figure for figure in chosen}
+def reported(section: str | None = None, config: Mapping[str, Any] | None = None) -> dict[str, Figure]:
+    """{name: Figure} of the report of a run with the settings `config`, or of one section of it."""
+    known = (FIGURES | MOTION).values()
+    return {f.name: f for f in known if f.wanted(config or {}) and section in (None, f.section)}
 
 
 def on_demand(target: str) -> dict[str, Figure]:

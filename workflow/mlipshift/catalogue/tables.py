@@ -3,8 +3,17 @@
 A new table is one entry of TABLES; its rule lists `by_rule(NAME)` as outputs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+
+def asked(setting: str, config: Mapping[str, Any]) -> bool:
+    """Whether settings have a value other than nothing at a key such as "simulate.molecules"; "" asks for nothing."""
+    value: Any = config
+    for key in setting.split(".") if setting else ():
+        value = (value or {}).get(key)
+    return bool(value) or not setting
 
 
 @dataclass(frozen=True)
@@ -13,7 +22,8 @@ class Table:
 
     name: of the file, without .csv; title: what it says; row: what one row is; rule: that makes it; folder: "tables",
     or "timings" where a second run gives other numbers; report: "needed" if the report cannot do without it,
-    "optional" if it leaves out what comes from it, empty if it does not read it.
+    "optional" if it leaves out what comes from it, empty if it does not read it; setting: one without which it is not
+    made, "simulate.molecules" for one.
     """
 
     name: str
@@ -22,6 +32,7 @@ class Table:
     rule: str
     folder: str = "tables"
     report: str = ""
+    setting: str = ""
 
     def path(self, results: str) -> str:
         """Its place below the folder of the results."""
@@ -250,6 +261,6 @@ def paths(names: Iterable[str], results: str) -> list[str]:
     return [TABLES[name].path(results) for name in names]
 
 
-def in_report(*kinds: str) -> list[str]:
-    """Names of the tables that the report reads; kinds: "needed", "optional"."""
-    return [name for name, table in TABLES.items() if table.report in kinds]
+def in_report(*kinds: str, config: Mapping[str, Any] | None = None) -> list[str]:
+    """Names of the tables that the report of a run with these settings reads; kinds: "needed", "optional"."""
+    return [name for name, table in TABLES.items() if table.report in kinds and asked(table.setting, config or {})]

@@ -1,12 +1,12 @@
-"""A compact equivariant network with direct forces.
+"""A compact equivariant network with direct or gradient forces.
 
 Message passing with scalar and vector features (PaiNN: Schütt et al., ICML 2021, arXiv 2102.03150) and
 a smooth polynomial envelope. Shared representation: atom embedding and `blocks` interaction blocks.
 Each head is one more block with an energy and a force readout.
 
-Forces are predicted directly, as by the GemNet-dT of the paper, and not as a gradient: one backward
-pass less per test-time step is three to ten times less work, and test-time training is a claim about
-forces. Energy and forces are not consistent by construction, so the model is not meant for dynamics.
+Direct forces, as of the GemNet-dT of the paper, save a backward pass per test-time step, which is three to ten times
+less work, and test-time training is a claim about forces; energy and forces are then not consistent by construction,
+and dynamics with them do not conserve the energy. With gradient forces there is no force readout, and they do.
 """
 
 from collections.abc import Collection
@@ -20,6 +20,7 @@ from mlipshift.learn.backbones.base import MAX_ELEMENT, Backbone, Dense, Embeddi
 from mlipshift.learn.batches import Batch
 
 EXPONENT = 6  # of the envelope
+GRADIENT_SLOT_BYTES = 11_000, 22_000  # as Backbone.slot_bytes, which is that of direct forces
 Geometry = tuple[Tensor, Tensor, Tensor, Tensor]  # see PaiNN._geometry
 
 
@@ -65,18 +66,22 @@ class Block(nn.Module):
 
 
 class Head(nn.Module):
-    """One interaction block and the readouts: energy per atom [R, n] and forces [R, n, 3]."""
+    """One interaction block and the readouts: energy per atom [R, n] and, if direct, forces [R, n, 3]."""
 
-    def __init__(self, features, radial):
+    def __init__(self, features, radial, direct):
         super().__init__()
         self.block = Block(features, radial)
         self.energy1, self.energy2 = Dense(features, features), Dense(features, 1)
-        self.force1, self.force2 = Dense(features, features), Dense(features, features)
-        self.project = Dense(features, features, bias=False)
+        self.direct = direct
+        if direct:
+            self.force1, self.force2 = Dense(features, features), Dense(features, features)
+            self.project = Dense(features, features, bias=False)
 
-    def forward(self, s: Tensor, v: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
+    def forward(self, s: Tensor, v: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor | None]:
         s, v = self.block(s, v, geometry)
         energy = self.energy2(nn.functional.silu(self.energy1(s))).squeeze(-1)
+        if not self.direct:
+            return energy, None
         gate = self.force2(nn.functional.silu(self.force1(s)))
         return energy, (gate[..., None, :] * self.project(v)).sum(-1)
 
@@ -85,14 +90,16 @@ class PaiNN(Backbone):
     """The network; see the module."""
 
     name = "painn"
-    forces = ("direct",)
 
     def __init__(self, architecture: Architecture = Architecture(), heads: Collection[str] = HEADS):
         super().__init__(architecture, heads)
         f, k = architecture.features, architecture.radial
         self.embedding = Embedding(torch.randn(MAX_ELEMENT + 1, f) / f**0.5)
         self.blocks = nn.ModuleList([Block(f, k) for _ in range(architecture.blocks)])
-        self.heads = nn.ModuleDict({name: Head(f, k) for name in heads})
+        direct = architecture.forces == "direct"
+        if not direct:
+            self.slot_bytes = GRADIENT_SLOT_BYTES
+        self.heads = nn.ModuleDict({name: Head(f, k, direct) for name in heads})
         self.register_buffer("frequencies", torch.pi * torch.arange(1, k + 1) / architecture.cutoff)
 
     def _geometry(self, batch, vectors):
@@ -109,7 +116,7 @@ class PaiNN(Backbone):
             s, v = block(s, v, geometry)
         return s, v, geometry
 
-    def read(self, head: str, state: tuple[Tensor, Tensor | None, Geometry]) -> tuple[Tensor, Tensor]:
+    def read(self, head: str, state: tuple[Tensor, Tensor | None, Geometry]) -> tuple[Tensor, Tensor | None]:
         return self.heads[head](*state)
 
     def scalars(self, state: tuple[Tensor, Tensor, Geometry]) -> Tensor:

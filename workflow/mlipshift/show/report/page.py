@@ -68,10 +68,10 @@ def flat(settings: object, prefix: str = "") -> list[tuple[str, str]]:
     return [(prefix, text)]
 
 
-def figures(folder: Path) -> dict[str, dict[str, object]]:
-    """{name: {number, source, caption, alt}} of the drawn figures; the SVG as data URI."""
+def figures(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, dict[str, object]]:
+    """{name: {number, source, caption, alt}} of the figures of a run with these settings; the SVG as data URI."""
     out = {}
-    for k, name in enumerate(reported(), 1):
+    for k, name in enumerate(reported(config=config), 1):
         drawing, caption = folder / f"{name}.svg", folder / f"{name}.txt"
         for path in (drawing, caption):
             if not path.exists():
@@ -120,7 +120,7 @@ def render(
     template: Path,
     given: Mapping[str, pd.DataFrame],
     drawn: Mapping[str, Mapping[str, object]],
-    info: Mapping[str, object],
+    info: Mapping[str, Any],
     told: Sequence[str] = (),
 ) -> str:
     """HTML of the report.
@@ -130,16 +130,17 @@ def render(
     left_out.lines.
     """
     results = Results(given)
+    settings = info.get("config") or {}
     made = {key: {"id": key, "heading": REPORT[key].heading, "content": make(results)} for key, make in MAKERS.items()}
     sections = [
         {
             "id": key,
             "title": heading,
-            "figures": list(reported(key)),
+            "figures": list(reported(key, settings)),
             "tables": [made[k] for k, t in REPORT.items() if t.section == key and made[k]["content"] is not None],
         }
         for key, heading in SECTIONS.items()
-        if reported(key)
+        if reported(key, settings)
     ]
     return page(template).render(
         info=info,
@@ -155,5 +156,5 @@ def render(
         tables=made,
         told=told,
         read=left_out.tables(given, given["method_failures"].to_dict("records")),
-        config=flat(info.get("config", {})),
+        config=flat(settings),
     )
