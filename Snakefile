@@ -4,6 +4,7 @@
 
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/helpers.smk"
+include: "workflow/rules/registry.smk"
 
 
 scattergather:
@@ -46,6 +47,8 @@ include: "workflow/rules/adapt.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/show.smk"
 include: "workflow/rules/models.smk"
+include: "workflow/rules/help.smk"
+include: "workflow/rules/universal.smk"
 include: "workflow/rules/rescue.smk"
 include: "workflow/rules/variants.smk"
 include: "workflow/rules/ablations.smk"
