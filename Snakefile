@@ -14,7 +14,7 @@ scattergather:
 wildcard_constraints:
     strategy="|".join(KINDS),
     mode="structure|placebo",
-    set="pretrain|test|unlabelled|pool|copies",
+    set="pretrain|test|unlabelled|pool|copies|surfaces|bonds",
     variant=r"[a-z][a-z0-9_]*",
     scheme=r"[a-z][a-z0-9_]*",
     point=r"[a-z][a-z0-9_]*",
@@ -47,6 +47,7 @@ include: "workflow/rules/adapt.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/show.smk"
 include: "workflow/rules/models.smk"
+include: "workflow/rules/surfaces.smk"
 include: "workflow/rules/help.smk"
 include: "workflow/rules/universal.smk"
 include: "workflow/rules/rescue.smk"

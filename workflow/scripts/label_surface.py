@@ -7,14 +7,31 @@ from mlipshift.base.log import progress
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import numpy as np
 from ase import Atoms
 from ase.io import read, write
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
+from mlipshift.base.geometry import centred
 from mlipshift.labelling import reference
 from mlipshift.run import cli
 from mlipshift.simulate import grids, minima
+
+
+SAME = 0.002  # Å, between distances of a structure and of one that it is the image of, as of a planar molecule
+
+
+def same(first, second):
+    """Whether two structures [n, 3] have the same distances between their atoms."""
+    apart = [np.linalg.norm(x[:, None] - x[None], axis=-1) for x in (first, second)]
+    return np.abs(apart[0] - apart[1]).max() < SAME
+
+
+def turn(first, second):
+    """Rotation or reflection [3, 3] that, from the right, brings `second` [n, 3] onto `first` [n, 3], both centred."""
+    u, _, v = np.linalg.svd(centred(second).T @ centred(first))
+    return u @ v
 
 
 def main(args):
@@ -28,7 +45,14 @@ def main(args):
     for row in progress(rows[len(done) :], len(rows) - len(done), f"{args.molecule}, {args.scan}"):
         atoms = Atoms(row["numbers"], row["positions"])
         atoms.info = {"id": row["id"], "molecule": args.molecule, "scan": args.scan, **level}
-        energy, forces = reference.label(row["numbers"], row["positions"], 0, 1, args.settings)
+        twin = next((k for k, other in enumerate(done) if same(atoms.positions, other.positions)), None)
+        if twin is None:
+            energy, forces = reference.label(row["numbers"], row["positions"], 0, 1, args.settings)
+        else:
+            other = done[twin]
+            atoms.info["twin"] = other.info["id"]
+            energy = other.info["REF_energy"]
+            forces = other.arrays["REF_forces"] @ turn(atoms.positions, other.positions)
         atoms.info["REF_energy"] = energy
         atoms.set_array("REF_forces", forces)
         done.append(atoms)

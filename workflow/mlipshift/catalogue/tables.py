@@ -119,8 +119,29 @@ _OTHERS = (
     Table("ablation_bins", "Structures per bin of the force MAE, by prior", "point, method, bin", "evaluate_ablations"),
     Table("sources", "What the addresses of the manifest answer", "address", "ask_sources"),
 )
+_SURFACES = "surfaces.molecules"
+# of molecules in motion: energy surfaces, bonds that are compressed and stretched
+_MOTION = (
+    Table("surfaces", "Energy surfaces", "molecule, scan, method, seed, point", "evaluate_surfaces", setting=_SURFACES),
+    Table(
+        "roughness",
+        "Roughness of energy surfaces",
+        "molecule, scan, method, seed",
+        "evaluate_surfaces",
+        setting=_SURFACES,
+    ),
+    Table(
+        "bond_curves",
+        "Energy along bonds that are compressed and stretched",
+        "molecule, bond, method, seed, length",
+        "evaluate_surfaces",
+        setting=_SURFACES,
+    ),
+    Table("bonds", "Faults along bonds", "molecule, bond, method, seed", "evaluate_surfaces", setting=_SURFACES),
+    Table("bond_scores", "Share of sound bonds of every model", "method", "evaluate_surfaces", setting=_SURFACES),
+)
 INPUT = ("census", "left_out", "label_check", "duplicate_counts")  # of what was read, on both pages
-TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS)}
+TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS, *_MOTION)}
 
 _MODEL = "diagnosis/{model}"
 # of every diagnosed model

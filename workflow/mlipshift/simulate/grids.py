@@ -5,11 +5,13 @@ is: MOLECULE/SCAN/ROW/COLUMN in group `grid`, with /reference behind it in group
 group `adapt`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mlipshift.base.frames import Frames
 from mlipshift.simulate.minima import Minimum
 
 GRID, REFERENCE, ADAPT = "grid", "reference", "adapt"
@@ -57,17 +59,64 @@ def row(minimum: Minimum, group: str, name: str, move: np.ndarray) -> dict[str, 
 
 
 def structures(
-    minima: Mapping[str, Minimum], points: int, reach: Mapping[str, float], reference: Mapping[str, int]
+    minima: Mapping[str, Minimum],
+    points: int,
+    reach: Mapping[str, float],
+    reference: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of Frames.build of all molecules: what is adapted on, the grids, and those of the reference labels.
 
-    reach: {scan: largest displacement (Å)}, the first of which is that of what is adapted on; reference: {"MOLECULE/SCAN":
-    points of its grid}.
+    points: along each direction; reach: {scan: largest displacement (Å)}, the first of which is that of what is adapted
+    on; reference: {"MOLECULE/SCAN": {"points", "reach_A"}} of what has reference labels.
     """
     for name in sorted(minima):
         first = next(iter(reach))
         yield from adapted_on(minima[name], first, reach[first])
         for scan, largest in reach.items():
             yield from surface(minima[name], scan, points, largest)
-            if f"{name}/{scan}" in reference:
-                yield from surface(minima[name], scan, reference[f"{name}/{scan}"], largest, REFERENCE)
+            known = (reference or {}).get(f"{name}/{scan}")
+            if known:
+                yield from surface(minima[name], scan, int(known["points"]), known["reach_A"], REFERENCE)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A surface among frames. molecule; name: of SCANS; rows [P, P]: numbers of its structures; places [P] Å: of them
+    along both directions; directions [2, n, 3] of unit norm.
+    """
+
+    molecule: str
+    name: str
+    rows: np.ndarray
+    places: np.ndarray
+    directions: np.ndarray
+
+    @property
+    def step(self) -> float:
+        """Of the grid (Å)."""
+        return float(self.places[1] - self.places[0])
+
+    def along(self, forces: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Forces [n, 3] of every structure of the frames, projected on both directions: two of [P, P] (eV/Å)."""
+        whole = np.array([forces[k] for k in self.rows.ravel()]).reshape(*self.rows.shape, -1)
+        first, second = (whole @ direction.ravel() for direction in self.directions)
+        return first, second
+
+
+def scans_of(frames: Frames, group: str = GRID) -> list[Scan]:
+    """The surfaces of a group of frames, in their order."""
+    found: dict[tuple[str, str], dict[tuple[int, int], int]] = {}
+    for k in np.flatnonzero(frames.group == group):
+        molecule, name, i, j, *_ = str(frames.ids[k]).split("/")
+        found.setdefault((molecule, name), {})[int(i), int(j)] = int(k)
+    out = []
+    for (molecule, name), places_of in found.items():
+        points = max(i for i, _ in places_of) + 1
+        rows = np.array([[places_of[i, j] for j in range(points)] for i in range(points)])
+        middle = points // 2
+        ends = [(rows[0, middle], rows[-1, middle]), (rows[middle, 0], rows[middle, -1])]
+        moves = np.array([frames[last][1] - frames[first][1] for first, last in ends])
+        lengths = np.sqrt((moves**2).sum(axis=(1, 2)))
+        directions = moves / lengths[:, None, None]
+        out.append(Scan(molecule, name, rows, places(points, float(lengths[0]) / 2), directions))
+    return out
