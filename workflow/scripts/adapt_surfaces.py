@@ -1,4 +1,4 @@
-"""Adapt a model to a few geometries of every molecule and predict its surfaces and bonds, without a prior call there."""
+"""Adapt a model to a few geometries of every molecule and predict its surfaces and bonds, without a prior call."""
 
 from pathlib import Path
 

@@ -18,7 +18,6 @@ from mlipshift.labelling import reference
 from mlipshift.run import cli
 from mlipshift.simulate import grids, minima
 
-
 SAME = 0.002  # Å, between distances of a structure and of one that it is the image of, as of a planar molecule
 
 

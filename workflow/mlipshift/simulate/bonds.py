@@ -1,7 +1,7 @@
 """Bonds that are compressed and stretched: structures, and the faults of an energy along them.
 
-In the spirit of the tests of MLIP Arena (arXiv 2509.20630) and of bond-deformation scans (arXiv 2602.04861): a model that
-is no smooth, single well along a bond, or whose forces are not its slope there, will not hold in dynamics.
+In the spirit of MLIP Arena (arXiv 2509.20630) and of bond-deformation scans (arXiv 2602.04861): a model that is no
+smooth, single well along a bond, or whose forces are not its slope there, is not expected to hold in dynamics.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -40,7 +40,7 @@ def sides(bond: Bond, steps: np.ndarray) -> np.ndarray:
 
 
 def kinds(numbers: np.ndarray, bonds: Collection[Bond]) -> list[int]:
-    """Class [n] of every atom, the same for atoms that the graph of the bonds does not tell apart (colour refinement)."""
+    """Class [n] of every atom, the same for atoms that the graph of bonds does not tell apart (colour refinement)."""
     near: list[list[int]] = [[] for _ in numbers]
     for i, j in bonds:
         near[i].append(j)

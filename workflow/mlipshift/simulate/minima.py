@@ -1,4 +1,4 @@
-"""Where surfaces and bond scans start: the minimum of a molecule in GFN2-xTB, and the softest and stiffest directions there.
+"""Where surfaces and bond scans start: a minimum in GFN2-xTB, and the softest and stiffest directions there.
 
 The directions are eigenvectors of the Hessian in Cartesian coordinates, not weighted by masses, as those of Kreiman &
 Krishnapriyan 2026, figure 4, are said to be.
@@ -58,8 +58,7 @@ def find(name: str, smiles: str, singlepoint: Singlepoint, seed: int = 0) -> Min
         )
     for _ in range(ATTEMPTS):
         atoms = sampling.relax(atoms, 0, 1, RESIDUE)
-        forces = lambda positions: singlepoint(atoms.numbers, positions, 0, 1)[1]
-        values, vectors = internal(hessian(forces, atoms.positions, STEP), atoms.positions)
+        values, vectors = internal(_hessian(atoms, singlepoint), atoms.positions)
         log.info("%s: curvatures %s to %s eV/Å²", name, np.round(values[:2], 4), np.round(values[-2:], 2))
         if values[0] > NEGATIVE:
             centre = atoms.positions - atoms.positions.mean(axis=0)
@@ -68,6 +67,11 @@ def find(name: str, smiles: str, singlepoint: Singlepoint, seed: int = 0) -> Min
             return Minimum(name, smiles, atoms.numbers.copy(), centre, curvatures, directions)
         atoms.positions += NUDGE * vectors[0]
     raise UserError(f"surfaces.molecules.{name}: {ATTEMPTS} relaxations of {smiles} end at saddle points; leave it out")
+
+
+def _hessian(atoms, singlepoint):
+    """Hessian [3n, 3n] (eV/Å²) of a neutral singlet."""
+    return hessian(lambda positions: singlepoint(atoms.numbers, positions, 0, 1)[1], atoms.positions, STEP)
 
 
 def save(path: Path, minima: Mapping[str, Minimum]) -> None:
