@@ -20,6 +20,10 @@ wildcard_constraints:
     point=r"[a-z][a-z0-9_]*",
     seed=r"\d+",
     figure=r"fig_\w+",
+    forces="own|direct|gradient",
+    run=r"[a-z][a-z0-9_]*",
+    mover=r"[a-z][a-z0-9_]*",
+    molecule=r"(id|val|ood)_[a-z0-9_]+",
 
 
 # the first rule, and so the default target; said outright, it would be that of a workflow that uses this one, too
@@ -44,6 +48,7 @@ include: "workflow/rules/prior.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/rewire.smk"
 include: "workflow/rules/adapt.smk"
+include: "workflow/rules/simulate.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/show.smk"
 include: "workflow/rules/models.smk"

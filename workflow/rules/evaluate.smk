@@ -171,6 +171,11 @@ rule compare_published:
         **code("compare_published"),
         published=own("resources/published.csv"),
         summary=rules.evaluate.output.summary,
+        dynamics=(
+            tables_of.paths(["dynamics_summary"], "<results>")
+            if config["simulate"]["molecules"]
+            else []
+        ),
     output:
         "<results>/tables/published.csv",
     log:
@@ -182,11 +187,15 @@ rule compare_published:
     resources:
         mem_mb=growing(1000),
         runtime=growing("10m"),
+    params:
+        dynamics=lambda wildcards, input: (
+            options(dynamics=input.dynamics) if input.dynamics else ""
+        ),
     message:
         "Put the published values beside those of this run."
     shell:
-        "python {input.script:q} --published {input.published:q} --summary {input.summary:q} --output {output:q}"
-        " --log {log:q} >> {log:q} 2>&1"
+        "python {input.script:q} --published {input.published:q} --summary {input.summary:q} {params.dynamics}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule summarise_timings:

@@ -16,25 +16,56 @@ def shipped_surfaces(name):
     return [embedded(str(path))] if path.is_absolute() else [own(str(path))]
 
 
-def surface_predictions(name):
-    """Predictions of a set by all methods and seeds of this run."""
-    as_is, adapted, corrected = (
-        expand(path, strategy=strategies, seed=SURFACE_SEEDS, set=name, **others)
-        for path, strategies, others in (
-            (rules.predict_surfaces.output.predictions, SURFACES["strategies"], {}),
-            (
-                "<results>/surfaces/adapted/{on}/{strategy}/seed{seed}/{set}.h5",
-                SURFACES["adapt"],
-                {"on": SURFACES["adapted_on"]},
-            ),
-            (
-                rules.correct_surfaces.output.predictions,
-                SURFACES["correct"],
-                {"mode": "structure"},
-            ),
-        )
+def surface_model(wildcards):
+    """Input function: a model as the strategies train it, or with the other kind of forces."""
+    folder = "models" if wildcards.forces == "own" else f"simulate/{wildcards.forces}"
+    return f"{RESULTS}/{folder}/{wildcards.strategy}/seed{wildcards.seed}/weights.pt"
+
+
+def surface_predictions(name, forces="own"):
+    """Predictions of a set by all methods and seeds of this run, with one kind of forces."""
+    own = forces == "own"
+    known = {
+        "forces": forces,
+        "set": name,
+        "seed": SURFACE_SEEDS if own else SURFACES["other_seeds"],
+    }
+    as_is = SURFACES["strategies"] if own else SURFACES["adapt"]
+    folder = "<results>/surfaces/{forces}"
+    return [
+        *expand(
+            f"{folder}/as_is/{{strategy}}/seed{{seed}}/{{set}}.h5",
+            strategy=as_is,
+            **known,
+        ),
+        *expand(
+            f"{folder}/adapted/{{on}}/{{strategy}}/seed{{seed}}/{{set}}.h5",
+            strategy=SURFACES["adapt"],
+            on=SURFACES["adapted_on"],
+            **known,
+        ),
+        *expand(
+            f"{folder}/corrected/structure/{{strategy}}/seed{{seed}}/{{set}}.h5",
+            strategy=SURFACES["correct"],
+            **known,
+        ),
+    ]
+
+
+def other_surface_predictions(name):
+    """The same of the models with the other kind of forces, nothing without."""
+    forces = SURFACES["other_forces"]
+    return surface_predictions(name, forces) if forces else []
+
+
+if SURFACES["other_forces"] and "forces" not in ARCHITECTURE:
+    refuse(
+        f"surfaces.other_forces: the backbone {ARCHITECTURE['backbone']} has no other forces; set it to null"
     )
-    return [*as_is, *adapted, *corrected]
+if SURFACES["other_forces"] == ARCHITECTURE.get("forces", "none"):
+    refuse(
+        f"surfaces.other_forces is {SURFACES['other_forces']}, as the forces of model are; name the other kind"
+    )
 
 
 def bond_models():
@@ -122,7 +153,7 @@ rule sample_surfaces:
 use rule predict as predict_surfaces with:
     input:
         **code("predict", BACKBONE),
-        model=MODEL,
+        model=surface_model,
         frames=lambda wildcards: SETS[wildcards.set],
         prior=lambda wildcards: (
             [f"<results>/prior/{wildcards.set}.h5"]
@@ -130,12 +161,12 @@ use rule predict as predict_surfaces with:
             else []
         ),
     output:
-        predictions="<results>/surfaces/as_is/{strategy}/seed{seed}/{set}.h5",
-        timing="<results>/timings/surfaces/as_is_{strategy}_{seed}_{set}.json",
+        predictions="<results>/surfaces/{forces}/as_is/{strategy}/seed{seed}/{set}.h5",
+        timing="<results>/timings/surfaces/{forces}_as_is_{strategy}_{seed}_{set}.json",
     log:
-        "<logs>/surfaces/as_is_{strategy}_{seed}_{set}.log",
+        "<logs>/surfaces/{forces}_as_is_{strategy}_{seed}_{set}.log",
     benchmark:
-        "<benchmarks>/surfaces/as_is_{strategy}_{seed}_{set}.tsv"
+        "<benchmarks>/surfaces/{forces}_as_is_{strategy}_{seed}_{set}.tsv"
     message:
         "Predict the {wildcards.set} with {wildcards.strategy}, seed {wildcards.seed}, unadapted."
 
@@ -143,17 +174,17 @@ use rule predict as predict_surfaces with:
 use rule correct_residual as correct_surfaces with:
     input:
         **code("correct_residual", BACKBONE),
-        model=MODEL,
+        model=surface_model,
         frames=lambda wildcards: SETS[wildcards.set],
         prior="<results>/prior/{set}.h5",
     output:
-        predictions="<results>/surfaces/corrected/{mode}/{strategy}/seed{seed}/{set}.h5",
-        failures="<results>/failures/surfaces/{mode}_{strategy}_{seed}_{set}.csv",
-        timing="<results>/timings/surfaces/{mode}_{strategy}_{seed}_{set}.json",
+        predictions="<results>/surfaces/{forces}/corrected/{mode}/{strategy}/seed{seed}/{set}.h5",
+        failures="<results>/failures/surfaces/{forces}_{mode}_{strategy}_{seed}_{set}.csv",
+        timing="<results>/timings/surfaces/{forces}_{mode}_{strategy}_{seed}_{set}.json",
     log:
-        "<logs>/surfaces/corrected_{mode}_{strategy}_{seed}_{set}.log",
+        "<logs>/surfaces/{forces}_corrected_{mode}_{strategy}_{seed}_{set}.log",
     benchmark:
-        "<benchmarks>/surfaces/corrected_{mode}_{strategy}_{seed}_{set}.tsv"
+        "<benchmarks>/surfaces/{forces}_corrected_{mode}_{strategy}_{seed}_{set}.tsv"
     message:
         "Residual correction of the {wildcards.set} of {wildcards.strategy}, seed {wildcards.seed}."
 
@@ -161,18 +192,18 @@ use rule correct_residual as correct_surfaces with:
 rule adapt_surfaces:
     input:
         **code("adapt_surfaces", BACKBONE),
-        model=MODEL,
+        model=surface_model,
         frames=[SETS[name] for name in SURFACE_SETS],
         prior="<results>/prior/surfaces.h5",
     output:
         expand(
-            "<results>/surfaces/adapted/{{on}}/{{strategy}}/seed{{seed}}/{set}.h5",
+            "<results>/surfaces/{{forces}}/adapted/{{on}}/{{strategy}}/seed{{seed}}/{set}.h5",
             set=SURFACE_SETS,
         ),
     log:
-        "<logs>/surfaces/adapted_{on}_{strategy}_{seed}.log",
+        "<logs>/surfaces/{forces}_adapted_{on}_{strategy}_{seed}.log",
     benchmark:
-        "<benchmarks>/surfaces/adapted_{on}_{strategy}_{seed}.tsv"
+        "<benchmarks>/surfaces/{forces}_adapted_{on}_{strategy}_{seed}.tsv"
     conda:
         NETWORK_ENVIRONMENT
     threads: 1
@@ -241,6 +272,7 @@ rule evaluate_surfaces:
         prior="<results>/prior/surfaces.h5",
         shipped_labels=shipped_surfaces("dft.extxyz"),
         predictions=surface_predictions("surfaces"),
+        other_predictions=other_surface_predictions("surfaces"),
         bonds=SETS["bonds"],
         bonds_prior="<results>/prior/bonds.h5",
         bonds_predictions=[
@@ -251,6 +283,7 @@ rule evaluate_surfaces:
                 if not reason
             ),
         ],
+        other_bonds_predictions=other_surface_predictions("bonds"),
     output:
         **written("evaluate_surfaces"),
     log:
@@ -264,6 +297,7 @@ rule evaluate_surfaces:
         mem_mb=growing(3000),
         runtime=growing("30m"),
     params:
+        other=SURFACES["other_forces"] or "",
         shortest=SURFACES["bonds"]["shortest"],
         limits=as_json(SURFACES["limits"]),
         reasons=as_json({n: reason for n, reason in BOND_MODELS.items() if reason}),
@@ -271,7 +305,8 @@ rule evaluate_surfaces:
         "Measure how rough the surfaces are and which bonds are sound."
     shell:
         "python {input.script:q} --frames {input.frames:q} --prior {input.prior:q} --reference {input.shipped_labels:q}"
-        " --predictions {input.predictions:q} --bonds {input.bonds:q} --bonds-prior {input.bonds_prior:q}"
+        " --predictions {input.predictions:q} --other {params.other:q} --other-predictions {input.other_predictions:q}"
+        " --other-bonds-predictions {input.other_bonds_predictions:q} --bonds {input.bonds:q} --bonds-prior {input.bonds_prior:q}"
         " --bonds-predictions {input.bonds_predictions:q} --shortest {params.shortest} --limits {params.limits:q}"
         " --reasons {params.reasons:q} --surfaces-table {output.surfaces:q} --roughness-table {output.roughness:q}"
         " --curves-table {output.bond_curves:q} --bonds-table {output.bonds:q} --scores-table {output.bond_scores:q}"

@@ -106,6 +106,15 @@ rule surfaces:
         "Tables and figures of the energy surfaces and of the bonds."
 
 
+rule simulate:
+    input:
+        rules.evaluate_dynamics.output,
+        drawn(name for name in figures_of.reported("simulate", config) if MOLECULES),
+    localrule: True
+    message:
+        "Tables and figures of the simulated molecules."
+
+
 rule ablations:
     input:
         rules.evaluate_ablations.output,

@@ -11,7 +11,8 @@ from mlipshift.run import cli
 
 
 def main(args):
-    rows = published.beside(read_table(args.published), read_table(args.summary))
+    dynamics = read_table(args.dynamics) if args.dynamics else None
+    rows = published.beside(read_table(args.published), read_table(args.summary), dynamics)
     write_table(args.output, rows, published.OURS)
     made = sum(np.isfinite(r["ours"]) for r in rows)
     log.info("%d published values, %d of them made by this run", len(rows), made)
@@ -24,6 +25,7 @@ if __name__ == "__main__":
         {
             "published": {"type": Path, "help": "CSV of the published values"},
             "summary": {"type": Path, "help": "CSV of the errors of this run"},
+            "dynamics": {"type": Path, "required": False, "help": "CSV of the simulated molecules of this run"},
             "output": {"type": Path},
         },
     )

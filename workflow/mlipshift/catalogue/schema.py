@@ -16,6 +16,7 @@ OR_NULL = " or null"  # behind a name: null is accepted, too
 DEFINITIONS: dict[str, dict[str, Any]] = {
     # what is compared: a model that nothing but a prior head was trained for is the base of others
     "strategies": {"enum": [name for name, kind in STRATEGIES.items() if kind.base or kind.heads != PRIOR]},
+    "movers": {"enum": ["prior", *(name for name, kind in STRATEGIES.items() if "reference" in kind.learnt)]},
     "adaptable strategies": {"enum": [name for name, kind in STRATEGIES.items() if kind.learnt == {*HEADS}]},
     "heads": {"enum": list(HEADS)},
     "levels": {"enum": list(LEVELS)},

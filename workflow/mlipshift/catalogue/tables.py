@@ -119,26 +119,27 @@ _OTHERS = (
     Table("ablation_bins", "Structures per bin of the force MAE, by prior", "point, method, bin", "evaluate_ablations"),
     Table("sources", "What the addresses of the manifest answer", "address", "ask_sources"),
 )
-_SURFACES = "surfaces.molecules"
-# of molecules in motion: energy surfaces, bonds that are compressed and stretched
+_SURFACES = {"rule": "evaluate_surfaces", "setting": "surfaces.molecules"}
+_SIMULATED = {"rule": "evaluate_dynamics", "setting": "simulate.molecules"}
 _MOTION = (
-    Table("surfaces", "Energy surfaces", "molecule, scan, method, seed, point", "evaluate_surfaces", setting=_SURFACES),
+    Table("dynamics", "What became of every simulated replica", "molecule, run, replica", **_SIMULATED),
+    Table("dynamics_summary", "Simulated molecules", "molecule, run", report="optional", **_SIMULATED),
+    Table("h_of_r", "Density of the interatomic distances", "molecule, run, distance", **_SIMULATED),
+    Table("energy_traces", "Energy and temperature of trajectories", "molecule, run, replica, time", **_SIMULATED),
+    Table("unphysical", "The first unphysical event", "molecule, run, bond", **_SIMULATED),
     Table(
-        "roughness",
-        "Roughness of energy surfaces",
-        "molecule, scan, method, seed",
-        "evaluate_surfaces",
-        setting=_SURFACES,
+        "dynamics_costs",
+        "Time per ps of dynamics",
+        "molecule, run",
+        folder="timings",
+        report="optional",
+        **_SIMULATED,
     ),
-    Table(
-        "bond_curves",
-        "Energy along bonds that are compressed and stretched",
-        "molecule, bond, method, seed, length",
-        "evaluate_surfaces",
-        setting=_SURFACES,
-    ),
-    Table("bonds", "Faults along bonds", "molecule, bond, method, seed", "evaluate_surfaces", setting=_SURFACES),
-    Table("bond_scores", "Share of sound bonds of every model", "method", "evaluate_surfaces", setting=_SURFACES),
+    Table("surfaces", "Energy surfaces", "molecule, scan, method, seed, point", **_SURFACES),
+    Table("roughness", "Roughness of energy surfaces", "molecule, scan, method, seed", **_SURFACES),
+    Table("bond_curves", "Energy along stretched bonds", "molecule, bond, method, seed, length", **_SURFACES),
+    Table("bonds", "Faults along bonds", "molecule, bond, method, seed", **_SURFACES),
+    Table("bond_scores", "Share of sound bonds of every model", "method", **_SURFACES),
 )
 INPUT = ("census", "left_out", "label_check", "duplicate_counts")  # of what was read, on both pages
 TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS, *_MOTION)}
@@ -219,6 +220,13 @@ REPORT = {
         "Which of them is the choice where, by the predictions that follow one adaptation; equal neighbours are put"
         " together, and timings/decision.csv has every combination.",
         "cost",
+    ),
+    "dynamics": Shown(
+        "What became of the simulated molecules: time until a bond was more than 0.5 Å from its mean length or the"
+        " energy exploded, mean and range of the replicas; area between h(r) and that of the reference geometries, and"
+        " between two halves of the latter; drift of the total energy (NVE); force MAE of what moved the molecule on"
+        " its test structures, and what it asked of the prior.",
+        "simulate",
     ),
     "methods": Shown(
         "All methods on the held-out shift groups: force MAE per structure, averaged over seeds, on the structures that"

@@ -13,26 +13,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATISTICS = ("mean", "ratio", "below_25", "none")
+# of simulated molecules: statistic -> column of dynamics_summary.csv; the method is a run there
+OF_DYNAMICS = {"stable_ps": "stable_ps", "h_of_r": "h_of_r_error"}
 OURS = ["quantity", "model", "data", "published", "unit", "reading", "place", "ours", "ours_is"]
 
 
-def beside(published: "pd.DataFrame", summary: "pd.DataFrame") -> list[dict]:
+def beside(published: "pd.DataFrame", summary: "pd.DataFrame", dynamics: "pd.DataFrame | None" = None) -> list[dict]:
     """Rows of OURS; published: DataFrame of resources/published.csv, summary: DataFrame of summary.csv.
 
+    dynamics: DataFrame of dynamics_summary.csv, for the values of simulated molecules.
+
     `ours` is empty where the run has no such group or method, or where this workflow does not make the quantity.
-    Raises UserError for a statistic that is not one of STATISTICS.
+    Raises UserError for a statistic that is not one of STATISTICS and OF_DYNAMICS.
     """
     table = summary.set_index(["group", "method"])
 
     def of(group, method, column="mean_meV_per_A"):
         return table[column].get((group, method), np.nan)
 
+    moved = None if dynamics is None else dynamics.set_index(["molecule", "run"])
     rows = []
     for number, row in enumerate(published.to_dict("records"), 2):
-        if row["statistic"] not in STATISTICS:
+        if row["statistic"] not in (*STATISTICS, *OF_DYNAMICS):
             raise UserError(
                 f"published.csv, line {number}: statistic {row['statistic']!r} is unknown; use one of"
-                f" {', '.join(STATISTICS)}"
+                f" {', '.join([*STATISTICS, *OF_DYNAMICS])}"
             )
         ours, what = np.nan, ""
         key = (row["group"], row["method"])
@@ -44,5 +49,8 @@ def beside(published: "pd.DataFrame", summary: "pd.DataFrame") -> list[dict]:
             other = (row["baseline_group"], row["baseline"])
             ours = of(*key) / of(*other)
             what = f"{row['method']} on {row['group']} over {row['baseline']} on {row['baseline_group']}"
+        elif row["statistic"] in OF_DYNAMICS and moved is not None:
+            found = moved[OF_DYNAMICS[row["statistic"]]]
+            ours, what = found.get(key, np.nan), f"run {row['method']} of {row['group']}"
         rows.append({name: row[name] for name in OURS[:-2]} | {"ours": ours, "ours_is": what})
     return rows

@@ -76,3 +76,22 @@ def conformer_units(
     chosen = augmentation.first(pool, geometries, copies)
     labels = None if pseudo is None else pseudo.take(chosen)
     return molecule_units(unseen, pool.take(chosen), prior.take(chosen), labels)
+
+
+def geometries_of(pool: Frames, group: str, geometries: int, copies: int) -> np.ndarray:
+    """Numbers in `pool` of the first `geometries` of the one molecule of a group, and of `copies` rattled ones of each.
+
+    Raises UserError where the group has several molecules, and where it has fewer geometries in there.
+    """
+    own = np.flatnonzero(pool.group == group)
+    molecules = sorted({*pool.molecule[own]})
+    if len(molecules) > 1:
+        raise UserError(f"{group}: has {len(molecules)} molecules, {molecules[0]} for one; make a group of each")
+    chosen = own[augmentation.first(pool.take(own), geometries, copies)]
+    if not len(chosen):
+        there = sum(augmentation.source_of(name)[1] == 0 for name in pool.ids[own])
+        raise UserError(
+            f"{group}: has {there} geometries to start from or to adapt to, {geometries} are asked for; the first half"
+            " of its structures counts, and at most the largest of conformers.counts; ask for fewer, or raise that"
+        )
+    return chosen

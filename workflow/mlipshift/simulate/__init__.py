@@ -1,4 +1,4 @@
-"""Molecules in motion: dynamics, and what tells of it beforehand, energy surfaces and bonds that are stretched.
+"""Molecules in motion: batched dynamics and what is observed in them, energy surfaces, bonds that are stretched.
 
-It imports base, catalogue, data, shift, prior, labelling, learn, mitigate and external.
+It imports base, catalogue, data, shift, prior, labelling, learn and mitigate.
 """
