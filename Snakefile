@@ -14,13 +14,13 @@ scattergather:
 wildcard_constraints:
     strategy="|".join(KINDS),
     mode="structure|placebo",
-    set="pretrain|test|unlabelled|pool|copies|labelled",
+    set="pretrain|test|unlabelled|pool|copies|labelled|surfaces|bonds",
     variant=r"[a-z][a-z0-9_]*",
     scheme=r"[a-z][a-z0-9_]*",
     point=r"[a-z][a-z0-9_]*",
     seed=r"\d+",
     figure=r"fig_\w+",
-    forces="direct|gradient",
+    forces="own|direct|gradient",
     run=r"[a-z][a-z0-9_]*",
     mover=r"[a-z][a-z0-9_]*",
     molecule=r"(id|val|ood)_[a-z0-9_]+",
@@ -53,6 +53,7 @@ include: "workflow/rules/simulate.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/show.smk"
 include: "workflow/rules/models.smk"
+include: "workflow/rules/surfaces.smk"
 include: "workflow/rules/help.smk"
 include: "workflow/rules/universal.smk"
 include: "workflow/rules/rescue.smk"

@@ -23,7 +23,7 @@ ALLOWED = {
     "learn": "base catalogue data shift",
     "mitigate": "base catalogue data shift learn",
     "external": "base catalogue data shift prior learn mitigate",
-    "simulate": "base catalogue data shift prior learn mitigate",
+    "simulate": "base catalogue data shift prior labelling learn mitigate",
     "evaluate": "base catalogue shift mitigate simulate",
     "show": "base catalogue evaluate",
 }

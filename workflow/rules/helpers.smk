@@ -303,7 +303,7 @@ def engine_of(wildcards):
 
 
 # inputs that count by content: what this workflow ships, code and data, and what the user gives
-SHIPPED = "script library engine figure family template parts published manifest schema molecules cages benchmark".split()
+SHIPPED = "script library engine figure family template parts published manifest schema molecules cages benchmark shipped_minima shipped_places shipped_labels".split()
 GIVEN = "files checksums checkpoint depends".split()
 
 

@@ -130,8 +130,8 @@ def checkpoint_option(wildcards, input):
     return options(checkpoint=input.checkpoint) if input.checkpoint else ""
 
 
-def interpreter(environment):
-    """The Python of an environment: the run's own, conda's, or that of .venv-NAME; one line if there is none."""
+def found_interpreter(environment):
+    """The Python of an environment: the run's own, conda's, or that of .venv-NAME. Raises UserError if there is none."""
     deployed = {str(m) for m in workflow.deployment_settings.deployment_method}
     own_ones = (None, "torch", "xtb", "data", "figures")
     if "conda" in deployed or environment in own_ones:
@@ -145,7 +145,33 @@ def interpreter(environment):
         if Path(HOME, "envs", "lock", f"{environment}.txt").exists()
         else "make it yourself, with the packages that the entry names as its source, numpy, pandas, h5py, ase and tqdm"
     )
-    refuse(f"the environment {environment} is not there, {name} is missing; {mend}")
+    raise UserError(
+        f"the environment {environment} is not there, {name} is missing; {mend}"
+    )
+
+
+def interpreter(environment):
+    """The same; one line if there is none."""
+    try:
+        return found_interpreter(environment)
+    except UserError as error:
+        refuse(error)
+
+
+def missing_model(name):
+    """Why a model of the registry cannot run here, empty if it can."""
+    try:
+        entry = models.loadable(name)
+        found_interpreter(entry["environment"])
+    except UserError as error:
+        return str(error)
+    path = entry["checkpoint"] and expanded(
+        entry["checkpoint"].replace("<results>", RESULTS)
+    )
+    made = path and (Path(path).is_relative_to(RESULTS) or retrievable(path))
+    if path and not (made or Path(path).is_file()):
+        return f"{path} is not there"
+    return ""
 
 
 def model_interpreter(wildcards):

@@ -91,7 +91,7 @@ except UserError as error:
 # the sets that this workflow ships are its own, wherever it runs
 SETS_OF_ITS_OWN = tuple(
     f"resources/{name}/"
-    for name in ("benchmark", "stress", "calibration", "statistics")
+    for name in ("benchmark", "stress", "calibration", "statistics", "surfaces")
 )
 embedded = lambda path: own(path) if path.startswith(SETS_OF_ITS_OWN) else path
 config["data"]["files"] = {
@@ -233,10 +233,14 @@ ENGINE = components.engine_of(config["prior"]["method"], config["prior"]["engine
 # pretrain: training structures and rattled copies; test: what is predicted;
 # unlabelled: what broad pre-training sees, with rattled copies; pool: geometries of the test molecules, the first half
 # of each, on which they are adapted for the curve over the number of geometries; copies: rattled copies of every test
-# structure, by which an adaptation can be stopped; labelled: what models are fine-tuned on
+# structure, by which an adaptation can be stopped; labelled: what models are fine-tuned on; surfaces, bonds: molecules
+# displaced along directions, and with a bond compressed or stretched
 SETS = {
     name: f"<results>/frames/{name}.h5"
-    for name in ("pretrain", "test", "unlabelled", "pool", "copies", "labelled")
+    for name in (
+        *("pretrain", "test", "unlabelled", "pool", "copies"),
+        *("labelled", "surfaces", "bonds"),
+    )
 }
 MODEL = "<results>/models/{strategy}/seed{seed}/weights.pt"
 

@@ -93,6 +93,19 @@ rule variants:
         "Tables of the further adaptations and of the curve over the number of geometries."
 
 
+rule surfaces:
+    input:
+        rules.evaluate_surfaces.output,
+        drawn(
+            n
+            for n, f in figures_of.MOTION.items()
+            if f.setting == "surfaces.molecules"
+        ),
+    localrule: True
+    message:
+        "Tables and figures of the energy surfaces and of the bonds."
+
+
 rule simulate:
     input:
         rules.evaluate_dynamics.output,

@@ -293,6 +293,11 @@ SCHEMES = {
     "joint_distil_mean": Scheme("Joint + distillation of the mean", "#00534D", "o"),
     "joint_distil_and_ttt": Scheme("Joint + distillation and TTT", "#44AA99", "p"),
     "joint_ttt_corrected": Scheme("Joint + TTT, then correction", "#5B2A86", "p"),
+    # of a molecule, on its minimum or on 12 geometries around it
+    "joint_ttt_minimum": Scheme("Joint + TTT on the minimum", "#56B4E9", "^"),
+    "joint_ttt_directions": Scheme("Joint + TTT on 12 geometries", "#0072B2", "h"),
+    "freeze_ttt_minimum": Scheme("Freeze + TTT on the minimum", "#E7A6C8", "D"),
+    "freeze_ttt_directions": Scheme("Freeze + TTT on 12 geometries", "#CC79A7", "h"),
     "supervised_distil": Scheme("Supervised + distillation", "#D55E00", "D"),
     "broad_ttt": Scheme("Joint, broad + TTT", "#0072B2", "d"),
     "broad_distil": Scheme("Joint, broad + distillation", "#56B4E9", "d"),

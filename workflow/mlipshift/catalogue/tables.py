@@ -150,6 +150,7 @@ _OTHERS = (
         setting="finetuning.groups",
     ),
 )
+_SURFACES = {"rule": "evaluate_surfaces", "setting": "surfaces.molecules"}
 _SIMULATED = {"rule": "evaluate_dynamics", "setting": "simulate.molecules"}
 _MOTION = (
     Table("dynamics", "What became of every simulated replica", "molecule, run, replica", **_SIMULATED),
@@ -165,6 +166,11 @@ _MOTION = (
         report="optional",
         **_SIMULATED,
     ),
+    Table("surfaces", "Energy surfaces", "molecule, scan, method, seed, point", **_SURFACES),
+    Table("roughness", "Roughness of energy surfaces", "molecule, scan, method, seed", **_SURFACES),
+    Table("bond_curves", "Energy along stretched bonds", "molecule, bond, method, seed, length", **_SURFACES),
+    Table("bonds", "Faults along bonds", "molecule, bond, method, seed", **_SURFACES),
+    Table("bond_scores", "Share of sound bonds of every model", "method", **_SURFACES),
 )
 INPUT = ("census", "left_out", "label_check", "duplicate_counts")  # of what was read, on both pages
 TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS, *_MOTION)}

@@ -21,6 +21,7 @@ from ase.vibrations import VibrationsData
 
 from mlipshift.base.errors import UserError
 from mlipshift.prior.engines import tblite
+from mlipshift.prior.hessian import hessian
 
 TIMESTEP_FS = 0.5
 HESSIAN_STEP = 0.01  # Å
@@ -68,12 +69,12 @@ def bonds(atoms: Atoms, scale: float = 1.3) -> set[tuple[int, int]]:
     return {(int(a), int(b)) for a, b in zip(i, j) if a < b}
 
 
-def relax(atoms: Atoms, charge: int, multiplicity: int) -> Atoms:
-    """GFN2-xTB minimum near `atoms` (|F| < 0.01 eV/Å). Raises UserError if 500 steps do not reach it."""
+def relax(atoms: Atoms, charge: int, multiplicity: int, fmax: float = 0.01) -> Atoms:
+    """GFN2-xTB minimum near `atoms` (|F| < fmax eV/Å). Raises UserError if 500 steps do not reach it."""
     atoms = atoms.copy()
     atoms.calc = tblite.ase_calculator("GFN2-xTB", charge, multiplicity)
     optimiser = BFGS(atoms, logfile=None)
-    optimiser.run(fmax=0.01, steps=500)
+    optimiser.run(fmax=fmax, steps=500)
     if not optimiser.converged():
         raise UserError(f"{atoms.get_chemical_formula()} did not relax in 500 steps")
     return atoms
@@ -81,19 +82,14 @@ def relax(atoms: Atoms, charge: int, multiplicity: int) -> Atoms:
 
 def normal_modes(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
     """Non-trivial normal modes: energies [m] (eV), displacement patterns [m, n, 3] in Å·amu^½ units."""
-    n = len(atoms)
-    hessian = np.zeros((3 * n, 3 * n))
     probe = atoms.copy()
     probe.calc = atoms.calc
-    for k in range(3 * n):
-        forces = []
-        for sign in (1, -1):
-            probe.positions = atoms.positions
-            probe.positions[k // 3, k % 3] += sign * HESSIAN_STEP
-            forces.append(probe.get_forces().ravel())
-        hessian[k] = (forces[1] - forces[0]) / (2 * HESSIAN_STEP)
-    hessian = 0.5 * (hessian + hessian.T)
-    data = VibrationsData.from_2d(atoms, hessian)
+
+    def forces(positions):
+        probe.positions = positions
+        return probe.get_forces()
+
+    data = VibrationsData.from_2d(atoms, hessian(forces, atoms.positions, HESSIAN_STEP))
     energies, modes = data.get_energies_and_modes()
     keep = energies.real > SOFT_MODE
     return energies.real[keep], modes[keep]

@@ -1,4 +1,4 @@
-"""Molecules in motion: batched dynamics of what this workflow trains, and what is observed in them.
+"""Molecules in motion: batched dynamics and what is observed in them, energy surfaces, bonds that are stretched.
 
-It imports base, catalogue, data, shift, prior, learn and mitigate.
+It imports base, catalogue, data, shift, prior, labelling, learn and mitigate.
 """
