@@ -144,7 +144,7 @@ def test_figures_are_legible_and_their_captions_complete(name, made):
     caption = filled(MOTION[name].caption, facts)
     assert "{" not in caption and "[[" not in caption
     if name == "fig_stable_time":
-        assert "Toluene: published: 0 ps → 100 ps" in caption
+        assert "Toluene: 0 ps → 100 ps" in caption
 
 
 @pytest.mark.parametrize("name", SIMULATED)
