@@ -28,7 +28,7 @@ from mlipshift.simulate.fields import NetworkField
 from mlipshift.simulate.integrators import FRICTION_PER_PS
 from mlipshift.simulate.observables import Bonds
 
-REPLICAS, STEPS, ROUNDS = 8, 100, 3
+REPLICAS, STEPS, ROUNDS = 16, 60, 3
 FRICTION = 0.01  # in ASE's unit
 MOLECULE = molecule("trans-butane")
 
@@ -58,7 +58,8 @@ def compare(forces, potential):
     def other():
         atoms.positions = positions
         atoms.set_velocities(np.zeros_like(positions))
-        Langevin(atoms, 0.5 * units.fs, temperature_K=500, friction=FRICTION, rng=np.random.default_rng(0)).run(STEPS)
+        options = {"temperature_K": 500, "friction": FRICTION, "fixcm": False, "rng": np.random.default_rng(0)}
+        Langevin(atoms, 0.5 * units.fs, **options).run(STEPS)
 
     def network():
         for _ in range(STEPS):

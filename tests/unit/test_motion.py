@@ -144,7 +144,7 @@ def test_figures_are_legible_and_their_captions_complete(name, made):
     caption = filled(MOTION[name].caption, facts)
     assert "{" not in caption and "[[" not in caption
     if name == "fig_stable_time":
-        assert "Toluene: published: 0 ps → 100 ps" in caption
+        assert "Toluene: 0 ps → 100 ps" in caption
 
 
 @pytest.mark.parametrize("name", SIMULATED)
@@ -168,8 +168,8 @@ def test_the_report_has_a_row_per_run_and_says_what_became_of_each(made):
     table = motion.dynamics_table(results)
     assert len(table["rows"]) == 2 * len(RUNS) and all(len(row) == len(table["head"]) for row in table["rows"])
     heading, text = motion.dynamics_sentence(results)
-    assert "Joint + TTT (12) kept all 2 replicas whole for 5.9 ps" in text
-    assert "Joint kept 1 of 2 whole" in text and "Steepest drift" in text
+    assert "Toluene: whole to the end in all replicas: Joint + TTT (12); not with Supervised (1 of 2, " in text
+    assert "error of h(r): " in text and "Steepest drift" in text
     assert motion.dynamics_table(Results({"summary": None, "paired": None})) is None
 
 

@@ -9,6 +9,8 @@ from mlipshift.show.report.cells import cell
 from mlipshift.show.report.format import number
 from mlipshift.show.report.results import Results, first
 
+SHOWN = ("supervised", "joint", "joint_ttt_1", "joint_ttt", "joint_on_the_fly", "prior")  # runs whose h(r) is said
+
 
 def dynamics_table(results: Results) -> dict[str, list] | None:
     """What became of every simulated molecule in every run; None where nothing was simulated."""
@@ -68,10 +70,15 @@ def dynamics_sentence(results: Results) -> tuple[str, str] | None:
         return None
     names, parts = runs.titles(table), []
     for molecule in runs.molecules(table.molecule):
-        own = table[(table.molecule == molecule) & (table.ensemble == "nvt")]
-        said = [_became(row, names) for row in own.to_dict("records") if row["model"] != "prior"]
-        parts.append(f"{runs.molecule(molecule)}: {listed(said)}")
-    text = f"In Langevin dynamics {'. '.join(parts)}."
+        own = table[(table.molecule == molecule) & (table.ensemble == "nvt")].to_dict("records")
+        whole = [names[row["run"]] for row in own if row["n_stable"] == row["n_replicas"]]
+        lost = [_lost(row, names) for row in own if row["n_stable"] < row["n_replicas"]]
+        said = [f"whole to the end in all replicas: {listed(whole) or 'none'}"]
+        said += [f"not with {listed(lost)}"] if lost else []
+        h = [f"{names[row['run']]} {row['h_of_r_error']:.2f}" for row in own if row["run"] in SHOWN]
+        said += [f"error of h(r): {listed(h)}"] if h else []
+        parts.append(f"{runs.molecule(molecule)}: {'; '.join(said)}.")
+    text = f"Langevin dynamics. {' '.join(parts)}"
     still = table[(table.ensemble == "nve")]
     if len(still):
         drifts = [
@@ -81,10 +88,6 @@ def dynamics_sentence(results: Results) -> tuple[str, str] | None:
     return "Molecules in motion", text
 
 
-def _became(row: dict, names: dict[str, str]) -> str:
-    """What became of a run in words."""
-    name, total = names[row["run"]], f"{row['n_replicas']:g}"
-    if row["n_stable"] == row["n_replicas"]:
-        return f"{name} kept all {total} replicas whole for {row['attempted_ps']:g} ps (h(r) {row['h_of_r_error']:.2f})"
-    kept = "none" if not row["n_stable"] else f"{row['n_stable']:g}"
-    return f"{name} kept {kept} of {total} whole ({row['stable_ps']:.2g} ps on average, h(r) {row['h_of_r_error']:.2f})"
+def _lost(row: dict, names: dict[str, str]) -> str:
+    """A run in which something happened, in words."""
+    return f"{names[row['run']]} ({row['n_stable']:g} of {row['n_replicas']:g}, {row['stable_ps']:.2g} ps on average)"
