@@ -42,7 +42,7 @@ def script(name, *arguments):
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
-    """Folder with the models of two molecules, fitted to labels one of which is of a test structure, and their labels."""
+    """Folder with the models of two molecules, fitted to labels, one of them of a test structure."""
     folder = tmp_path_factory.mktemp("sgdml")
     parts = [shaken("CH3OH", LABELS + 5, 0, "train"), shaken("H2CO", LABELS, 1, "labelled_h2co")]
     frames, labels = (cls.concatenate([p[k] for p in parts]) for k, cls in ((0, Frames), (1, Labels)))
