@@ -103,6 +103,12 @@ def settings_of_simulation(wildcards):
     )
 
 
+def prior_interpreter():
+    """Python of the process that the prior answers in: not that of a conda environment with torch, which has no engine."""
+    deployed = {str(m) for m in workflow.deployment_settings.deployment_method}
+    return sys.executable if "conda" in deployed else "python"
+
+
 def other_inputs(wildcards):
     """Input function: what a model with the other kind of forces learns from, as strategy_inputs."""
     inputs = strategy_inputs(wildcards)
@@ -214,7 +220,7 @@ rule simulate_molecule:
         model=lambda wildcards, input: (
             options(model=Path(input.model).parent) if input.model else ""
         ),
-        prior_python=lambda wildcards: interpreter("xtb"),
+        prior_python=lambda wildcards: prior_interpreter(),
     message:
         "Dynamics of {wildcards.molecule}, run {wildcards.run}."
     shell:

@@ -16,7 +16,7 @@ from mlipshift.catalogue.figures import SECTIONS, reported
 from mlipshift.catalogue.methods import look, title
 from mlipshift.catalogue.tables import REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report import decision, finetuning, left_out, optional_tables, tables
+from mlipshift.show.report import decision, finetuning, left_out, motion, optional_tables, tables
 from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
@@ -42,6 +42,7 @@ MAKERS = {
     "prior_labels": optional_tables.prior_labels_table,
     "learning_curves": finetuning.curves_table,
     "labels_needed": finetuning.needed_table,
+    "dynamics": motion.dynamics_table,
 }
 
 
