@@ -510,7 +510,8 @@ def test_labelled_groups_need_labels_and_go_into_stores_of_their_own(tmp_path):
     for name in ("train", "train_reference", "test", "test_reference", "labelled", "labelled_reference"):
         command += [f"--{name.replace('_', '-')}", tmp_path / f"{name}.h5"]
     command += ["--failures", tmp_path / "failures.csv", "--log", tmp_path / "curate.log"]
-    run(command)
+    done = run(command, env={**environment(), "PYTHONPATH": str(ROOT / "workflow")})
+    assert done.returncode == 0, done.stderr
     frames = Frames.load(tmp_path / "labelled.h5")
     assert list(frames.ids) == ["few"] and Labels.load(tmp_path / "labelled_reference.h5", frames).ok.all()
     assert len(Frames.load(tmp_path / "test.h5")) == 0
