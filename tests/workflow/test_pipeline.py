@@ -114,7 +114,8 @@ SETTINGS = {
     "section `variants`: one more": ['variants={"other":{"strategy":"joint"}}'],
     "section `decision`": ['decision={"predictions":[7]}'],
     "two settings of one rule that exchange their values": ['spectra={"cutoff_A":1.0}', 'statistics={"sigma":3.0}'],
-    "the sections `retrieve`, `import`, `models`, `mace`, `help`, `finetuning`, `simulate`, `ablations`, `tuning`, `labelling`": [
+    "the sections `retrieve`, `import`, `models`, `mace`, `help`, `finetuning`, `simulate`, `ablations`, "
+    "`tuning`, `labelling`": [
         'retrieve={"attempts":6}',
         'import={"own":{"files":["a.xyz"],"level":"DFT"}}',
         'models={"supervised":{}}',
