@@ -468,3 +468,55 @@ def test_files_outside_the_folder_of_the_checksums_are_not_compared(tmp_path):
     store(tmp_path / "sums" / "id_test.extxyz", [water()])
     with pytest.raises(UserError, match="not listed"):
         collect(settings(tmp_path / "sums", checksums=str(sums)))
+
+
+def pushed(norm, **info):
+    """Water whose mean force norm is `norm` eV/Å."""
+    forces = np.zeros((3, 3))
+    forces[:, 0] = norm * np.array([1.0, -1.0, 1.0])
+    return change(water(**info), REF_forces=forces)
+
+
+def test_structures_are_selected_by_their_mean_force_norm(tmp_path):
+    train, test = ([pushed(n, id=f"{name}{n}") for n in (0.5, 1.6, 1.7, 1.8, 1.9, 3.0)] for name in "ab")
+    select = {"train": {"below_eV_per_A": 1.7, "above_eV_per_A": None}}
+    select["id_test"] = {"below_eV_per_A": None, "above_eV_per_A": 1.8}
+    (kept, labels), (high, _), failures = curate(tmp_path, train, test, select=select)
+    assert list(kept.ids) == ["a0.5", "a1.6"] and list(high.ids) == ["b1.9", "b3.0"] and failures == []
+    assert np.linalg.norm(labels.forces, axis=1).max() < 1.7
+    # a limit counts what is selected
+    (_, _), (high, _), _ = curate(tmp_path, train, test, select=select, max_structures_of={"id_test": 1})
+    assert list(high.ids) == ["b1.9"]
+
+
+def test_what_has_no_forces_is_not_selected_and_nothing_left_is_one_line(tmp_path):
+    bare = water(id="bare")
+    del bare.arrays["REF_forces"]
+    select = {"id_test": {"below_eV_per_A": 9.0, "above_eV_per_A": None}}
+    (_, _), (found, _), _ = curate(tmp_path, test=[bare, pushed(1.0, id="known")], select=select)
+    assert list(found.ids) == ["known"]
+    select["id_test"] = {"below_eV_per_A": None, "above_eV_per_A": 9.0}
+    assert "data.select.id_test: no structure" in refused(tmp_path, test=[pushed(1.0, id="known")], select=select)
+    broken = change(pushed(1.0, id="broken"), REF_forces=np.full((3, 3), np.nan))
+    assert "not finite" in refused(tmp_path, test=[broken], select={"id_test": {**select["id_test"]}})
+
+
+def test_labelled_groups_need_labels_and_go_into_stores_of_their_own(tmp_path):
+    store(tmp_path / "train.extxyz", [water(id="t")])
+    store(tmp_path / "few.extxyz", [pushed(1.0, id="few")])
+    data = settings(tmp_path)
+    data["files"] = {"train": [str(tmp_path / "train.extxyz")], "labelled_few": [str(tmp_path / "few.extxyz")]}
+    command = [sys.executable, ROOT / "workflow/scripts/curate.py", "--settings", json.dumps(data)]
+    for name in ("train", "train_reference", "test", "test_reference", "labelled", "labelled_reference"):
+        command += [f"--{name.replace('_', '-')}", tmp_path / f"{name}.h5"]
+    command += ["--failures", tmp_path / "failures.csv", "--log", tmp_path / "curate.log"]
+    done = run(command, env={**environment(), "PYTHONPATH": str(ROOT / "workflow")})
+    assert done.returncode == 0, done.stderr
+    frames = Frames.load(tmp_path / "labelled.h5")
+    assert list(frames.ids) == ["few"] and Labels.load(tmp_path / "labelled_reference.h5", frames).ok.all()
+    assert len(Frames.load(tmp_path / "test.h5")) == 0
+    bare = water(id="bare")
+    del bare.info["REF_energy"], bare.arrays["REF_forces"]
+    store(tmp_path / "few.extxyz", [bare])
+    with pytest.raises(UserError, match="has no label"):
+        list(library.curate(data, []))

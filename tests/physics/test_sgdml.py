@@ -1,4 +1,4 @@
-"""The sGDML prior, in an environment of its own: fitted to labels, counted, energy conserving, honest about strangers."""
+"""The sGDML prior, in an environment of its own: fitted to labels, counted, conservative, honest about strangers."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ def script(name, *arguments):
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
-    """Folder with the models of two molecules, fitted to labels of which one is a test structure too, and the labels."""
+    """Folder with the models of two molecules, fitted to labels, one of them of a test structure."""
     folder = tmp_path_factory.mktemp("sgdml")
     parts = [shaken("CH3OH", LABELS + 5, 0, "train"), shaken("H2CO", LABELS, 1, "labelled_h2co")]
     frames, labels = (cls.concatenate([p[k] for p in parts]) for k, cls in ((0, Frames), (1, Labels)))
@@ -97,7 +97,8 @@ def test_its_forces_are_the_gradient_of_its_energy_and_sum_to_zero(fitted, tmp_p
                 rows.append([frames.numbers.tolist(), x.tolist()])
     rows.append([frames.numbers.tolist(), frames.positions.tolist()])
     code = (
-        "import json, sys; import numpy as np; from mlipshift.prior import engines; rows = json.load(open(sys.argv[1]));"
+        "import json, sys; import numpy as np; from mlipshift.prior import engines;"
+        "rows = json.load(open(sys.argv[1]));"
         "call = engines.engine('sGDML', fitted=sys.argv[2]);"
         "found = [call(np.array(z), np.array(x), 0, 1) for z, x in rows];"
         "json.dump([[e, f.tolist()] for e, f in found], open(sys.argv[1], 'w'))"

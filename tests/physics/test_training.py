@@ -150,3 +150,24 @@ def test_failed_labels_are_left_out(data):
     )
     made = training.dataset(frames, broken, 4.0, np.zeros(95))
     assert len(made.graphs) == len(frames) - 1 and np.isfinite(made.energy).all()
+
+
+def test_a_share_of_the_labels_is_drawn_by_the_seed(data):
+    frames, labels = data
+    rng = np.random.default_rng
+    part, of_part = training._drawn((frames, labels), 0.25, rng(0))
+    assert len(part) == 6 and np.array_equal(of_part.ids, part.ids)
+    assert training._drawn((frames, labels), 1, rng(0))[0] is frames
+    assert not np.array_equal(training._drawn(data, 0.25, rng(1))[0].ids, part.ids)
+    model, _ = training.train("supervised", ARCHITECTURE, SETTINGS | {"share": 0.25}, 0, data)
+    whole, _ = training.train("supervised", ARCHITECTURE, SETTINGS, 0, data)
+    assert differing(model, whole)
+
+
+def test_a_level_of_the_representation_can_stay_as_it_was(data, pretrained):
+    model, _ = training.train(
+        "joint", ARCHITECTURE, SETTINGS | {"frozen_level": "min"}, 0, data, data, copy.deepcopy(pretrained)
+    )
+    changed, frozen = differing(model, pretrained), set(pretrained.representation("min"))
+    assert frozen and not changed & frozen
+    assert any(n.startswith("heads.prior.") for n in changed)

@@ -114,12 +114,14 @@ SETTINGS = {
     "section `variants`: one more": ['variants={"other":{"strategy":"joint"}}'],
     "section `decision`": ['decision={"predictions":[7]}'],
     "two settings of one rule that exchange their values": ['spectra={"cutoff_A":1.0}', 'statistics={"sigma":3.0}'],
-    "the sections `retrieve`, `import`, `models`, `mace`, `help`, `simulate`, `ablations`, `tuning`, `labelling`": [
+    "the sections `retrieve`, `import`, `models`, `mace`, `help`, `finetuning`, `simulate`, `ablations`, "
+    "`tuning`, `labelling`": [
         'retrieve={"attempts":6}',
         'import={"own":{"files":["a.xyz"],"level":"DFT"}}',
         'models={"supervised":{}}',
         'mace={"epochs":3}',
         'help={"head":{"epochs":3}}',
+        'finetuning={"steps":3}',
         'simulate={"seed":3}',
         'ablations={"seeds":[3]}',
         'tuning={"steps":3}',

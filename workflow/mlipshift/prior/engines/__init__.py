@@ -1,8 +1,8 @@
 """Engines of the prior, one file each. A new one is a module like the others and a line of catalogue.components.PRIORS.
 
 A module has PACKAGE, what it is called where its labels differ from those of the first module that has the method, and
-engine(method, accuracy), of a method of FITTED also with the folder of its models. What it imports is light: its library
-only when an engine is made.
+engine(method, accuracy), of a method of FITTED also with the folder of its models. What it imports is light: its
+library only when an engine is made.
 """
 
 from collections.abc import Callable
