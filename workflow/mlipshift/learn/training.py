@@ -243,7 +243,8 @@ def train(
         first = tasks[kind.heads[0]]
         evenly = np.unique(np.linspace(0, len(first.graphs) - 1, CALIBRATION).astype(int))
         network.calibrate(first.batch(evenly, torch.float32, device)[0])
-    left = network.representation("max" if kind.frozen else level) if kind.frozen or (kind.base and level) else []
+    fixed = "max" if kind.frozen else level if kind.base else None
+    left = network.representation(str(fixed)) if fixed else []
     names = [name for name in network.representation() if name not in {*left}]
     names += [n for n, _ in network.named_parameters() if n.startswith(tuple(f"heads.{h}." for h in kind.heads))]
     assert not kind.frozen or not set(names) & set(network.representation())

@@ -62,7 +62,7 @@ def bond_rows(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """(rows of the curves, rows of the bonds) of all methods.
 
-    shortest: the first length of every chain over that at the minimum. Minima that the prior has, too, are no faults.
+    shortest: the first length of every chain over that at the minimum. Minima are compared with those of the prior.
     """
     curves: list[dict[str, Any]] = []
     judged: list[dict[str, Any]] = []
@@ -70,13 +70,14 @@ def bond_rows(
     for chain in chains_of(frames):
         length = chain.lengths[0] / shortest
         step = float(chain.lengths[1] - chain.lengths[0])
-        allowed = 1
-        if prior is not None:
-            allowed = max(1, len(smoothness.minima(prior.energy[chain.rows], limits.depth_eV)))
+        near = round(bonds.NEAR * length / step)
+        wells = [int(np.argmin(np.abs(chain.lengths - length)))]
+        if prior is not None and np.isfinite(prior.energy[chain.rows]).any():
+            wells = smoothness.minima(prior.energy[chain.rows], limits.depth_eV)
         for a in every:
             energy, force = a.energy[chain.rows], chain.along(a.forces)
             about = {"molecule": chain.molecule, "bond": chain.bond, "method": a.method, "seed": a.seed}
-            judged.append(about | {"length_A": length} | bonds.faults(energy, force, step, limits, allowed))
+            judged.append(about | {"length_A": length} | bonds.faults(energy, force, step, limits, wells, near))
             base = energy[np.argmin(np.abs(chain.lengths - length))]
             for own, e, f in zip(chain.lengths, energy - base, force):
                 curves.append(about | {"ratio": own / length, "length_A": own, "energy_eV": e, "force_eV_per_A": f})

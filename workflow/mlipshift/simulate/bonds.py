@@ -15,6 +15,7 @@ from mlipshift.simulate import grids, smoothness
 from mlipshift.simulate.minima import Minimum
 
 BONDS = "bonds"  # group of the frames
+NEAR = 0.15  # of the length of a bond, from a minimum of the prior to that of a model
 Bond = tuple[int, int]
 
 
@@ -92,12 +93,13 @@ class Limits:
 
 
 def faults(
-    energy: np.ndarray, force: np.ndarray, step: float, limits: Limits, allowed: int = 1
+    energy: np.ndarray, force: np.ndarray, step: float, limits: Limits, wells: Sequence[int], near: int
 ) -> dict[str, float | int | bool]:
     """Faults of an energy [P] (eV) with the forces along a chain [P] (eV/Å), whose points are `step` (Å) of it apart.
 
-    allowed: minima that are none of the faults, 1 or as many as the prior has. `sound` without any fault; a point
-    without an energy is one. Forces are not compared where the energy jumps.
+    wells: points of the minima that are none of the faults, those of the prior; near: points from one of them within
+    which a minimum is taken for it. False minima are those elsewhere, and those that are one too many. `sound` without
+    any fault; a point without an energy is one. Forces are not compared where the energy jumps.
     """
     leaps = smoothness.jumps(energy)
     found = smoothness.discontinuities(leaps, limits.jump_eV)
@@ -107,7 +109,9 @@ def faults(
     beside = broken[:-1] | broken[1:]
     wrong = (np.abs(gaps) > limits.mismatch_eV_per_A + limits.share * slope) & ~beside
     missing = int((~np.isfinite(energy)).sum())
-    false = max(0, len(smoothness.minima(energy, limits.depth_eV)) - allowed)
+    places = smoothness.minima(energy, limits.depth_eV)
+    elsewhere = sum(all(abs(place - well) > near for well in wells) for place in places)
+    false = max(elsewhere, len(places) - len(wells))
     return {
         "jumps": len(found),
         "largest_jump_eV": smoothness.largest(found, [leaps]),

@@ -40,9 +40,8 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     marks = [Line2D([], [], lw=5, color=c, label=t) for c, t in ((MUTED, "Sound"), (PALE, "Energy sound"))]
     count = len(FAULTS)
     for k, (column, (name, colour, marker)) in enumerate(FAULTS.items()):
-        look = {"ls": "none", "color": colour, "marker": marker, "ms": 4}
-        right.plot(table[column], rows + 0.5 * ((k + 0.5) / count - 0.5), **look)
-        marks.append(Line2D([], [], label=name, **look))
+        places = rows + 0.5 * ((k + 0.5) / count - 0.5)
+        marks += right.plot(table[column], places, ls="none", color=colour, marker=marker, ms=4, label=name)
     for panel, name in ((left, "a  Bonds without a fault (%)"), (right, "b  Bonds with this fault (%)")):
         panel.set_xlim(-2, 102)
         panel.set_title(name, pad=4)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
 from mlipshift.show import samples, style, surfaces
@@ -52,7 +53,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     height = figure.get_figheight()
     bar = figure.add_axes((1 - 0.62 / style.WIDTH, 0.5 / height, 0.1 / style.WIDTH, 1 - 1.35 / height))
     figure.colorbar(image, cax=bar, extend="max").set_label("Energy (eV)")
-    step = (norm.vmax - norm.vmin) / LEVELS
+    step = np.diff(_levels(norm))[0]
     about = f"{surfaces.molecule(molecule)}, {surfaces.SCANS[scan]}; published, on a scale of its own: {PUBLISHED}"
     style.head(figure, title, about)
     return figure, {
@@ -65,10 +66,15 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     }
 
 
-def _map(panel: Axes, own: pd.DataFrame, norm: Normalize):
+def _levels(norm: Normalize) -> np.ndarray:
+    """Energies (eV) of the lines."""
+    return np.linspace(norm.vmin or 0.0, norm.vmax or 0.0, LEVELS + 1)
+
+
+def _map(panel: Axes, own: pd.DataFrame, norm: Normalize) -> ContourSet:
     """Filled contours of a surface; contour lines of it."""
     grid = own.pivot_table(index="v_A", columns="u_A", values="energy_eV")
-    levels = np.linspace(norm.vmin, norm.vmax, LEVELS + 1)
+    levels = _levels(norm)
     energy = np.clip(grid.to_numpy(), norm.vmin, None)
     places = grid.columns.to_numpy(), grid.index.to_numpy()
     image = panel.contourf(*places, energy, levels=levels, norm=norm, cmap="viridis", extend="max")
