@@ -33,9 +33,12 @@ RUNS = {
     "joint_corrected": {"corrected": True},
     "prior": {"model": "prior"},
     "joint_direct": {"forces": "direct"},
+    "joint_ttt_direct": {"scheme": "joint_ttt", "forces": "direct"},
     "joint_ttt_nve": {"scheme": "joint_ttt", "ensemble": "nve"},
     "joint_ttt_nve_float64": {"scheme": "joint_ttt", "ensemble": "nve", "precision": "float64"},
 }
+
+WHOLE = ("joint_ttt", "joint_ttt_direct")
 
 
 def trajectory(ends=(None, 20), frames=60, noise=0.03, calls=0):
@@ -61,7 +64,7 @@ def tables(folder, ends=(None, 20), names=RUNS, molecules=("ood_toluene", "ood_n
     made = [
         dynamics.Run(
             {**USUAL, **RUNS[name], "molecule": molecule, "run": name, "adapted_on": 36},
-            trajectory(ends if name != "joint_ttt" else (None, None), calls=100 * (name == "prior")),
+            trajectory((None, None) if name in WHOLE else ends, calls=100 * (name == "prior")),
             Timing(12.0, 2),
             geometries,
             (100.0, 30),
@@ -130,7 +133,7 @@ def test_tables_are_of_the_time_before_anything_happened(made):
     assert after.h_of_r_error < 0.7, "the same geometries, and the same noise"
     assert summary.loc[("ood_toluene", "prior")].prior_calls_per_ps == pytest.approx(100 / 7.9)
     drawn = read_table(made["unphysical"])
-    assert set(drawn.run) == set(RUNS) - {"joint_ttt"} and (drawn.groupby(["molecule", "run"]).size() == 5).all()
+    assert set(drawn.run) == set(RUNS) - {*WHOLE} and (drawn.groupby(["molecule", "run"]).size() == 5).all()
     lost = drawn[(drawn.length_A - drawn.mean_length_A).abs() > 0.5]
     assert (lost[["first", "second"]].min(axis=1) == 0).all()
     costs = read_table(made["dynamics_costs"])
@@ -168,7 +171,10 @@ def test_the_report_has_a_row_per_run_and_says_what_became_of_each(made):
     table = motion.dynamics_table(results)
     assert len(table["rows"]) == 2 * len(RUNS) and all(len(row) == len(table["head"]) for row in table["rows"])
     heading, text = motion.dynamics_sentence(results)
-    assert "Toluene: whole to the end in all replicas: Joint + TTT (12); not with Supervised (1 of 2, " in text
+    assert (
+        "Toluene: whole to the end in all replicas: Joint + TTT (12) and Joint + TTT (12), direct forces; not with Supervised (1 of 2, "
+        in text
+    )
     assert "error of h(r): " in text and "Steepest drift" in text
     assert motion.dynamics_table(Results({"summary": None, "paired": None})) is None
 

@@ -16,7 +16,7 @@ NEEDS = {
     "dynamics_summary": (*runs.SAID, "h_of_r_error", "h_of_r_floor", "stable_ps"),
     "published": ("quantity", "published", "ours_is"),
 }
-MOST = 8  # runs at most
+MOST = 10  # runs at most
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:

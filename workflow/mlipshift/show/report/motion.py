@@ -9,7 +9,7 @@ from mlipshift.show.report.cells import cell
 from mlipshift.show.report.format import number
 from mlipshift.show.report.results import Results, first
 
-SHOWN = ("supervised", "joint", "joint_ttt_1", "joint_ttt", "joint_on_the_fly", "prior")  # runs whose h(r) is said
+SHOWN = ("joint_direct", "joint_ttt_direct", "joint", "joint_ttt", "prior")  # runs whose h(r) is said
 
 
 def dynamics_table(results: Results) -> dict[str, list] | None:
