@@ -141,7 +141,7 @@ def found_interpreter(environment):
         if Path(path).exists():
             return path
     mend = (
-        "run make models"
+        f"run make venv-{environment}"
         if Path(HOME, "envs", "lock", f"{environment}.txt").exists()
         else "make it yourself, with the packages that the entry names as its source, numpy, pandas, h5py, ase and tqdm"
     )
