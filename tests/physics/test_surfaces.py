@@ -11,7 +11,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
 from mlipshift.prior import engines
 from mlipshift.prior.hessian import hessian, internal, rigid
-from mlipshift.simulate import bond_tables, bonds, grids, minima, roughness, smoothness, surfaces
+from mlipshift.simulate import bond_tables, bonds, grids, minima, relaxation, roughness, smoothness, surfaces
 from mlipshift.simulate.bonds import Limits
 from mlipshift.simulate.surfaces import Answers
 
@@ -180,7 +180,7 @@ def test_halves_of_a_molecule_move_rigidly_and_equal_bonds_are_taken_once():
 @pytest.fixture(scope="module")
 def ethanol():
     """Its minimum by GFN2-xTB."""
-    return minima.find("ethanol", "CCO", engines.engine("GFN2-xTB", "tblite", 0.1))
+    return relaxation.find("ethanol", "CCO", engines.engine("GFN2-xTB", "tblite", 0.1))
 
 
 def test_a_minimum_is_one_and_survives_its_file(ethanol, tmp_path):
@@ -195,9 +195,9 @@ def test_a_minimum_is_one_and_survives_its_file(ethanol, tmp_path):
 
 def test_what_is_no_closed_shell_is_refused():
     with pytest.raises(UserError, match="closed shell of at least 4 atoms"):
-        minima.find("methyl", "[CH3]", engines.engine("GFN2-xTB"))
+        relaxation.find("methyl", "[CH3]", engines.engine("GFN2-xTB"))
     with pytest.raises(UserError, match="closed shell"):
-        minima.find("water", "O", engines.engine("GFN2-xTB"))
+        relaxation.find("water", "O", engines.engine("GFN2-xTB"))
 
 
 def harmonic(ethanol, frames, scale=1.0, break_at=None):

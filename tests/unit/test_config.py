@@ -55,7 +55,8 @@ def test_the_schema_is_valid_and_documents_every_key():
             assert "enum" in node or "type" in node, path
         assert not path or node["description"].endswith("."), path
         if path and path[-1].endswith("_A"):
-            assert node["unit"] == ("eV/Å" if path[-1].endswith("_eV_per_A") else "Å"), path
+            units = {"_meV_per_A": "meV/Å", "_eV_per_A": "eV/Å", "_A": "Å"}
+            assert node["unit"] == next(u for ending, u in units.items() if path[-1].endswith(ending)), path
 
 
 def test_the_defaults_satisfy_the_schema_and_are_config_yaml():

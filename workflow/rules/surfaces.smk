@@ -126,7 +126,7 @@ rule sample_surfaces:
     benchmark:
         "<benchmarks>/surfaces/sample_surfaces.tsv"
     conda:
-        "../../envs/xtb.yaml"
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -293,7 +293,7 @@ rule evaluate_surfaces:
     benchmark:
         "<benchmarks>/surfaces/evaluate_surfaces.tsv"
     conda:
-        "../../envs/xtb.yaml"
+        "../../envs/figures.yaml"
     threads: 1
     resources:
         mem_mb=growing(3000),

@@ -8,7 +8,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from mlipshift.base.log import progress
 from mlipshift.prior import engines
 from mlipshift.run import cli
-from mlipshift.simulate import minima
+from mlipshift.simulate import minima, relaxation
 
 
 def main(args):
@@ -18,7 +18,7 @@ def main(args):
     for name, smiles in progress(sorted(args.molecules.items()), len(args.molecules), "minima"):
         known = shipped.get(name)
         taken = known and known.smiles == smiles
-        found[name] = known if taken else minima.find(name, smiles, singlepoint, args.seed)
+        found[name] = known if taken else relaxation.find(name, smiles, singlepoint, args.seed)
     minima.save(args.output, found)
 
 

@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms
 
+from mlipshift.base import geometry
 from mlipshift.base.frames import Frames
 from mlipshift.base.log import log
-from mlipshift.labelling import sampling
 from mlipshift.run import cli
 from mlipshift.simulate import bonds, grids, minima
 
@@ -24,7 +23,7 @@ def main(args):
     ratios = np.linspace(args.shortest, args.longest, args.bond_points)
     rows = []
     for m in found.values():
-        rows += bonds.chains(m, sampling.bonds(Atoms(m.numbers, m.positions)), ratios)
+        rows += bonds.chains(m, geometry.bonds(m.numbers, m.positions), ratios)
     Frames.build(rows).save(args.bonds)
     log.info("%d structures along %d bonds of %d molecules", len(rows), len(rows) // len(ratios), len(found))
 

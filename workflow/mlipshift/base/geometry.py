@@ -31,6 +31,14 @@ def pairs(positions: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]
     return both[:, 0], both[:, 1]
 
 
+def bonds(numbers: np.ndarray, positions: np.ndarray, scale: float = 1.3) -> set[tuple[int, int]]:
+    """Covalently bonded pairs (i < j) of atoms at positions [n, 3] Å: closer than `scale` sums of covalent radii."""
+    radii = scale * covalent_radii[numbers]
+    i, j = pairs(positions, 2 * float(radii.max(initial=0.0)))
+    near = np.linalg.norm(positions[i] - positions[j], axis=1) < radii[i] + radii[j]
+    return {(int(min(a, b)), int(max(a, b))) for a, b in zip(i[near], j[near])}
+
+
 def edges(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.data import covalent_radii
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
-from ase.neighborlist import neighbor_list
 from ase.optimize import BFGS
 from ase.vibrations import VibrationsData
 
 from mlipshift.base.errors import UserError
+from mlipshift.base.geometry import bonds
 from mlipshift.prior.engines import tblite
 from mlipshift.prior.hessian import hessian
 
@@ -60,13 +59,6 @@ def embed(smiles: str, seed: int) -> Atoms:
     for part in parts[1:]:
         whole += part
     return whole
-
-
-def bonds(atoms: Atoms, scale: float = 1.3) -> set[tuple[int, int]]:
-    """Set of covalently bonded pairs (i < j): closer than `scale` times the sum of covalent radii."""
-    cut = scale * covalent_radii[atoms.numbers]
-    i, j = neighbor_list("ij", atoms, cut)
-    return {(int(a), int(b)) for a, b in zip(i, j) if a < b}
 
 
 def relax(atoms: Atoms, charge: int, multiplicity: int, fmax: float = 0.01) -> Atoms:
@@ -150,7 +142,7 @@ def sample(
     root = molecule_seed(name, seed)
     start = Molecule(relax(embed(smiles, root), charge, multiplicity))
     start.calc = tblite.ase_calculator("GFN2-xTB", charge, multiplicity)
-    reference = bonds(start)
+    reference = bonds(start.numbers, start.positions)
     modes = None
     out = []
     for k, (protocol, temperature, count) in enumerate(plan):
@@ -166,7 +158,7 @@ def sample(
         for attempt, positions in enumerate(stream):
             candidate = start.copy()
             candidate.positions = positions - positions.mean(0)
-            if bonds(candidate) == reference:
+            if bonds(candidate.numbers, candidate.positions) == reference:
                 out.append((candidate.positions.copy(), f"{protocol}{temperature}"))
                 accepted += 1
                 if accepted == count:

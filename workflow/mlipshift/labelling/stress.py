@@ -15,7 +15,7 @@ from ase.data import vdw_radii
 from scipy.spatial.transform import Rotation
 
 from mlipshift.base.errors import UserError
-from mlipshift.base.geometry import centred, nearest
+from mlipshift.base.geometry import bonds, centred, nearest
 from mlipshift.labelling import sampling
 from mlipshift.prior.engines import tblite
 
@@ -44,13 +44,13 @@ def stretched(atoms: Atoms, bond: tuple[int, int], percent: int, rng: np.random.
 
     Raises UserError if the bond is missing or in a ring.
     """
-    pairs = sampling.bonds(atoms) - {tuple(sorted(bond))}
+    pairs = bonds(atoms.numbers, atoms.positions) - {tuple(sorted(bond))}
     side, grown = {bond[1]}, True
     while grown:
         more = {k for pair in pairs if side & set(pair) for k in pair}
         grown = not more <= side
         side |= more
-    if bond[0] in side or len(pairs) == len(sampling.bonds(atoms)):
+    if bond[0] in side or len(pairs) == len(bonds(atoms.numbers, atoms.positions)):
         raise UserError(f"{atoms.get_chemical_formula()}: atoms {bond[0]} and {bond[1]} share no bond that can be cut")
     positions = atoms.positions.copy()
     positions[sorted(side)] += (percent / 100 - 1) * (positions[bond[1]] - positions[bond[0]])
@@ -88,7 +88,7 @@ class _Sampler:
         self.reference = set()
         offset = 0
         for part in self.parts:
-            self.reference |= {(i + offset, j + offset) for i, j in sampling.bonds(part)}
+            self.reference |= {(i + offset, j + offset) for i, j in bonds(part.numbers, part.positions)}
             offset += len(part)
         self.modes: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -123,7 +123,7 @@ class _Sampler:
         twin = self.start.copy()
         twin.positions = positions
         pulled = {tuple(sorted(self.bond))} if self.bond else set()
-        if sampling.bonds(twin) - pulled != self.reference - pulled:
+        if bonds(twin.numbers, twin.positions) - pulled != self.reference - pulled:
             return False
         if nearest(twin.numbers, positions)[1].min() < CLOSEST:
             return False
