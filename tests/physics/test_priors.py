@@ -22,7 +22,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.tables import read_table
 from mlipshift.base.timing import Timing
-from mlipshift.catalogue.components import PRIORS, TIGHT_BINDING
+from mlipshift.catalogue.components import FITTED, PRIORS, TIGHT_BINDING
 from mlipshift.prior import engines
 from mlipshift.prior.engines import morse
 from mlipshift.prior.labels import fingerprint, label, label_frames, stripe
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "resources/benchmark").glob("*.extxyz"))
 TIGHT = 0.01  # accuracy at which the convergence of the charges no longer shows in the forces
 needs_xtb = pytest.mark.skipif(not importlib.util.find_spec("xtb"), reason="pip install -r envs/lock/xtb.txt")
-METHODS = [pytest.param(m, marks=needs_xtb if m == "GFN-FF" else ()) for m in engines.METHODS]
+METHODS = [pytest.param(m, marks=needs_xtb if m == "GFN-FF" else ()) for m in engines.METHODS if m not in FITTED]
 LIBRARIES = ["tblite", pytest.param("xtb", marks=needs_xtb)]
 
 
