@@ -28,7 +28,7 @@ SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})
 .PHONY: help reproduce diagnose universal md17 rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 reproduce: check-cores venv-run check-config ## run the whole pipeline and write results/report.html (CORES=4, CONFIG=my.yaml)
 	@$(SNAKEMAKE) $(if $(CONFIG),--configfile $(call quoted,$(CONFIG)))

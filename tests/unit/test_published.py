@@ -42,7 +42,7 @@ def test_ratios_means_and_shares_are_those_of_the_summary():
 def test_every_published_value_says_where_it_stands_and_how_it_was_read():
     table = pd.read_csv(FILE)
     assert table.place.notna().all() and set(table.reading) <= {"printed", "printed change", "digitised"}
-    assert set(table.statistic) <= set(published.STATISTICS)
+    assert set(table.statistic) <= {*published.STATISTICS, *published.OF_DYNAMICS}
     made = table[table.statistic != "none"]
     assert made[["group", "method"]].notna().all(axis=None)
 

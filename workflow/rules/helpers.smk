@@ -302,6 +302,128 @@ def engine_of(wildcards):
     return components.engine_of(wildcards.method, config["prior"]["engine"])
 
 
+def check_simulated():
+    """One line for what section simulate names and this run does not have."""
+    for group in {*MOLECULES, *SIMULATED["reference"]}:
+        if group not in config["data"]["files"]:
+            refuse(f"simulate: {group} is no group of data.files; name one that is")
+    for group, name in SIMULATED["reference"].items():
+        if name not in config["import"]:
+            refuse(f"simulate.reference.{group}: {name} is no recipe of section import")
+    if MOLECULES and not RUNS:
+        refuse("simulate.runs is empty; name a run, or no molecules")
+    for name, run in RUNS.items():
+        check_run(f"simulate.runs.{name}", run)
+
+
+def check_run(where, run):
+    """One line for a run that cannot be made."""
+    scheme = SCHEMES.get(run["scheme"])
+    if run["scheme"] and (not scheme or scheme["strategy"] != run["model"]):
+        refuse(
+            f"{where}.scheme: {run['scheme']} is no adaptation of {run['model']} in conformers.schemes"
+        )
+    if run["on_the_fly"] and not scheme:
+        refuse(f"{where}: an adaptation on the fly needs a scheme; give one")
+    if (run["on_the_fly"] or run["forces"]) and scheme and scheme["pseudo_weight"]:
+        refuse(
+            f"{where}: {run['scheme']} learns pseudo-labels, which there are only for the models of this run before"
+            " the dynamics; take another scheme"
+        )
+    if run["corrected"] and run["model"] not in ("freeze", "joint", "joint_broad"):
+        refuse(
+            f"{where}: a residual correction is for models with two heads; take freeze or joint"
+        )
+    if run["corrected"] and scheme:
+        refuse(f"{where}: is corrected and adapted; make two runs of it")
+    if run["forces"] and "forces" not in ARCHITECTURE:
+        refuse(
+            f"{where}.forces: the backbone {ARCHITECTURE['backbone']} has no other forces"
+        )
+
+
+def own_forces(run):
+    """Whether a run takes a model of the strategies as it is trained for all else."""
+    return run["forces"] in (None, ARCHITECTURE.get("forces"))
+
+
+def mover_key(run):
+    """Name of the adapted model of a run, the same one for runs that differ in their dynamics alone."""
+    other = "" if own_forces(run) else f"_{run['forces']}"
+    return f"{run['scheme']}_{run['geometries']}{other}"
+
+
+def trained_mover(wildcards):
+    """Input function: the trained model of a run, or of a model that is adapted; nothing for the prior."""
+    run = (
+        MOVERS[wildcards.mover] if "mover" in wildcards.keys() else RUNS[wildcards.run]
+    )
+    if run["model"] == "prior":
+        return []
+    folder = "models" if own_forces(run) else f"simulate/{run['forces']}"
+    return f"{RESULTS}/{folder}/{run['model']}/seed{MOVER_SEED}/weights.pt"
+
+
+def mover(wildcards):
+    """Input function: the model that moves a molecule; nothing for the prior."""
+    run = RUNS[wildcards.run]
+    if run["scheme"] and not run["on_the_fly"]:
+        return f"{RESULTS}/simulate/adapted/{mover_key(run)}/{wildcards.molecule}/weights.pt"
+    return trained_mover(wildcards)
+
+
+def settings_of_simulation(wildcards):
+    """Param function: what a run depends on beside its own entry, as one line of JSON."""
+    run = RUNS[wildcards.run]
+    names = "replicas duration_ps timestep_fs temperature_K friction_per_ps record explosion seed look rise most"
+    scheme = SCHEMES[run["scheme"]] if run["on_the_fly"] else None
+    return as_json(
+        {name: SIMULATED[name] for name in names.split()}
+        | {
+            "prior": {
+                "method": config["prior"]["method"],
+                "library": config["prior"]["engine"],
+                "accuracy": config["prior"]["accuracy"],
+            },
+            "weight": config["correction"]["weight"],
+            "copies": config["conformers"]["rattled_copies"],
+            "adaptation": json.loads(adaptation_settings(scheme)) if scheme else None,
+        }
+    )
+
+
+def prior_interpreter():
+    """Python of the process that the prior answers in: not that of a conda environment with torch, which has no engine."""
+    deployed = {str(m) for m in workflow.deployment_settings.deployment_method}
+    return sys.executable if "conda" in deployed else "python"
+
+
+def other_inputs(wildcards):
+    """Input function: what a model with the other kind of forces learns from, as strategy_inputs."""
+    inputs = strategy_inputs(wildcards)
+    if "base" in inputs:
+        base = KINDS[wildcards.strategy].base
+        inputs["base"] = (
+            f"<results>/simulate/{wildcards.forces}/{base}/seed{wildcards.seed}/weights.pt"
+        )
+    return inputs
+
+
+def predicted_by(run, molecule):
+    """Predictions of the test structures by what moves a molecule; nothing for the prior, whose labels there are."""
+    entry = RUNS[run]
+    if entry["model"] == "prior":
+        return []
+    if entry["scheme"]:
+        return [f"<results>/simulate/adapted/{mover_key(entry)}/{molecule}/test.h5"]
+    if not own_forces(entry):
+        return [
+            f"<results>/simulate/{entry['forces']}/{entry['model']}/seed{MOVER_SEED}/test.h5"
+        ]
+    folder = "correct/structure" if entry["corrected"] else "predictions"
+    return [f"<results>/{folder}/{entry['model']}/seed{MOVER_SEED}.h5"]
+
+
 # inputs that count by content: what this workflow ships, code and data, and what the user gives
 SHIPPED = "script library engine figure family template parts published manifest schema molecules cages benchmark shipped_minima shipped_places shipped_labels".split()
 GIVEN = "files checksums checkpoint depends".split()

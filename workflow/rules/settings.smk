@@ -210,6 +210,12 @@ VARIANTS = config["variants"]
 SCHEMES = config["conformers"]["schemes"]
 COUNTS = sorted(config["conformers"]["counts"])
 POINTS = config["ablations"]["points"]
+# what is simulated, and how, with the models of the first seed
+SIMULATED = config["simulate"]
+MOLECULES, RUNS = SIMULATED["molecules"], SIMULATED["runs"]
+PAIRS = [(molecule, run) for molecule in MOLECULES for run in RUNS]
+MOVER_SEED = SEEDS[0]
+TRAJECTORIES = "<results>/simulate/trajectories/{run}/{molecule}"
 DIAGNOSED = list(config["models"])
 
 # the network that every strategy trains: its module, the environment that can import it, and how it is built

@@ -1,117 +1,8 @@
 # Dynamics of molecules that no model was trained on. Reference labels of test structures are no input but of evaluation.
 
-SIMULATED = config["simulate"]
-MOLECULES, RUNS = SIMULATED["molecules"], SIMULATED["runs"]
-# dynamics are made with the models of the first seed
-MOVER_SEED = SEEDS[0]
-TRAJECTORIES = "<results>/simulate/trajectories/{run}/{molecule}"
-
-
-def check_simulated():
-    """One line for what section simulate names and this run does not have."""
-    for group in {*MOLECULES, *SIMULATED["reference"]}:
-        if group not in config["data"]["files"]:
-            refuse(f"simulate: {group} is no group of data.files; name one that is")
-    for group, name in SIMULATED["reference"].items():
-        if name not in config["import"]:
-            refuse(f"simulate.reference.{group}: {name} is no recipe of section import")
-    if MOLECULES and not RUNS:
-        refuse("simulate.runs is empty; name a run, or no molecules")
-    for name, run in RUNS.items():
-        check_run(f"simulate.runs.{name}", run)
-
-
-def check_run(where, run):
-    """One line for a run that cannot be made."""
-    scheme = SCHEMES.get(run["scheme"])
-    if run["scheme"] and (not scheme or scheme["strategy"] != run["model"]):
-        refuse(
-            f"{where}.scheme: {run['scheme']} is no adaptation of {run['model']} in conformers.schemes"
-        )
-    if run["on_the_fly"] and not scheme:
-        refuse(f"{where}: an adaptation on the fly needs a scheme; give one")
-    if (run["on_the_fly"] or run["forces"]) and scheme and scheme["pseudo_weight"]:
-        refuse(
-            f"{where}: {run['scheme']} learns pseudo-labels, which there are only for the models of this run before"
-            " the dynamics; take another scheme"
-        )
-    if run["corrected"] and run["model"] not in ("freeze", "joint", "joint_broad"):
-        refuse(
-            f"{where}: a residual correction is for models with two heads; take freeze or joint"
-        )
-    if run["corrected"] and scheme:
-        refuse(f"{where}: is corrected and adapted; make two runs of it")
-    if run["forces"] and "forces" not in ARCHITECTURE:
-        refuse(
-            f"{where}.forces: the backbone {ARCHITECTURE['backbone']} has no other forces"
-        )
-
-
 check_simulated()
-
-
-def own_forces(run):
-    """Whether a run takes a model of the strategies as it is trained for all else."""
-    return run["forces"] in (None, ARCHITECTURE.get("forces"))
-
-
-def mover_key(run):
-    """Name of the adapted model of a run, the same one for runs that differ in their dynamics alone."""
-    other = "" if own_forces(run) else f"_{run['forces']}"
-    return f"{run['scheme']}_{run['geometries']}{other}"
-
-
+# models that are adapted, by the names of their folders
 MOVERS = {mover_key(run): run for run in RUNS.values() if run["scheme"]}
-
-
-def trained_mover(wildcards):
-    """Input function: the trained model of a run, or of a model that is adapted; nothing for the prior."""
-    run = (
-        MOVERS[wildcards.mover] if "mover" in wildcards.keys() else RUNS[wildcards.run]
-    )
-    if run["model"] == "prior":
-        return []
-    folder = "models" if own_forces(run) else f"simulate/{run['forces']}"
-    return f"{RESULTS}/{folder}/{run['model']}/seed{MOVER_SEED}/weights.pt"
-
-
-def mover(wildcards):
-    """Input function: the model that moves a molecule; nothing for the prior."""
-    run = RUNS[wildcards.run]
-    if run["scheme"] and not run["on_the_fly"]:
-        return f"{RESULTS}/simulate/adapted/{mover_key(run)}/{wildcards.molecule}/weights.pt"
-    return trained_mover(wildcards)
-
-
-def settings_of_simulation(wildcards):
-    """Param function: what a run depends on beside its own entry, as one line of JSON."""
-    run = RUNS[wildcards.run]
-    names = "replicas duration_ps timestep_fs temperature_K friction_per_ps record explosion seed look rise most"
-    scheme = SCHEMES[run["scheme"]] if run["on_the_fly"] else None
-    return as_json(
-        {name: SIMULATED[name] for name in names.split()}
-        | {
-            "prior": {
-                "method": config["prior"]["method"],
-                "library": config["prior"]["engine"],
-                "accuracy": config["prior"]["accuracy"],
-            },
-            "weight": config["correction"]["weight"],
-            "copies": config["conformers"]["rattled_copies"],
-            "adaptation": json.loads(adaptation_settings(scheme)) if scheme else None,
-        }
-    )
-
-
-def other_inputs(wildcards):
-    """Input function: what a model with the other kind of forces learns from, as strategy_inputs."""
-    inputs = strategy_inputs(wildcards)
-    if "base" in inputs:
-        base = KINDS[wildcards.strategy].base
-        inputs["base"] = (
-            f"<results>/simulate/{wildcards.forces}/{base}/seed{wildcards.seed}/weights.pt"
-        )
-    return inputs
 
 
 use rule train_model as train_other_forces with:
@@ -214,7 +105,7 @@ rule simulate_molecule:
         model=lambda wildcards, input: (
             options(model=Path(input.model).parent) if input.model else ""
         ),
-        prior_python=lambda wildcards: interpreter("xtb"),
+        prior_python=lambda wildcards: prior_interpreter(),
     message:
         "Dynamics of {wildcards.molecule}, run {wildcards.run}."
     shell:
@@ -222,21 +113,6 @@ rule simulate_molecule:
         " --device {params.device:q} --frames {input.frames:q} --pool {input.pool:q} --prior {input.prior:q}"
         " --prior-python {params.prior_python:q} --molecule {wildcards.molecule:q}"
         " --output {output.trajectory:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
-
-
-def predicted_by(run, molecule):
-    """Predictions of the test structures by what moves a molecule; nothing for the prior, whose labels there are."""
-    entry = RUNS[run]
-    if entry["model"] == "prior":
-        return []
-    if entry["scheme"]:
-        return [f"<results>/simulate/adapted/{mover_key(entry)}/{molecule}/test.h5"]
-    if not own_forces(entry):
-        return [
-            f"<results>/simulate/{entry['forces']}/{entry['model']}/seed{MOVER_SEED}/test.h5"
-        ]
-    folder = "correct/structure" if entry["corrected"] else "predictions"
-    return [f"<results>/{folder}/{entry['model']}/seed{MOVER_SEED}.h5"]
 
 
 use rule predict as predict_adapted with:
@@ -273,9 +149,6 @@ use rule predict as predict_other_forces with:
         "<benchmarks>/predict/{forces}_{strategy}_{seed}.tsv"
     message:
         "Predict the test structures with {wildcards.strategy} and {wildcards.forces} forces, seed {wildcards.seed}."
-
-
-PAIRS = [(molecule, run) for molecule in MOLECULES for run in RUNS]
 
 
 rule evaluate_dynamics:

@@ -3,7 +3,55 @@
 from mlipshift.catalogue.figure import Figure
 
 _SURFACES = {"section": "simulate", "setting": "surfaces.molecules"}
+_SIMULATED = {"section": "simulate", "setting": "simulate.molecules"}
 _MOTION: tuple[Figure, ...] = (
+    Figure(
+        "fig_stable_time",
+        "How long simulated molecules stay whole",
+        tables=("dynamics_summary", "dynamics", "published"),
+        caption="Time until a bond was more than 0.5 Å from its mean length, or the kinetic energy exploded, in"
+        " Langevin dynamics of molecules that no model was trained on. Bars: mean of {replicas} replicas; points:"
+        " replicas, open where something happened; grey ticks: time attempted. In brackets: geometries adapted to."
+        "[[published: Published, before and after test-time training: {published}.]]",
+        **_SIMULATED,
+    ),
+    Figure(
+        "fig_h_of_r",
+        "Distances in simulated molecules",
+        tables=("h_of_r", "dynamics_summary", "published"),
+        caption="Density h(r) of all interatomic distances (500 bins from 0 to 10 Å) of all replicas until something"
+        " broke, over that of reference geometries (grey). Error: area between both; between two halves of the"
+        " reference it is {floor}. Where a molecule came apart at once, h(r) is of few frames, and ragged.",
+        **_SIMULATED,
+    ),
+    Figure(
+        "fig_energy_traces",
+        "Total energy along the trajectories",
+        tables=("energy_traces", "dynamics_summary"),
+        caption="Total energy per atom since the start, of every replica until something broke; the axis is linear"
+        " below 5 meV per atom. Without a thermostat it rests if the forces are the gradient of the energy.[[still:"
+        " Largest distance from the start and steepest drift of a replica without thermostat: {still}.]]",
+        **_SIMULATED,
+    ),
+    Figure(
+        "fig_unphysical",
+        "The first unphysical events",
+        tables=("unphysical", "dynamics_summary"),
+        caption="Molecules at the moment of the first unphysical event, of the replica that was first in every run in"
+        " which one was ({events} runs[[left:, {left} of them not drawn]]): atoms along the direction in which they are"
+        " spread least, dark grey carbon, white hydrogen; orange and dashed: bonds that are more than 0.5 Å from their"
+        " mean length.",
+        **_SIMULATED,
+    ),
+    Figure(
+        "fig_dynamics_cost",
+        "Cost of a picosecond",
+        tables=("dynamics_costs", "dynamics_summary"),
+        caption="Time per ps and replica ({measured}; replicas side by side in one batch, the prior one after the"
+        " other), what was asked of the prior along the way included; numbers: prior calls per ps and replica."
+        " Adaptation before the dynamics is not included.",
+        **_SIMULATED,
+    ),
     Figure(
         "fig_surfaces",
         "Energy surfaces before and after test-time training",

@@ -179,7 +179,7 @@ def unphysical(run: Run) -> list[dict]:
     ]
     if not known:
         return []
-    r = min(known, key=lambda k: found.ended[k])
+    r = int(min(known, key=lambda k: found.ended[k]))
     positions = found.positions[found.ended[r], r].astype(float)
     rows = []
     for (i, j), mean in zip(bonds.pairs, bonds.lengths):

@@ -112,14 +112,17 @@ class NetworkField(Field):
         with torch.no_grad():
             out = self.network(batch, self.heads)
         found = {head: [v.double().cpu().numpy() for v in out[head]] for head in self.heads}
+        for said in found.values():
+            # there is no net force but by rounding, which would add up over many steps
+            said[1] = said[1] - said[1].mean(axis=1, keepdims=True)
         energy, forces = found["reference"][0] + self.baseline["reference"], found["reference"][1]
         if self.prior is None:
             return energy, forces
-        said, share = self.prior(positions), 1.0
+        known, share = self.prior(positions), 1.0
         if not self.potential.needs_prior:
             own = found["prior"]
-            said, share = (said[0] - own[0] - self.baseline["prior"], said[1] - own[1]), self.weight
-        return energy + share * said[0], forces + share * said[1]
+            known, share = (known[0] - own[0] - self.baseline["prior"], known[1] - own[1]), self.weight
+        return energy + share * known[0], forces + share * known[1]
 
     @property
     def prior_calls(self) -> int:  # type: ignore[override]

@@ -16,7 +16,7 @@ from mlipshift.catalogue.figures import SECTIONS, reported
 from mlipshift.catalogue.methods import look, title
 from mlipshift.catalogue.tables import REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report import decision, left_out, optional_tables, tables
+from mlipshift.show.report import decision, left_out, motion, optional_tables, tables
 from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
@@ -39,6 +39,7 @@ MAKERS = {
     "answers": decision.answers_table,
     "decision": decision.decision_table,
     "variants": optional_tables.variants_table,
+    "dynamics": motion.dynamics_table,
 }
 
 

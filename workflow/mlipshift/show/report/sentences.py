@@ -29,6 +29,7 @@ from mlipshift.show.report.format import (
     share,
     verdict,
 )
+from mlipshift.show.report.motion import dynamics_sentence
 from mlipshift.show.report.results import Results
 
 CORRECTED = "joint_corrected"
@@ -37,6 +38,7 @@ CORRECTED = "joint_corrected"
 def sentences(results: Results) -> list[dict[str, str]]:
     """The summary: list of {title, text}."""
     parts = (_choice, _shift, _where, _ttt, _per_group, _correction, _placebo, _alternatives, _transfer, _refinement)
+    parts = (*parts, dynamics_sentence)
     found = [part(results) for part in parts]
     return [{"title": title, "text": text} for title, text in filter(None, found)]
 

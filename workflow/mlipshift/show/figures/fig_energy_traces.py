@@ -1,0 +1,81 @@
+"""What becomes of the total energy: without a thermostat, where it should rest, and with one."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from mlipshift.base.text import listed
+from mlipshift.show import panels as parts
+from mlipshift.show import runs, samples, style
+from mlipshift.show.style import MUTED
+
+NEEDS = {
+    "energy_traces": ("molecule", "run", "replica", "time_ps", "total_meV_per_atom", "temperature_K"),
+    "dynamics_summary": (*runs.SAID, "drift_meV_per_atom_per_ps", "excursion_meV_per_atom", "attempted_ps"),
+}
+HEADS = {"nve": "no thermostat (NVE)", "nvt": "thermostat (NVT)"}
+STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)))
+LINEAR = 5.0  # meV per atom up to which the axis is linear
+
+
+def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:
+    """(figure, facts of the caption)."""
+    table, traces = tables["dynamics_summary"], tables["energy_traces"]
+    if len(table) == 0:
+        raise samples.NothingToDraw("no run")
+    shown, names = runs.molecules(table.molecule), runs.titles(table)
+    kinds = [kind for kind in HEADS if (table.ensemble == kind).any()]
+    looks = _looks(table.drop_duplicates("run"))
+    lines = -(-len(looks) // 3)
+    height = 1.1 + 1.65 * len(kinds) + 0.16 * lines
+    margins = {"left": 0.75, "right": 0.2, "top": 0.75, "bottom": 0.55 + 0.16 * lines, "wspace": 0.3, "hspace": 0.5}
+    figure, panels = style.canvas(height, len(kinds), len(shown), **margins)
+    for row, kind in zip(panels, kinds):
+        for panel, molecule in zip(row, shown):
+            own = table[(table.molecule == molecule) & (table.ensemble == kind)]
+            _lines(panel, traces[traces.molecule == molecule], own, looks)
+            panel.set_title(f"{runs.molecule(molecule)}, {HEADS[kind]}", pad=4)
+            panel.set_xlim(0, own.attempted_ps.max())
+        row[0].set_ylabel("Total energy since\nthe start (meV/atom)")
+    for panel in panels[-1]:
+        panel.set_xlabel("Time (ps)")
+    style.head(figure, title, "Every line a replica, until something broke")
+    handles = [Line2D([], [], label=names[run], **look) for run, look in looks.items()]
+    style.legend(figure, handles, 0.1 + 0.16 * lines, 3)
+    still = table[table.ensemble == "nve"]
+    said = [
+        f"{names[row['run']]} of {runs.molecule(row['molecule'])}: {row['excursion_meV_per_atom']:.2g} meV per atom,"
+        f" {row['drift_meV_per_atom_per_ps']:.2g} per ps"
+        for row in still.to_dict("records")
+    ]
+    return figure, {"still": listed(said)} if said else {}
+
+
+def _looks(rows: pd.DataFrame) -> dict[str, dict]:
+    """{run: keywords of its lines}; runs of one colour in a panel differ in their dashes."""
+    looks: dict[str, dict] = {}
+    seen: dict[str, int] = {}
+    for row in rows.to_dict("records"):
+        colour = runs.colour(row)
+        place = f"{colour} {row['ensemble']}"
+        looks[row["run"]] = {"color": colour, "ls": STYLES[seen.get(place, 0) % len(STYLES)], "lw": 0.9}
+        seen[place] = seen.get(place, 0) + 1
+    return looks
+
+
+def _lines(panel: Axes, traces: pd.DataFrame, own: pd.DataFrame, looks: Mapping[str, dict]) -> None:
+    """Total energies of the runs of a panel, on an axis that is linear near 0 and logarithmic beyond."""
+    panel.axhline(0, color=MUTED, lw=0.6)
+    for run in own.run:
+        for _, part in traces[traces.run == run].groupby("replica"):
+            panel.plot(part.time_ps, part.total_meV_per_atom, **looks[run] | {"lw": 0.6})
+    panel.set_yscale("symlog", linthresh=LINEAR)
+    low, high = panel.get_ylim()
+    ticks = [sign * 10.0**k for k in range(0, 7) for sign in (1, -1)]
+    panel.set_yticks([0.0, *(t for t in ticks if low <= t <= high)])
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_formatter(parts.plain_numbers())
