@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mlipshift.base.text import several
 from mlipshift.show import samples, style, surfaces
 from mlipshift.show.style import INK, MUTED, PALE
 
@@ -34,20 +35,25 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     left.barh(rows, table.sound_energy_percent, height=0.62, color=PALE)
     left.barh(rows, table.sound_percent, height=0.34, color=MUTED)
     for at, value in zip(rows, table.sound_percent):
-        left.text(min(value + 2, 88), at, f"{value:.0f}", va="center", size=6.5, color=INK)
+        left.text(min(value + 2, 101.5), at, f"{value:.0f}", va="center", size=6.5, color=INK)
     left.set_yticks(rows, [surfaces.title(m) for m in table.method])
     left.set_ylim(-0.6, len(table) - 0.4)
     marks = [Line2D([], [], lw=5, color=c, label=t) for c, t in ((MUTED, "Sound"), (PALE, "Energy sound"))]
     count = len(FAULTS)
     for k, (column, (name, colour, marker)) in enumerate(FAULTS.items()):
         places = rows + 0.5 * ((k + 0.5) / count - 0.5)
-        marks += right.plot(table[column], places, ls="none", color=colour, marker=marker, ms=4, label=name)
+        there = table[column] > 0  # what no bond has is not drawn
+        right.plot(table[column][there], places[there], ls="none", color=colour, marker=marker, ms=4)
+        marks.append(Line2D([], [], label=name, ls="none", color=colour, marker=marker, ms=4))
     for panel, name in ((left, "a  Bonds without a fault (%)"), (right, "b  Bonds with this fault (%)")):
-        panel.set_xlim(-2, 102)
+        panel.set_xlim(-2, 110)
+        panel.set_xticks(range(0, 101, 20))
+        for edge in rows[:-1] + 0.5:
+            panel.axhline(edge, color=PALE, lw=0.4, zorder=0)
         panel.set_title(name, pad=4)
         panel.set_xlabel("Share of the bonds (%)")
     sample = f"{int(table.n_bonds.max())} bonds of {int(table.n_molecules.max())} molecules"
-    style.head(figure, title, f"n = {sample}, {samples.span(table.n_seeds.dropna()) or 'no'} seeds")
+    style.head(figure, title, f"n = {sample}, {several(samples.span(table.n_seeds.dropna()) or '0', 'seed')}")
     style.legend(figure, marks, 0.36, 6)
     left_out = {"missing": ", ".join(missing.method)} if len(missing) else {}
     return figure, left_out | {"sample": sample}

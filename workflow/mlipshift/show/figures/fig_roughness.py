@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mlipshift.base.text import several
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style, surfaces
 from mlipshift.show.style import DASHED, MUTED
@@ -38,7 +39,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         line[0].set_yticks(np.arange(len(molecules)), [surfaces.molecule(m) for m in molecules])
         line[0].set_ylim(len(molecules) - 0.4, -0.6)
         line[0].axvline(1, color=MUTED, lw=0.8, ls=DASHED)
-    n = f"{len(molecules)} molecules, {samples.span([table.seed.nunique()])} seeds"
+    n = f"{several(str(len(molecules)), 'molecule')}, {several(str(table.seed.nunique()), 'seed')}"
     style.head(figure, title, f"n = {n}")
     handles = [Line2D([], [], ls="none", label=surfaces.title(m), **looks[m]) for m in methods]
     style.legend(figure, handles, 0.75, 3)

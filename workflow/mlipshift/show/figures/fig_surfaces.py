@@ -16,6 +16,10 @@ NEEDS = {"surfaces": ("molecule", "scan", "method", "seed", "u_A", "v_A", "energ
 FIRST = "salicylic_acid"  # of the published figure
 SHOWN = ("joint", "joint_ttt_minimum", "joint_ttt_directions", "joint_corrected", "delta", "prior", "reference")
 PUBLISHED = "jagged, to about 12 eV, before TTT; smooth, below about 3 eV, after"
+BELOW = {  # second lines of titles
+    "joint_ttt_minimum": ("Joint + TTT", "on the minimum"),
+    "joint_ttt_directions": ("Joint + TTT", "on 12 geometries"),
+}
 LEVELS = 12
 CEILING = 1.5  # of the prior's highest energy: the end of the scale
 COLUMNS = 4
@@ -35,13 +39,13 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     low = min(0.0, float(table[table.method.isin(shown)].energy_eV.min()))
     norm = Normalize(max(low, -high), high)
     rows = -(-len(shown) // COLUMNS)
-    margins = {"left": 0.5, "right": 0.85, "top": 0.85, "bottom": 0.5, "wspace": 0.28, "hspace": 0.5}
-    figure, panels = style.canvas(1.1 + 1.75 * rows, rows, COLUMNS, **margins, sharex=True, sharey=True)
+    margins = {"left": 0.5, "right": 1.0, "top": 0.95, "bottom": 0.5, "wspace": 0.28, "hspace": 0.62}
+    figure, panels = style.canvas(1.2 + 1.75 * rows, rows, COLUMNS, **margins, sharex=True, sharey=True)
     ranges = []
     for panel, method in zip(panels.flat, shown):
         own = table[table.method == method]
         image = _map(panel, own, norm)
-        panel.set_title(surfaces.title(method), pad=3, size=7)
+        panel.set_title("\n".join(BELOW.get(method, (surfaces.title(method),))), pad=3, size=7)
         ranges.append(f"{surfaces.title(method)} {own.energy_eV.max():.2f}")
     for k, panel in enumerate(panels.flat):
         panel.set_visible(k < len(shown))
@@ -51,11 +55,12 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     for panel in panels[:, 0]:
         panel.set_ylabel("v (Å)")
     height = figure.get_figheight()
-    bar = figure.add_axes((1 - 0.62 / style.WIDTH, 0.5 / height, 0.1 / style.WIDTH, 1 - 1.35 / height))
-    figure.colorbar(image, cax=bar, extend="max").set_label("Energy (eV)")
+    bar = figure.add_axes((1 - 0.8 / style.WIDTH, 0.5 / height, 0.1 / style.WIDTH, 1 - 1.45 / height))
+    drawn = figure.colorbar(image, cax=bar, extend="max", format="%.1f")
+    drawn.set_label("Energy (eV)")
+    drawn.ax.tick_params(labelsize=6.5)
     step = np.diff(_levels(norm))[0]
-    about = f"{surfaces.molecule(molecule)}, {surfaces.SCANS[scan]}; published, on a scale of its own: {PUBLISHED}"
-    style.head(figure, title, about)
+    style.head(figure, title, f"{surfaces.molecule(molecule)}, {surfaces.SCANS[scan]}. Published: {PUBLISHED}")
     return figure, {
         "molecule": surfaces.molecule(molecule).lower(),
         "scan": surfaces.SCANS[scan],
