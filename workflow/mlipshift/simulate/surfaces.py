@@ -84,7 +84,7 @@ def roughness_rows(
             )
     basis = described.get(id(prior))
     for a in every:
-        about = {"molecule": scan.molecule, "scan": scan.name, "method": a.method, "seed": a.seed}
+        about: dict[str, Any] = {"molecule": scan.molecule, "scan": scan.name, "method": a.method, "seed": a.seed}
         about |= {"points": len(scan.places) ** 2, "reach_A": float(scan.places[-1])}
         found = described.get(id(a))
         if found is None:

@@ -1,6 +1,7 @@
 """Share of bonds without a fault by model, and which fault the others have."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     marks = [Line2D([], [], lw=5, color=c, label=t) for c, t in ((MUTED, "Sound"), (PALE, "Energy sound"))]
     count = len(FAULTS)
     for k, (column, (name, colour, marker)) in enumerate(FAULTS.items()):
-        look = {"ls": "none", "color": colour, "marker": marker, "ms": 4}
+        look: dict[str, Any] = {"ls": "none", "color": colour, "marker": marker, "ms": 4}
         there = table[column] > 0  # what no bond has is not drawn
         right.plot(table[column][there], rows[there] + 0.5 * ((k + 0.5) / count - 0.5), **look)
         marks.append(Line2D([], [], label=name, **look))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
 from mlipshift.show import samples, style, surfaces
@@ -74,7 +75,7 @@ def _levels(norm):
     return norm.vmin + (norm.vmax - norm.vmin) * np.linspace(0, 1, LEVELS + 1) ** 2
 
 
-def _map(panel: Axes, own: pd.DataFrame, norm: PowerNorm):
+def _map(panel: Axes, own: pd.DataFrame, norm: PowerNorm) -> ContourSet:
     """Filled contours of a surface; contour lines of it."""
     grid = own.pivot_table(index="v_A", columns="u_A", values="energy_eV")
     levels = _levels(norm)
