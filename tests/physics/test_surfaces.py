@@ -158,6 +158,14 @@ def test_a_minimum_that_the_prior_has_is_no_fault():
     assert bonds.faults(*morse(add=bump), LIMITS, [12, 48], 6)["sound"]
 
 
+def test_the_barrier_is_the_climb_from_the_bond_to_the_false_minimum():
+    energy = np.concatenate([np.linspace(1, 0, 13), np.linspace(0, 0.7, 20)[1:], np.linspace(0.7, -1, 21)[1:]])
+    places = smoothness.minima(energy, 0.02)
+    assert places == [12, len(energy) - 1] and bonds.barrier(energy, places, *WELL) == pytest.approx(0.7)
+    assert bonds.barrier(energy, [len(energy) - 1], *WELL) == 0
+    assert np.isnan(bonds.barrier(energy, [12], *WELL))
+
+
 def test_forces_that_are_a_little_off_where_they_are_large_are_no_fault():
     energy, force, step = morse()
     assert bonds.faults(energy, 1.02 * force, step, LIMITS, *WELL)["sound"]

@@ -71,8 +71,8 @@ _MOTION: tuple[Figure, ...] = (
         "Energy surfaces before and after test-time training",
         tables=("surfaces",),
         caption="Energy of {molecule} at the minimum of the prior (cross) plus u and v times two Hessian eigenvectors"
-        " of unit norm ({scan}), relative to that minimum; models of seed {seed}. Lines every {step} eV; what is higher"
-        " than the scale is in its last colour. Highest energies (eV): {highest}. Published for GemNet-dT and salicylic"
+        " of unit norm ({scan}), relative to that minimum; models of seed {seed}. Lines at {levels} eV; what is"
+        " higher is in the last colour. Highest energies (eV): {highest}. Published for GemNet-dT and salicylic"
         " acid, whose directions and units are not stated: {published}.",
         **_SURFACES,
     ),

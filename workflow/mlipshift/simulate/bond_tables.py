@@ -14,13 +14,14 @@ from mlipshift.simulate.surfaces import PRIOR, Answers
 CURVES = ["molecule", "bond", "method", "seed", "ratio", "length_A", "energy_eV", "force_eV_per_A"]
 BONDS = [
     *("molecule", "bond", "length_A", "method", "seed", "sound", "jumps", "largest_jump_eV", "false_minima"),
+    "barrier_eV",
     *("wrong_forces", "force_mismatch_eV_per_A", "missing"),
 ]
 FAULTS = ("jumps", "false_minima", "wrong_forces", "missing")
 SCORES = [
     *("method", "n_bonds", "n_molecules", "n_seeds", "sound_percent", "sound_lowest_seed_percent"),
     *("sound_highest_seed_percent", "sound_energy_percent", *(f"{fault}_percent" for fault in FAULTS)),
-    *("median_force_mismatch_eV_per_A", "reason"),
+    *("median_barrier_eV", "lowest_barrier_eV", "median_force_mismatch_eV_per_A", "reason"),
 ]
 
 
@@ -88,7 +89,8 @@ def score_rows(judged: Iterable[Mapping[str, Any]], reasons: Mapping[str, str]) 
     """Rows of the scores, means over bonds and seeds, in the order of the methods, and those of reasons.
 
     judged: of `bond_rows`; reasons: {model: why it has not run}. sound_percent: share of the bonds without a fault,
-    sound_energy_percent: of those whose energy has none, whatever the forces are.
+    sound_energy_percent: of those whose energy has none, whatever the forces are; barriers: to a false minimum, of the
+    bonds that have one.
     """
     of: dict[str, list[Mapping[str, Any]]] = {}
     for row in judged:
@@ -101,6 +103,7 @@ def score_rows(judged: Iterable[Mapping[str, Any]], reasons: Mapping[str, str]) 
         share = lambda flags: 100 * float(np.mean([bool(flag) for flag in flags]))
         faulty = {f"{fault}_percent": share(row[fault] for row in rows) for fault in FAULTS}
         gaps = [row["force_mismatch_eV_per_A"] for row in rows]
+        walls = [row["barrier_eV"] for row in rows if np.isfinite(row["barrier_eV"])]
         yield {
             "method": method,
             "n_bonds": len({(row["molecule"], row["bond"]) for row in rows}),
@@ -111,6 +114,8 @@ def score_rows(judged: Iterable[Mapping[str, Any]], reasons: Mapping[str, str]) 
             "sound_highest_seed_percent": max(each),
             "sound_energy_percent": share(not (r["jumps"] or r["false_minima"] or r["missing"]) for r in rows),
             **faulty,
+            "median_barrier_eV": float(np.median(walls)) if walls else float("nan"),
+            "lowest_barrier_eV": min(walls, default=float("nan")),
             "median_force_mismatch_eV_per_A": float(np.nanmedian(gaps)) if np.isfinite(gaps).any() else float("nan"),
         }
     for model, reason in reasons.items():

@@ -92,6 +92,20 @@ class Limits:
     share: float
 
 
+def barrier(energy: np.ndarray, places: Sequence[int], wells: Sequence[int], near: int) -> float:
+    """How far one has to climb (eV) from the bond to the next false minimum; NaN without one, 0 without a bond.
+
+    energy [P] eV; places: points of its minima; wells, near: as in `faults`. The bond is the minimum that is next to
+    the first of the wells.
+    """
+    false = [place for place in places if all(abs(place - well) > near for well in wells)]
+    bond = min(set(places) - set(false), key=lambda place: abs(place - wells[0]), default=None)
+    if bond is None:
+        return 0.0
+    walls = [np.nanmax(energy[min(bond, place) : max(bond, place) + 1]) for place in false]
+    return float(min(walls) - energy[bond]) if walls else float("nan")
+
+
 def faults(
     energy: np.ndarray, force: np.ndarray, step: float, limits: Limits, wells: Sequence[int], near: int
 ) -> dict[str, float | int | bool]:
@@ -116,6 +130,7 @@ def faults(
         "jumps": len(found),
         "largest_jump_eV": smoothness.largest(found, [leaps]),
         "false_minima": false,
+        "barrier_eV": barrier(energy, places, wells, near) if places else float("nan"),
         "wrong_forces": int(wrong.sum()),
         "force_mismatch_eV_per_A": float(np.sqrt(np.nanmean(gaps**2))) if np.isfinite(gaps).any() else float("nan"),
         "missing": missing,

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from mlipshift.base.text import several
 from mlipshift.show import panels as parts
@@ -59,5 +60,6 @@ def _panel(panel, own, column, molecules, methods, looks):
             panel.plot(values[1], at, ls="none", **looks[method])
     panel.set_xscale("log")
     panel.xaxis.set_major_formatter(parts.plain_numbers())
+    panel.xaxis.set_minor_formatter(NullFormatter())
     for edge in range(1, len(molecules)):
         panel.axhline(edge - 0.5, color=style.PALE, lw=0.5, zorder=0)

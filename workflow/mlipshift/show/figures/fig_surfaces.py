@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import PowerNorm
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
@@ -20,8 +20,8 @@ BELOW = {  # second lines of titles
     "joint_ttt_minimum": ("Joint + TTT", "on the minimum"),
     "joint_ttt_directions": ("Joint + TTT", "on 12 geometries"),
 }
-LEVELS = 12
-CEILING = 1.5  # of the prior's highest energy: the end of the scale
+LEVELS = 12  # closer together the lower they are
+CEILING = 1.1  # of the prior's highest energy: the end of the scale
 COLUMNS = 4
 
 
@@ -37,7 +37,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     prior = table[table.method == "prior"].energy_eV
     high = CEILING * float(prior.max()) if len(prior) and prior.max() > 0 else float(table.energy_eV.max())
     low = min(0.0, float(table[table.method.isin(shown)].energy_eV.min()))
-    norm = Normalize(max(low, -high), high)
+    norm = PowerNorm(0.5, max(low, -high), high)
     rows = -(-len(shown) // COLUMNS)
     margins = {"left": 0.5, "right": 1.0, "top": 0.95, "bottom": 0.5, "wspace": 0.28, "hspace": 0.62}
     figure, panels = style.canvas(1.2 + 1.75 * rows, rows, COLUMNS, **margins, sharex=True, sharey=True)
@@ -56,27 +56,26 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         panel.set_ylabel("v (Å)")
     height = figure.get_figheight()
     bar = figure.add_axes((1 - 0.8 / style.WIDTH, 0.5 / height, 0.1 / style.WIDTH, 1 - 1.45 / height))
-    drawn = figure.colorbar(image, cax=bar, extend="max", format="%.1f")
+    drawn = figure.colorbar(image, cax=bar, extend="max", format="%.2f", ticks=_levels(norm)[::3])
     drawn.set_label("Energy (eV)")
     drawn.ax.tick_params(labelsize=6.5)
-    step = np.diff(_levels(norm))[0]
     style.head(figure, title, f"{surfaces.molecule(molecule)}, {surfaces.SCANS[scan]}. Published: {PUBLISHED}")
     return figure, {
         "molecule": surfaces.molecule(molecule).lower(),
         "scan": surfaces.SCANS[scan],
-        "step": f"{step:.2g}",
+        "levels": ", ".join(f"{level:.2g}" for level in _levels(norm)[1:]),
         "highest": ", ".join(ranges),
         "seed": f"{table.seed.min():g}" if table.seed.notna().any() else "none",
         "published": PUBLISHED,
     }
 
 
-def _levels(norm: Normalize) -> np.ndarray:
-    """Energies (eV) of the lines."""
-    return np.linspace(norm.vmin or 0.0, norm.vmax or 0.0, LEVELS + 1)
+def _levels(norm):
+    """Energies [LEVELS + 1] (eV) of the contours."""
+    return norm.vmin + (norm.vmax - norm.vmin) * np.linspace(0, 1, LEVELS + 1) ** 2
 
 
-def _map(panel: Axes, own: pd.DataFrame, norm: Normalize) -> ContourSet:
+def _map(panel: Axes, own: pd.DataFrame, norm: PowerNorm) -> ContourSet:
     """Filled contours of a surface; contour lines of it."""
     grid = own.pivot_table(index="v_A", columns="u_A", values="energy_eV")
     levels = _levels(norm)
