@@ -25,7 +25,7 @@ SNAKEMAKE = $(RUN) $(python) -P -m snakemake --workflow-profile none --rerun-inc
 SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})) $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose universal md17 rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic venv-sgdml venv-sgdml
+.PHONY: help reproduce diagnose universal md17 rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic venv-sgdml
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile

@@ -93,6 +93,8 @@ def settings_of_simulation(wildcards):
 
 def prior_interpreter():
     """Python of the process that the prior answers in: not that of a conda environment with torch, which has no engine."""
+    if PRIOR_ENVIRONMENT:
+        return interpreter(PRIOR_ENVIRONMENT)
     deployed = {str(m) for m in workflow.deployment_settings.deployment_method}
     return sys.executable if "conda" in deployed else "python"
 

@@ -84,6 +84,7 @@ rule simulate_molecule:
         frames=rules.curate.output.test,
         pool=SETS["pool"],
         prior="<results>/prior/pool.h5",
+        fitted=rules.fit_prior.output.models if PRIOR_ENVIRONMENT else [],
     output:
         trajectory=f"{TRAJECTORIES}.h5",
         timing="<results>/timings/simulate/{run}_{molecule}.json",
@@ -106,12 +107,15 @@ rule simulate_molecule:
             options(model=Path(input.model).parent) if input.model else ""
         ),
         prior_python=lambda wildcards: prior_interpreter(),
+        fitted=lambda wildcards, input: (
+            options(fitted=input.fitted) if input.get("fitted") else ""
+        ),
     message:
         "Dynamics of {wildcards.molecule}, run {wildcards.run}."
     shell:
         "{params.python:q} {input.script:q} --run {params.run:q} --settings {params.settings:q} {params.model}"
         " --device {params.device:q} --frames {input.frames:q} --pool {input.pool:q} --prior {input.prior:q}"
-        " --prior-python {params.prior_python:q} --molecule {wildcards.molecule:q}"
+        " --prior-python {params.prior_python:q} {params.fitted} --molecule {wildcards.molecule:q}"
         " --output {output.trajectory:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 

@@ -30,7 +30,7 @@ def main(args):
     bonds = bonds_of(numbers, np.stack([known[k][1] for k in range(len(known))]))
     settled = dynamics.Settings(**{f.name: settings[f.name] for f in fields(dynamics.Settings) if f.name in settings})
     settled = replace(settled, ensemble=run["ensemble"], duration_ps=run["duration_ps"] or settled.duration_ps)
-    with Process(python=args.prior_python, **settings["prior"]) as singlepoint:
+    with Process(python=args.prior_python, fitted=args.fitted, **settings["prior"]) as singlepoint:
         field = field_of(args, pool, PriorField(singlepoint, (numbers, charge, multiplicity)), numbers)
         kept = args.output.with_name(args.output.name + ".parts")
         trajectory, timing = dynamics.simulate(field, start, bonds, settled, kept, made_from(args))
@@ -60,8 +60,9 @@ def field_of(args, pool, prior, numbers):
 def made_from(args):
     """Digest of the model and of the settings, by which the parts of another run are told apart."""
     digest = hashlib.sha256(repr((sorted(args.run.items()), sorted(args.settings.items()))).encode())
-    if args.model:
-        digest.update((args.model / "weights.pt").read_bytes())
+    fitted = sorted(args.fitted.iterdir()) if args.fitted else []
+    for path in [*([args.model / "weights.pt"] if args.model else []), *fitted]:
+        digest.update(path.read_bytes())
     return digest.digest()
 
 
@@ -78,6 +79,7 @@ if __name__ == "__main__":
             "pool": {"type": Path, "help": "geometries that the dynamics start from and models are adapted to"},
             "prior": {"type": Path, "help": "prior labels of --pool"},
             "prior_python": {"required": False, "help": "interpreter that has the engine of the prior"},
+            "fitted": {"type": Path, "required": False, "help": "folder of the models of a prior that is fitted"},
             "molecule": {"help": "group of the molecule"},
             "output": {"type": Path, "help": "trajectory to write"},
             "timing": {"type": Path},
