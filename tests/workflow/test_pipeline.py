@@ -114,7 +114,7 @@ SETTINGS = {
     "section `variants`: one more": ['variants={"other":{"strategy":"joint"}}'],
     "section `decision`": ['decision={"predictions":[7]}'],
     "two settings of one rule that exchange their values": ['spectra={"cutoff_A":1.0}', 'statistics={"sigma":3.0}'],
-    "the sections `retrieve`, `import`, `models`, `mace`, `help`, `finetuning`, `simulate`, `ablations`, "
+    "the sections `retrieve`, `import`, `models`, `mace`, `help`, `finetuning`, `simulate`, `surfaces`, `ablations`, "
     "`tuning`, `labelling`": [
         'retrieve={"attempts":6}',
         'import={"own":{"files":["a.xyz"],"level":"DFT"}}',
@@ -123,6 +123,7 @@ SETTINGS = {
         'help={"head":{"epochs":3}}',
         'finetuning={"steps":3}',
         'simulate={"seed":3}',
+        'surfaces={"points":5}',
         'ablations={"seeds":[3]}',
         'tuning={"steps":3}',
         'labelling={"seed":3}',
@@ -266,6 +267,7 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
         "evaluate_variants",
         "evaluate_ablations",
         "evaluate_dynamics",
+        "evaluate_finetuning",
         "diagnose_shifts",
         "diagnose_model",
         "evaluate_help",
@@ -275,7 +277,7 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
     compares = [f"{n}.output" for n in users if not n.isupper() and n not in ("curate", *CHOOSES)]
     predicts = ["train_model", "label_prior", "predict_model", "train_mace", "adapt_variant", "label_pseudo", "ablate"]
     predicts += ["fit_head", "predict_head", "rescue_models", "adapt_public", "distil_public", "finetune_public"]
-    predicts += ["adapt_molecule", "simulate_molecule", *PREDICT]
+    predicts += ["adapt_molecule", "simulate_molecule", "fit_prior", "finetune", "adapt_surfaces", *PREDICT]
     # what is found out about them, and about those of the training structures, is in files apart
     compares += ["LABEL_CHECKS", "label_check/test", "label_check/{set}"]
     assert not [name for name in predicts for text in compares if text in blocks[name]]

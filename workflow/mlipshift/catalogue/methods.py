@@ -293,15 +293,18 @@ SCHEMES = {
     "joint_distil_mean": Scheme("Joint + distillation of the mean", "#00534D", "o"),
     "joint_distil_and_ttt": Scheme("Joint + distillation and TTT", "#44AA99", "p"),
     "joint_ttt_corrected": Scheme("Joint + TTT, then correction", "#5B2A86", "p"),
-    # of a molecule, on its minimum or on 12 geometries around it
-    "joint_ttt_minimum": Scheme("Joint + TTT on the minimum", "#56B4E9", "^"),
-    "joint_ttt_directions": Scheme("Joint + TTT on 12 geometries", "#0072B2", "h"),
-    "freeze_ttt_minimum": Scheme("Freeze + TTT on the minimum", "#E7A6C8", "D"),
-    "freeze_ttt_directions": Scheme("Freeze + TTT on 12 geometries", "#CC79A7", "h"),
     "supervised_distil": Scheme("Supervised + distillation", "#D55E00", "D"),
     "broad_ttt": Scheme("Joint, broad + TTT", "#0072B2", "d"),
     "broad_distil": Scheme("Joint, broad + distillation", "#56B4E9", "d"),
 }
+# of a molecule before its energy surface: to its minimum, to 12 geometries around it
+ON_SURFACES = {
+    "joint_ttt_minimum": Scheme("Joint + TTT on the minimum", "#56B4E9", "^"),
+    "joint_ttt_directions": Scheme("Joint + TTT on 12 geometries", "#0072B2", "h"),
+    "freeze_ttt_minimum": Scheme("Freeze + TTT on the minimum", "#E7A6C8", "D"),
+    "freeze_ttt_directions": Scheme("Freeze + TTT on 12 geometries", "#CC79A7", "h"),
+}
+_SCHEMES = SCHEMES | ON_SURFACES
 Look = tuple[str, str, bool]  # colour, marker, filled
 # of adaptations that a configuration names, in the order of their names
 SPARE = [(c, m, filled) for filled in (True, False) for c, m in zip(("#661100", "#AA4499", "#117733"), ("<", "*", "h"))]
@@ -316,7 +319,7 @@ def title(key: str) -> str:
 def scheme_title(key: str) -> str:
     """Display name of an adaptation, or of 'KEY (K)' with K geometries; an unknown key without underscores."""
     name, space, count = key.partition(" ")
-    known = SCHEMES.get(name) or METHODS.get(name)
+    known = _SCHEMES.get(name) or METHODS.get(name)
     return (known.title if known else name.replace("_", " ")) + space + count
 
 
@@ -325,14 +328,14 @@ def look(key: str) -> Look:
     name = key.partition(" ")[0]
     if known := METHODS.get(name):
         return known.colour, known.marker, known.filled
-    scheme = SCHEMES.get(name)
+    scheme = _SCHEMES.get(name)
     return (scheme.colour, scheme.marker, True) if scheme else ("#6B6B6B", "o", False)
 
 
 def looks(keys: Iterable[str]) -> dict[str, Look]:
     """{key: look} of what one figure shows; no two are the same as long as SPARE has enough for the unknown ones."""
     keys = list(keys)
-    spare = dict(zip(sorted(k for k in keys if k not in METHODS and k not in SCHEMES), SPARE))
+    spare = dict(zip(sorted(k for k in keys if k not in METHODS and k not in _SCHEMES), SPARE))
     return {key: spare.get(key) or look(key) for key in keys}
 
 

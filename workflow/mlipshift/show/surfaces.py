@@ -29,7 +29,7 @@ def title(method: str) -> str:
 
 def ordered(found: Iterable[str]) -> list[str]:
     """Methods in the order of ORDER, those with other forces behind their own, the rest by the catalogue and name."""
-    known = [*ORDER, *methods.METHODS, *methods.SCHEMES]
+    known = [*ORDER, *methods.METHODS, *methods.ON_SURFACES]
 
     def place(method):
         base, kind = split(method)
