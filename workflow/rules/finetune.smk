@@ -28,32 +28,6 @@ for name in FINETUNING["starts"]:
         )
 
 
-def strategy_of_start(wildcards):
-    """Strategy whose model a start is, or adapts."""
-    return SCHEMES.get(wildcards.start, {"strategy": wildcards.start})["strategy"]
-
-
-def inputs_of_start(wildcards):
-    """Input function: prior labels that a start needs, to be adapted or since it is Δ-learning."""
-    scheme = SCHEMES.get(wildcards.start)
-    if scheme:
-        pseudo = f"<results>/pseudo/{scheme['teacher']}/seed{wildcards.seed}.h5"
-        found = {"prior": "<results>/prior/pool.h5"}
-        return found | ({"pseudo": pseudo} if scheme["pseudo_weight"] else {})
-    if KINDS[wildcards.start].difference:
-        sets = ("pretrain", "test", "labelled")
-        return {"priors": [f"<results>/prior/{name}.h5" for name in sets]}
-    return {}
-
-
-def options_of_start(wildcards, input):
-    """Command-line options for the inputs above, and how a scheme adapts."""
-    given = {n: input[n] for n in ("prior", "pseudo", "priors") if n in input.keys()}
-    if wildcards.start in SCHEMES:
-        given["adaptation"] = adaptation_settings(SCHEMES[wildcards.start])
-    return options(**given)
-
-
 rule finetune:
     input:
         unpack(inputs_of_start),

@@ -7,59 +7,6 @@ SURFACE_SETS = ("surfaces", "bonds")
 SCANS = {scan: reach for scan, reach in SURFACES["reach_A"].items() if reach}
 
 
-def shipped_surfaces(name):
-    """Input function: a file of surfaces.known, nothing without."""
-    folder = SURFACES["known"]
-    if not folder:
-        return []
-    path = Path(expanded(folder), name)
-    found = Path(embedded(str(path)))
-    # reference labels there may be or not
-    return [str(found)] if found.exists() or name != "dft.extxyz" else []
-
-
-def surface_model(wildcards):
-    """Input function: a model as the strategies train it, or with the other kind of forces."""
-    folder = "models" if wildcards.forces == "own" else f"simulate/{wildcards.forces}"
-    return f"{RESULTS}/{folder}/{wildcards.strategy}/seed{wildcards.seed}/weights.pt"
-
-
-def surface_predictions(name, forces="own"):
-    """Predictions of a set by all methods and seeds of this run, with one kind of forces."""
-    own = forces == "own"
-    known = {
-        "forces": forces,
-        "set": name,
-        "seed": SURFACE_SEEDS if own else SURFACES["other_seeds"],
-    }
-    as_is = SURFACES["strategies"] if own else SURFACES["adapt"]
-    folder = "<results>/surfaces/{forces}"
-    return [
-        *expand(
-            f"{folder}/as_is/{{strategy}}/seed{{seed}}/{{set}}.h5",
-            strategy=as_is,
-            **known,
-        ),
-        *expand(
-            f"{folder}/adapted/{{on}}/{{strategy}}/seed{{seed}}/{{set}}.h5",
-            strategy=SURFACES["adapt"],
-            on=SURFACES["adapted_on"],
-            **known,
-        ),
-        *expand(
-            f"{folder}/corrected/structure/{{strategy}}/seed{{seed}}/{{set}}.h5",
-            strategy=SURFACES["correct"],
-            **known,
-        ),
-    ]
-
-
-def other_surface_predictions(name):
-    """The same of the models with the other kind of forces, nothing without."""
-    forces = SURFACES["other_forces"]
-    return surface_predictions(name, forces) if forces else []
-
-
 if SURFACES["other_forces"] and "forces" not in ARCHITECTURE:
     refuse(
         f"surfaces.other_forces: the backbone {ARCHITECTURE['backbone']} has no other forces; set it to null"
@@ -68,17 +15,6 @@ if SURFACES["other_forces"] == ARCHITECTURE.get("forces", "none"):
     refuse(
         f"surfaces.other_forces is {SURFACES['other_forces']}, as the forces of model are; name the other kind"
     )
-
-
-def bond_models():
-    """{model of the registry: why it cannot run here, empty if it can} of surfaces.models."""
-    asked = SURFACES["models"]
-    if "all" in asked:
-        # networks of this run are there already
-        asked = [
-            n for n, entry in models.entries.items() if entry["family"] != "mlipshift"
-        ]
-    return {name: missing_model(name) for name in asked}
 
 
 BOND_MODELS = bond_models()

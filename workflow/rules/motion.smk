@@ -1,4 +1,30 @@
-# What the rules of simulated molecules share: which model moves them, and what it is made from.
+# What the rules of molecules in motion share: fine-tuning, dynamics, energy surfaces.
+
+
+def strategy_of_start(wildcards):
+    """Strategy whose model a start is, or adapts."""
+    return SCHEMES.get(wildcards.start, {"strategy": wildcards.start})["strategy"]
+
+
+def inputs_of_start(wildcards):
+    """Input function: prior labels that a start needs, to be adapted or since it is Δ-learning."""
+    scheme = SCHEMES.get(wildcards.start)
+    if scheme:
+        pseudo = f"<results>/pseudo/{scheme['teacher']}/seed{wildcards.seed}.h5"
+        found = {"prior": "<results>/prior/pool.h5"}
+        return found | ({"pseudo": pseudo} if scheme["pseudo_weight"] else {})
+    if KINDS[wildcards.start].difference:
+        sets = ("pretrain", "test", "labelled")
+        return {"priors": [f"<results>/prior/{name}.h5" for name in sets]}
+    return {}
+
+
+def options_of_start(wildcards, input):
+    """Command-line options for the inputs above, and how a scheme adapts."""
+    given = {n: input[n] for n in ("prior", "pseudo", "priors") if n in input.keys()}
+    if wildcards.start in SCHEMES:
+        given["adaptation"] = adaptation_settings(SCHEMES[wildcards.start])
+    return options(**given)
 
 
 def check_simulated():
@@ -123,3 +149,67 @@ def predicted_by(run, molecule):
         ]
     folder = "correct/structure" if entry["corrected"] else "predictions"
     return [f"<results>/{folder}/{entry['model']}/seed{MOVER_SEED}.h5"]
+
+
+def shipped_surfaces(name):
+    """Input function: a file of surfaces.known, nothing without."""
+    folder = SURFACES["known"]
+    if not folder:
+        return []
+    path = Path(expanded(folder), name)
+    found = Path(embedded(str(path)))
+    # reference labels there may be or not
+    return [str(found)] if found.exists() or name != "dft.extxyz" else []
+
+
+def surface_model(wildcards):
+    """Input function: a model as the strategies train it, or with the other kind of forces."""
+    folder = "models" if wildcards.forces == "own" else f"simulate/{wildcards.forces}"
+    return f"{RESULTS}/{folder}/{wildcards.strategy}/seed{wildcards.seed}/weights.pt"
+
+
+def surface_predictions(name, forces="own"):
+    """Predictions of a set by all methods and seeds of this run, with one kind of forces."""
+    own = forces == "own"
+    known = {
+        "forces": forces,
+        "set": name,
+        "seed": SURFACE_SEEDS if own else SURFACES["other_seeds"],
+    }
+    as_is = SURFACES["strategies"] if own else SURFACES["adapt"]
+    folder = "<results>/surfaces/{forces}"
+    return [
+        *expand(
+            f"{folder}/as_is/{{strategy}}/seed{{seed}}/{{set}}.h5",
+            strategy=as_is,
+            **known,
+        ),
+        *expand(
+            f"{folder}/adapted/{{on}}/{{strategy}}/seed{{seed}}/{{set}}.h5",
+            strategy=SURFACES["adapt"],
+            on=SURFACES["adapted_on"],
+            **known,
+        ),
+        *expand(
+            f"{folder}/corrected/structure/{{strategy}}/seed{{seed}}/{{set}}.h5",
+            strategy=SURFACES["correct"],
+            **known,
+        ),
+    ]
+
+
+def other_surface_predictions(name):
+    """The same of the models with the other kind of forces, nothing without."""
+    forces = SURFACES["other_forces"]
+    return surface_predictions(name, forces) if forces else []
+
+
+def bond_models():
+    """{model of the registry: why it cannot run here, empty if it can} of surfaces.models."""
+    asked = SURFACES["models"]
+    if "all" in asked:
+        # networks of this run are there already
+        asked = [
+            n for n, entry in models.entries.items() if entry["family"] != "mlipshift"
+        ]
+    return {name: missing_model(name) for name in asked}
