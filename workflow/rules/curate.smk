@@ -1,5 +1,11 @@
 # Structure files in; checked frames out, and labels in stores of their own.
 
+for group, bounds in config["data"]["select"].items():
+    if all(limit is None for limit in bounds.values()):
+        refuse(
+            f"data.select.{group} has no limit; give below_eV_per_A or above_eV_per_A, or leave the group out"
+        )
+
 
 rule curate:
     input:
