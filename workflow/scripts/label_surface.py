@@ -13,7 +13,7 @@ from ase.io import read, write
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import replacing
-from mlipshift.base.geometry import centred
+from mlipshift.base.geometry import rotation
 from mlipshift.labelling import reference
 from mlipshift.run import cli
 from mlipshift.simulate import grids, minima
@@ -25,12 +25,6 @@ def same(first, second):
     """Whether two structures [n, 3] have the same distances between their atoms."""
     apart = [np.linalg.norm(x[:, None] - x[None], axis=-1) for x in (first, second)]
     return np.abs(apart[0] - apart[1]).max() < SAME
-
-
-def turn(first, second):
-    """Rotation or reflection [3, 3] that, from the right, brings `second` [n, 3] onto `first` [n, 3], both centred."""
-    u, _, v = np.linalg.svd(centred(second).T @ centred(first))
-    return u @ v
 
 
 def main(args):
@@ -51,7 +45,7 @@ def main(args):
             other = done[twin]
             atoms.info["twin"] = other.info["id"]
             energy = other.info["REF_energy"]
-            forces = other.arrays["REF_forces"] @ turn(atoms.positions, other.positions)
+            forces = other.arrays["REF_forces"] @ rotation(atoms.positions, other.positions, mirrored=True)
         atoms.info["REF_energy"] = energy
         atoms.set_array("REF_forces", forces)
         done.append(atoms)

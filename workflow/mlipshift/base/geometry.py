@@ -90,15 +90,16 @@ def centred(positions: np.ndarray) -> np.ndarray:
     return positions - positions.mean(axis=0)
 
 
-def rotation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def rotation(first: np.ndarray, second: np.ndarray, mirrored: bool = False) -> np.ndarray:
     """Rotation [3, 3] that, from the right, brings `second` [n, 3] closest to `first` [n, 3], both about their means.
 
-    Kabsch 1976 (doi 10.1107/S0567739476001873); the identity where a position is not finite.
+    mirrored: whether it may be a reflection, too. Kabsch 1976 (doi 10.1107/S0567739476001873); the identity where a
+    position is not finite.
     """
     if not np.isfinite([first, second]).all():
         return np.eye(3)
     u, _, v = np.linalg.svd(centred(second).T @ centred(first))
-    return u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
+    return u @ v if mirrored else u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
 
 
 def nearest(numbers: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,26 +11,15 @@ import numpy as np
 
 from mlipshift.base.geometry import symbol
 from mlipshift.base.timing import Timing
+from mlipshift.catalogue.runs import RUN
 from mlipshift.simulate import observables
 from mlipshift.simulate.observables import Bonds
 from mlipshift.simulate.trajectories import Trajectory
 
-_RUN = [
-    "molecule",
-    "run",
-    "model",
-    "scheme",
-    "geometries",
-    "on_the_fly",
-    "corrected",
-    "forces",
-    "ensemble",
-    "precision",
-]
 _OBSERVED = ["temperature_K", "drift_meV_per_atom_per_ps", "excursion_meV_per_atom", "momentum_u_A_per_fs"]
-DYNAMICS = [*_RUN, "replica", "attempted_ps", "stable_ps", "event", *_OBSERVED, "h_of_r_error", "bond_error_mA"]
+DYNAMICS = [*RUN, "replica", "attempted_ps", "stable_ps", "event", *_OBSERVED, "h_of_r_error", "bond_error_mA"]
 SUMMARY = [
-    *_RUN,
+    *RUN,
     *("n_replicas", "n_stable", "attempted_ps", "stable_ps", "stable_low_ps", "stable_high_ps"),
     *("h_of_r_error", "h_of_r_low", "h_of_r_high", "h_of_r_floor", "bond_error_mA", *_OBSERVED),
     *("prior_calls_before", "prior_calls_per_ps", "adaptations", "force_mae_meV_per_A", "n_structures"),
@@ -51,7 +40,7 @@ POINTS = 200  # of a trace
 class Run:
     """A trajectory and what belongs to it.
 
-    about: the columns _RUN, and adapted_on, the structures whose prior labels it was adapted to before; geometries
+    about: the columns RUN, and adapted_on, the structures whose prior labels it was adapted to before; geometries
     [G, n, 3] Å: of the reference; error: (mean force MAE meV/Å, number of structures) of what moved the molecule.
     """
 

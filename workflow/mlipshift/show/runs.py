@@ -8,20 +8,6 @@ import pandas as pd
 from mlipshift.catalogue import methods
 from mlipshift.catalogue.groups import group
 
-# columns of dynamics_summary.csv that `title` and `look` read
-SAID = (
-    "molecule",
-    "run",
-    "model",
-    "scheme",
-    "geometries",
-    "on_the_fly",
-    "corrected",
-    "forces",
-    "ensemble",
-    "precision",
-)
-
 
 def key(row: Mapping[str, Any]) -> str:
     """The method or adaptation that a run is."""

@@ -6,12 +6,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from mlipshift.catalogue.runs import RUN
 from mlipshift.show import panels as parts
 from mlipshift.show import runs, samples, style
 
 NEEDS = {
     "dynamics_costs": ("molecule", "run", "seconds_per_ps", "measured"),
-    "dynamics_summary": (*runs.SAID, "prior_calls_before", "prior_calls_per_ps"),
+    "dynamics_summary": (*RUN, "prior_calls_before", "prior_calls_per_ps"),
 }
 
 

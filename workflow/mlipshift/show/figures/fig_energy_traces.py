@@ -9,13 +9,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from mlipshift.base.text import listed
+from mlipshift.catalogue.runs import RUN
 from mlipshift.show import panels as parts
 from mlipshift.show import runs, samples, style
 from mlipshift.show.style import MUTED
 
 NEEDS = {
     "energy_traces": ("molecule", "run", "replica", "time_ps", "total_meV_per_atom", "temperature_K"),
-    "dynamics_summary": (*runs.SAID, "drift_meV_per_atom_per_ps", "excursion_meV_per_atom", "attempted_ps"),
+    "dynamics_summary": (*RUN, "drift_meV_per_atom_per_ps", "excursion_meV_per_atom", "attempted_ps"),
 }
 HEADS = {"nve": "no thermostat (NVE)", "nvt": "thermostat (NVT)"}
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)))

@@ -7,13 +7,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mlipshift.catalogue.runs import RUN
 from mlipshift.show import panels as parts
 from mlipshift.show import runs, samples, style
 from mlipshift.show.style import PALE, WIDTH
 
 NEEDS = {
     "h_of_r": ("molecule", "run", "r_A", "density_per_A"),
-    "dynamics_summary": (*runs.SAID, "h_of_r_error", "h_of_r_floor", "stable_ps"),
+    "dynamics_summary": (*RUN, "h_of_r_error", "h_of_r_floor", "stable_ps"),
     "published": ("quantity", "published", "ours_is"),
 }
 MOST = 10  # runs at most

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mlipshift.base.text import listed
+from mlipshift.catalogue.runs import RUN
 from mlipshift.show import panels as parts
 from mlipshift.show import runs, samples, style
 from mlipshift.show.style import INK, MUTED
 
 NEEDS = {
-    "dynamics_summary": (*runs.SAID, "n_replicas", "stable_ps", "attempted_ps"),
+    "dynamics_summary": (*RUN, "n_replicas", "stable_ps", "attempted_ps"),
     "dynamics": ("molecule", "run", "replica", "stable_ps", "event"),
     "published": ("quantity", "published", "ours_is"),
 }

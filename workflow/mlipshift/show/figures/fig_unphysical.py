@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlipshift.catalogue.runs import RUN
 from mlipshift.show import runs, samples, style
 from mlipshift.show.style import INK, MUTED
 
@@ -18,7 +19,7 @@ NEEDS = {
         *("molecule", "run", "event", "time_ps", "first", "second", "first_element", "second_element"),
         *(*ENDS, "length_A", "mean_length_A"),
     ),
-    "dynamics_summary": runs.SAID,
+    "dynamics_summary": RUN,
 }
 COLOURS = {"H": "#F4F4F4", "C": "#5A5A5A", "N": "#3F63C8", "O": "#D0342C", "S": "#D9B310", "F": "#5DAE4B"}
 OTHER = "#B07FC7"
