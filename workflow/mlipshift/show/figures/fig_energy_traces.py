@@ -19,7 +19,7 @@ NEEDS = {
     "dynamics_summary": (*RUN, "drift_meV_per_atom_per_ps", "excursion_meV_per_atom", "attempted_ps"),
 }
 HEADS = {"nve": "no thermostat (NVE)", "nvt": "thermostat (NVT)"}
-STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)))
+STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (1, 3)))
 LINEAR = 5.0  # meV per atom up to which the axis is linear
 
 
@@ -76,7 +76,9 @@ def _lines(panel: Axes, traces: pd.DataFrame, own: pd.DataFrame, looks: Mapping[
             panel.plot(part.time_ps, part.total_meV_per_atom, **looks[run] | {"lw": 0.6})
     panel.set_yscale("symlog", linthresh=LINEAR)
     low, high = panel.get_ylim()
-    ticks = [sign * 10.0**k for k in range(0, 7) for sign in (1, -1)]
+    low, high = min(low, -LINEAR), max(high, LINEAR)
+    panel.set_ylim(low, high)
+    ticks = [sign * LINEAR * 10.0**k for k in range(7) for sign in (1, -1)]
     panel.set_yticks([0.0, *(t for t in ticks if low <= t <= high)])
     panel.yaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(parts.plain_numbers())
