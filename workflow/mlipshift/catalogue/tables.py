@@ -167,10 +167,10 @@ _MOTION = (
         **_SIMULATED,
     ),
     Table("surfaces", "Energy surfaces", "molecule, scan, method, seed, point", **_SURFACES),
-    Table("roughness", "Roughness of energy surfaces", "molecule, scan, method, seed", **_SURFACES),
+    Table("roughness", "Roughness of energy surfaces", "molecule, scan, method, seed", report="optional", **_SURFACES),
     Table("bond_curves", "Energy along stretched bonds", "molecule, bond, method, seed, length", **_SURFACES),
     Table("bonds", "Faults along bonds", "molecule, bond, method, seed", **_SURFACES),
-    Table("bond_scores", "Share of sound bonds of every model", "method", **_SURFACES),
+    Table("bond_scores", "Share of sound bonds of every model", "method", report="optional", **_SURFACES),
 )
 INPUT = ("census", "left_out", "label_check", "duplicate_counts")  # of what was read, on both pages
 TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS, *_MOTION)}
@@ -257,6 +257,18 @@ REPORT = {
         " energy exploded, mean and range of the replicas; area between h(r) and that of the reference geometries, and"
         " between two halves of the latter; drift of the total energy (NVE); force MAE of what moved the molecule on"
         " its test structures, and what it asked of the prior.",
+        "simulate",
+    ),
+    "roughness": Shown(
+        "Energy surfaces along Hessian eigenvectors: root mean square of the energy minus a local cubic, that over the"
+        " prior's, forces minus slope of the energy, and differences of whole surfaces; medians over molecules and"
+        " seeds, their range when pointed at. Jumps and minima that the prior does not have are counted over all.",
+        "simulate",
+    ),
+    "bonds": Shown(
+        "Bonds that are compressed and stretched: share without any fault, share whose energy has none, share with each"
+        " fault; how far one has to climb to a false minimum; and how long the same model, unadapted, kept the"
+        " molecules of the dynamics whole with a thermostat, on average.",
         "simulate",
     ),
     "methods": Shown(

@@ -16,7 +16,7 @@ from mlipshift.catalogue.figures import SECTIONS, reported
 from mlipshift.catalogue.methods import look, title
 from mlipshift.catalogue.tables import REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report import decision, finetuning, left_out, motion, optional_tables, tables
+from mlipshift.show.report import decision, finetuning, left_out, motion, optional_tables, surfaces, tables
 from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
@@ -40,6 +40,8 @@ MAKERS = {
     "decision": decision.decision_table,
     "variants": optional_tables.variants_table,
     "dynamics": motion.dynamics_table,
+    "roughness": surfaces.roughness_table,
+    "bonds": surfaces.bonds_table,
     "prior_labels": optional_tables.prior_labels_table,
     "learning_curves": finetuning.curves_table,
     "labels_needed": finetuning.needed_table,
