@@ -19,6 +19,9 @@ wildcard_constraints:
     scheme=r"[a-z][a-z0-9_]*",
     point=r"[a-z][a-z0-9_]*",
     seed=r"\d+",
+    network=r"[a-z][a-z0-9_]*",
+    envelope="trained|rescaled",
+    rewiring=r"[a-z][a-z0-9_]*",
     figure=r"fig_\w+",
     forces="own|direct|gradient",
     run=r"[a-z][a-z0-9_]*",
@@ -48,6 +51,8 @@ include: "workflow/rules/prior.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/rewire.smk"
 include: "workflow/rules/adapt.smk"
+include: "workflow/rules/networks.smk"
+include: "workflow/rules/radius.smk"
 include: "workflow/rules/motion.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/simulate.smk"

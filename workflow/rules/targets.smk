@@ -66,6 +66,14 @@ rule refine:
         "All radius refinement."
 
 
+rule radii:
+    input:
+        rules.evaluate_radii.output,
+    localrule: True
+    message:
+        "Tables of radius refinement at many radii."
+
+
 rule adapt:
     input:
         rules.evaluate.input.adapted,
