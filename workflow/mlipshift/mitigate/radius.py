@@ -6,7 +6,7 @@ neighbour list changes: the envelope of the model keeps the trained cutoff, so r
 below it cut edges abruptly. What is nearest, and to what, is a `Rule`; that of the journal version is the default one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,33 +94,61 @@ def choose_by(
         raise UserError(f"candidate radii are {radii.tolist()}; give one or more positive radii in Å")
     out: dict[str, Choice] = {}
     for variant, cap in dict.fromkeys((rule.variant, rule.cap) for rule in rules.values()):
-        known = [spectrum for (spectrum,) in spectra_of_many(_positions(train), [trained_cutoff], variant, cap)]
+        alike = {name: rule for name, rule in rules.items() if (rule.variant, rule.cap) == (variant, cap)}
+        known = known_graphs(train, trained_cutoff, next(iter(alike.values())))
         found = spectra_of_many(_positions(test), [*radii, trained_cutoff], variant, cap)
-        for name, rule in rules.items():
-            if (rule.variant, rule.cap) == (variant, cap):
-                out[name] = _chosen(Graphs(train.sizes, known), test, trained_cutoff, radii, found, rule)
+        for name, rule in alike.items():
+            averaged = lambda distance, rule=rule: _per_molecule(distance, test) if rule.per == "molecule" else distance
+            out[name] = _decided(known, test.sizes, trained_cutoff, radii, found, rule, averaged)
     return {name: out[name] for name in rules}
+
+
+def choose_of(
+    known: Graphs, positions: Sequence[np.ndarray], trained_cutoff: float, radii: np.ndarray, rule: Rule
+) -> np.ndarray:
+    """Radii [R] (Å) that a rule chooses for single structures [n, 3], each by itself; known: graphs of its variant."""
+    found = spectra_of_many(positions, [*radii, trained_cutoff], rule.variant, rule.cap)
+    sizes = np.array([len(x) for x in positions])
+    return _decided(known, sizes, trained_cutoff, radii, found, rule, lambda distance: distance).chosen
+
+
+def known_graphs(train: Frames, trained_cutoff: float, rule: Rule) -> Graphs:
+    """Training graphs at the trained cutoff (Å), with the spectra of a rule."""
+    spectra = spectra_of_many(_positions(train), [trained_cutoff], rule.variant, rule.cap)
+    return Graphs(train.sizes, [spectrum for (spectrum,) in spectra])
 
 
 def _positions(frames: Frames) -> list[np.ndarray]:
     return [frames[k][1] for k in range(len(frames))]
 
 
-def _chosen(known: Graphs, test: Frames, cutoff: float, radii: np.ndarray, found: list, rule: Rule) -> Choice:
-    """Choice by one rule; found: spectra of every test structure at all radii and at the trained cutoff."""
+def _decided(
+    known: Graphs,
+    sizes: np.ndarray,
+    cutoff: float,
+    radii: np.ndarray,
+    found: Sequence,
+    rule: Rule,
+    averaged: Callable[[np.ndarray], np.ndarray],
+) -> Choice:
+    """Choice by one rule; found: spectra of every structure at all radii and at the trained cutoff; sizes [S]: atoms.
+
+    averaged: of distances [S, k], what is compared.
+    """
     settings: dict[str, Any] = {"distance": rule.distance, "reference": rule.reference, "target": rule.target}
-    distance = known.distances(found, test.sizes, **settings)
+    distance = known.distances(found, sizes, **settings)
     distance, at_trained = distance[:, :-1], distance[:, -1]
-    compared = _per_molecule(distance, test) if rule.per == "molecule" else distance
+    compared = averaged(distance)
     least = compared.min(1, keepdims=True)
     nearest = radii[(compared <= least + rounding(least)).argmax(1)]  # the first of equal ones
+    usable = np.full(len(sizes), rule.above) | (nearest < cutoff)
     if rule.sigma is None:
-        reason = ["" if rule.above or radius < cutoff else _ABOVE for radius in nearest]
+        reason = ["" if below else _ABOVE for below in usable]
     else:
-        usual = known.own_distances(**settings)
-        away = beyond(at_trained, np.nanmean(usual), np.nanstd(usual), "upper", rule.sigma)
-        sized = test.sizes if rule.distance == "padded" and rule.reference == "mean" else np.zeros(len(test))
-        reason = list(_reasons(sized, known.sizes.max(), away, rule.above or nearest < cutoff))
+        usual = known.usual(**settings)
+        away = beyond(at_trained, *usual, "upper", rule.sigma)
+        compares = rule.distance == "padded" and rule.reference == "mean"
+        reason = list(_reasons(sizes if compares else np.zeros(len(sizes)), known.sizes.max(), away, usable))
     chosen = np.where([not r for r in reason], nearest, cutoff)
     return Choice(radii, nearest, chosen, distance, at_trained, reason)
 
@@ -128,9 +156,9 @@ def _chosen(known: Graphs, test: Frames, cutoff: float, radii: np.ndarray, found
 _ABOVE = "chosen radius is not below the trained cutoff"
 
 
-def _reasons(sizes, largest: int, away: Iterable, usable) -> Iterable[str]:
+def _reasons(sizes: np.ndarray, largest: int, away: np.ndarray, usable: np.ndarray) -> Iterable[str]:
     """Why a structure keeps the trained cutoff, "" where it does not."""
-    for size, shifted, below in zip(sizes, away, np.broadcast_to(usable, len(sizes))):
+    for size, shifted, below in zip(sizes, away, usable):
         if size > largest:
             # zeros at the end of a spectrum compare sizes wrongly
             yield "larger than the largest training structure"

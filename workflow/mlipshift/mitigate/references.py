@@ -9,7 +9,7 @@ reference    mean         average over all training graphs
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +31,7 @@ class Graphs:
 
     sizes: np.ndarray
     spectra: Spectra
+    _usual: dict = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def sample(self) -> np.ndarray:
@@ -45,13 +46,20 @@ class Graphs:
         radii = len(flat) // max(1, len(found))
         if reference == "size":
             out = np.empty((len(found), radii))
-            for size in np.unique(sizes):
-                own = np.flatnonzero(sizes == size)
-                part = self._alike(size).distances([found[k] for k in own], sizes[own], distance, "mean")
-                out[own] = part
+            for size in np.unique(sizes).tolist():
+                own = np.flatnonzero(sizes == size).tolist()
+                out[own] = self._alike(size).distances([found[k] for k in own], sizes[own], distance, "mean")
             return out
         skipped = np.full(len(flat), -1, dtype=np.intp)
         return self._to(flat, distance, reference, target, skipped).reshape(len(found), radii)
+
+    def usual(self, distance: str, reference: str, target: float | None = None) -> tuple[float, float]:
+        """(mean, standard deviation) of the distances of the training graphs themselves, computed once."""
+        key = (distance, reference, target)
+        if key not in self._usual:
+            own = self.own_distances(*key)
+            self._usual[key] = float(np.nanmean(own)), float(np.nanstd(own))
+        return self._usual[key]
 
     def own_distances(self, distance: str, reference: str, target: float | None = None) -> np.ndarray:
         """The same of the training graphs themselves [T], of the sample for the nearest, which is another one."""
@@ -62,29 +70,52 @@ class Graphs:
         rows = [self.spectra[k] for k in self.sample]
         return self._to(rows, distance, reference, target, np.arange(len(rows)))
 
+    @cached_property
+    def _sizes(self) -> dict[int, "Graphs"]:
+        return {}
+
     def _alike(self, size: int) -> "Graphs":
         """The training graphs of the size, or of the nearest sizes until there are ALIKE."""
-        apart = np.abs(self.sizes - size)
-        limit = np.sort(apart)[min(ALIKE, len(apart)) - 1]
-        chosen = np.flatnonzero(apart <= limit)
-        return Graphs(self.sizes[chosen], [self.spectra[k] for k in chosen])
+        if size not in self._sizes:
+            apart = np.abs(self.sizes - size)
+            limit = np.sort(apart)[min(ALIKE, len(apart)) - 1]
+            chosen = np.flatnonzero(apart <= limit).tolist()
+            self._sizes[size] = Graphs(self.sizes[chosen], [self.spectra[k] for k in chosen])
+        return self._sizes[size]
 
-    def _to(self, flat: Spectra, distance: str, reference: str, target: float | None, skipped: np.ndarray):
-        """Distances [N] of spectra to the mean or the nearest training graph but skipped [N], -1 for none."""
-        if distance == "window":
-            aim = float(window_fraction(self.spectra).mean()) if target is None else target
-            return np.abs(window_fraction(flat) - aim)
-        if reference == "nearest":
-            known = [self.spectra[k] for k in self.sample]
-            if distance == "wasserstein":
-                return wasserstein.Known.of(known).nearest(flat, skipped)
-            length = max(map(len, [*known, *flat]))
-            apart = cdist(padded(flat, length)[0], padded(known, length)[0], "sqeuclidean")
-            own = np.flatnonzero(skipped >= 0)
-            apart[own, skipped[own]] = np.inf
-            return apart.min(1)
-        if distance == "padded":
-            return padded_distance(flat, mean_spectrum(self.spectra))
+    @cached_property
+    def _fraction(self) -> float:
+        return float(window_fraction(self.spectra).mean())
+
+    @cached_property
+    def _mean(self) -> np.ndarray:
+        return mean_spectrum(self.spectra)
+
+    @cached_property
+    def _centre(self) -> wasserstein.Centre:
         mean = wasserstein.Mean()
         mean.add(self.spectra)
-        return mean.centre().distance(flat)
+        return mean.centre()
+
+    @cached_property
+    def _known(self) -> wasserstein.Known:
+        return wasserstein.Known.of([self.spectra[k] for k in self.sample])
+
+    def _to(
+        self, flat: Spectra, distance: str, reference: str, target: float | None, skipped: np.ndarray
+    ) -> np.ndarray:
+        """Distances [N] of spectra to the mean or the nearest training graph but skipped [N], -1 for none."""
+        if distance == "window":
+            return np.abs(window_fraction(flat) - (self._fraction if target is None else target))
+        if reference == "nearest":
+            return self._known.nearest(flat, skipped) if distance == "wasserstein" else self._padded(flat, skipped)
+        return padded_distance(flat, self._mean) if distance == "padded" else self._centre.distance(flat)
+
+    def _padded(self, flat: Spectra, skipped: np.ndarray) -> np.ndarray:
+        """Padded distances [N] to the nearest training graph of the sample."""
+        known = [self.spectra[k] for k in self.sample]
+        length = max(map(len, [*known, *flat]))
+        apart = cdist(padded(flat, length)[0], padded(known, length)[0], "sqeuclidean")
+        own = np.flatnonzero(skipped >= 0)
+        apart[own, skipped[own]] = np.inf
+        return apart.min(1)

@@ -30,21 +30,20 @@ def scan(
     prior head is compared with. Raises UserError as Potential.predict.
     """
     rows, loss = [], np.full((len(radii), len(frames)), np.nan)
-    watched = prior is not None and "prior" in potential.strategy.learnt
+    known = prior.select(frames.ids) if prior is not None and "prior" in potential.strategy.learnt else None
     structures = [frames[k][:2] for k in range(len(frames))]
     for t, radius in enumerate(radii):
         cutoffs = [radius] * len(frames)
         rows.append(potential.predict(frames, prior, cutoffs, envelope))
-        if watched:
+        if known is not None:
             said = networks.predict(potential.network, structures, cutoffs, envelope, head="prior")
             own = Labels.build(frames, said, "prior head")
-            error = own.forces - prior.select(frames.ids).forces
-            loss[t] = mean_norm(error, frames.offsets)
+            loss[t] = mean_norm(own.forces - known.forces, frames.offsets)
     whole = [
         None if any(row is None for row in of) else (np.array([r[0] for r in of]), np.stack([r[1] for r in of]))
         for of in zip(*rows)
     ]
-    return potential.results(frames, whole, range(len(radii)), method, radii[0], loss)
+    return potential.results(frames, whole, range(len(radii)), method, [radii[0]] * len(frames), loss)
 
 
 def least_loss(loss: np.ndarray, margin: float) -> np.ndarray:
