@@ -17,10 +17,17 @@ def check_networks():
             )
     if list(RADII) != sorted(RADII):
         refuse(f"radius.radii_A is {RADII}; give the radii in ascending order")
-    for chosen in RADIUS["adapt"]:
+    motion = RADIUS["motion"]
+    for name in motion["networks"]:
+        if name not in NETWORKS:
+            refuse(f"radius.motion.networks: {name} is no network of radius.networks")
+    for group in motion["groups"]:
+        if motion["networks"] and group not in config["data"]["files"]:
+            refuse(f"radius.motion.groups: {group} is no group of data.files")
+    for chosen in (*RADIUS["adapt"], motion["chosen_by"]):
         if NETWORKS and chosen not in RADIUS_RULES:
             refuse(
-                f"radius.adapt: {chosen} is no rule of radius.rules; name one of {', '.join(RADIUS_RULES)}"
+                f"section radius: {chosen} is no rule of radius.rules; name one of {', '.join(RADIUS_RULES)}"
             )
 
 

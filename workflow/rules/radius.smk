@@ -7,6 +7,9 @@ RADIUS_SEEDS = RADIUS["seeds"] or SEEDS
 RADIUS_RULES = {
     key: entry for key, entry in RADIUS["rules"].items() if entry is not None
 }
+# how a radius moves along a trajectory; what of section motion is no setting of a run
+MOVING = ("fixed", "frame", "smooth")
+MOTION_NAMES = ("networks", "groups", "chosen_by")
 check_networks()
 
 
@@ -166,3 +169,85 @@ rule evaluate_radii:
         "python {input.script:q} --entries {params.entries:q} --frames {input.frames:q} --labels {input.labels:q}"
         " --margins {params.margins} --resamples {params.resamples} --seed {params.seed}"
         " --costs {output.radius_costs:q} --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
+
+
+rule simulate_radius:
+    input:
+        **code("simulate_radius", BACKBONE),
+        model=f"<results>/radius/{{network}}/joint/seed{RADIUS_SEEDS[0]}/weights.pt",
+        train=rules.curate.output.train,
+        frames=rules.curate.output.test,
+    output:
+        trajectory="<results>/radius/{network}/motion/{group}/{moving}.h5",
+        timing="<results>/timings/radius/motion_{network}_{group}_{moving}.json",
+    log:
+        "<logs>/radius/motion_{network}_{group}_{moving}.log",
+    benchmark:
+        "<benchmarks>/radius/motion_{network}_{group}_{moving}.tsv"
+    conda:
+        NETWORK_ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing("2h"),
+    params:
+        python=lambda wildcards: interpreter(NETWORK),
+        device=config["model"]["device"],
+        directory=subpath(input.model, parent=True),
+        cutoff=rules.choose_radii.params.cutoff,
+        radii=rules.choose_radii.params.radii,
+        envelope=lambda wildcards: envelopes(wildcards.network)[0],
+        chosen_by=as_json(RADIUS_RULES.get(RADIUS["motion"]["chosen_by"], {})),
+        settings=as_json(
+            {n: v for n, v in RADIUS["motion"].items() if n not in MOTION_NAMES}
+        ),
+    message:
+        "Dynamics of {wildcards.group} with {wildcards.network} and a radius that is {wildcards.moving}."
+    shell:
+        "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
+        " --train {input.train:q} --frames {input.frames:q} --group {wildcards.group} --mode {wildcards.moving}"
+        " --rule {params.chosen_by:q} --cutoff {params.cutoff} --radii {params.radii} --envelope {params.envelope}"
+        " --settings {params.settings:q} --output {output.trajectory:q} --timing {output.timing:q}"
+        " --log {log:q} >> {log:q} 2>&1"
+
+
+rule evaluate_radius_motion:
+    input:
+        **code("evaluate_radius_motion"),
+        trajectories=expand(
+            "<results>/radius/{network}/motion/{group}/{moving}.h5",
+            network=RADIUS["motion"]["networks"],
+            group=RADIUS["motion"]["groups"],
+            moving=MOVING,
+        ),
+    output:
+        **written("evaluate_radius_motion"),
+    log:
+        "<logs>/evaluate_radius_motion.log",
+    benchmark:
+        "<benchmarks>/evaluate_radius_motion.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
+    params:
+        runs=as_json(
+            [
+                {
+                    "network": network,
+                    "envelope": envelopes(network)[0],
+                    "group": group,
+                    "mode": moving,
+                }
+                for network in RADIUS["motion"]["networks"]
+                for group in RADIUS["motion"]["groups"]
+                for moving in MOVING
+            ]
+        ),
+    message:
+        "What a radius that changes along a trajectory does to the energy."
+    shell:
+        "python {input.script:q} --runs {params.runs:q} --trajectories {input.trajectories:q}"
+        " --output {output.radius_motion:q} --log {log:q} >> {log:q} 2>&1"

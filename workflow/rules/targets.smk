@@ -69,6 +69,7 @@ rule refine:
 rule radii:
     input:
         rules.evaluate_radii.output,
+        rules.evaluate_radius_motion.output if RADIUS["motion"]["networks"] else [],
     localrule: True
     message:
         "Tables of radius refinement at many radii."

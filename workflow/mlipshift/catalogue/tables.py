@@ -185,6 +185,14 @@ _RADIUS = (
         **_REWIRED,
     ),
     Table(
+        "radius_motion",
+        "Energy along trajectories whose radius changes",
+        "network, group, mode",
+        "evaluate_radius_motion",
+        report="optional",
+        setting="radius.motion.networks",
+    ),
+    Table(
         "radius_costs",
         "Time of choosing a radius",
         "network, strategy, envelope",
