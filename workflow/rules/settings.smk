@@ -230,7 +230,7 @@ ARCHITECTURE = {
     **config["model"][config["model"]["backbone"]],
 }
 
-FIGURES = figures_of.FIGURES | figures_of.MOTION
+FIGURES = figures_of.FIGURES | figures_of.ASKED
 
 # modules that read structure files, all asked whether a file is theirs; module that labels with the prior
 READERS = [f"data/readers/{name}" for name in components.READERS]

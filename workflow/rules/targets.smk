@@ -70,6 +70,7 @@ rule radii:
     input:
         rules.evaluate_radii.output,
         rules.evaluate_radius_motion.output if RADIUS["motion"]["networks"] else [],
+        drawn(n for n, f in figures_of.REWIRED.items() if f.wanted(config)),
     localrule: True
     message:
         "Tables of radius refinement at many radii."
