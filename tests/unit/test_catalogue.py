@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlipshift.catalogue import captions, criteria, figures, methods, tables
+from mlipshift.catalogue import captions, criteria, figures, headings, methods, tables
 from mlipshift.catalogue.figure import Figure
 from mlipshift.catalogue.groups import AXES, GROUPS, group, ordered
 from mlipshift.run import sources
@@ -39,7 +39,7 @@ def test_paths_are_those_of_the_tables():
     assert list(tables.by_rule("collect_run_info")) == ["durations"]
     needed = {"summary", "paired", "frontier", "failures", "method_failures", "seconds", "durations"}
     assert set(tables.in_report("needed")) == needed | {*tables.INPUT}
-    assert set(tables.INPUT_REPORT) == {"census", "left_out", "label_check", "duplicates"}
+    assert set(headings.INPUT_REPORT) == {"census", "left_out", "label_check", "duplicates"}
 
 
 def test_a_part_of_a_caption_without_its_fact_is_left_out():
@@ -48,8 +48,8 @@ def test_a_part_of_a_caption_without_its_fact_is_left_out():
 
 
 def test_every_table_of_the_report_has_a_heading_and_a_maker():
-    assert set(page.MAKERS) == set(tables.REPORT)
-    assert {t.section for t in tables.REPORT.values()} - {""} <= set(figures.SECTIONS)
+    assert set(page.MAKERS) == set(headings.REPORT)
+    assert {t.section for t in headings.REPORT.values()} - {""} <= set(figures.SECTIONS)
 
 
 def test_a_method_looks_the_same_everywhere_and_like_no_other():

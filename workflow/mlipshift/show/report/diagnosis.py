@@ -14,7 +14,7 @@ from mlipshift.catalogue.captions import filled
 from mlipshift.catalogue.criteria import CRITERIA
 from mlipshift.catalogue.figures import DIAGNOSIS, INTERVAL_OF
 from mlipshift.catalogue.groups import GROUPS, group, ordered
-from mlipshift.catalogue.tables import DIAGNOSIS_REPORT
+from mlipshift.catalogue.headings import DIAGNOSIS_REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show import samples
 from mlipshift.show.criteria import AXES, label, short

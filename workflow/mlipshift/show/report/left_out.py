@@ -9,7 +9,7 @@ import pandas as pd
 
 from mlipshift.base.tables import read_table
 from mlipshift.catalogue.groups import GROUPS, ordered
-from mlipshift.catalogue.tables import INPUT_REPORT
+from mlipshift.catalogue.headings import INPUT_REPORT
 from mlipshift.evaluate.left_out import counted, with_groups
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import Cell, cell, group_cell

@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from mlipshift.base.errors import UserError
 from mlipshift.catalogue.captions import INTERVAL
 from mlipshift.catalogue.figures import SECTIONS, reported
+from mlipshift.catalogue.headings import REPORT
 from mlipshift.catalogue.methods import look, title
-from mlipshift.catalogue.tables import REPORT
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show.report import decision, finetuning, left_out, motion, optional_tables, surfaces, tables
 from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
@@ -22,7 +22,7 @@ from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
 
 TILES = ("supervised", "joint", "joint_ttt", "joint_corrected", "prior", "delta", "joint_corrected_delta")
-# by the id of catalogue.tables.REPORT
+# by the id of catalogue.headings.REPORT
 MAKERS = {
     "methods": tables.methods_table,
     "groups": tables.groups_table,
