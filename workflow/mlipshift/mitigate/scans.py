@@ -53,5 +53,5 @@ def least_loss(loss: np.ndarray, margin: float) -> np.ndarray:
     """
     known = np.where(np.isfinite(loss), loss, np.inf)
     best = known.argmin(0)
-    gained = known.min(0) < (1 - margin) * known[0]
+    gained = np.isfinite(loss[0]) & (known.min(0) < (1 - margin) * known[0])
     return np.where(gained, best, 0)
