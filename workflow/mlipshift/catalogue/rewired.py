@@ -16,8 +16,8 @@ _FIGURES: tuple[Figure, ...] = (
         "fig_radius_rules",
         "Rules that choose a radius, and the best radius that there is",
         tables=("radius_rules",),
-        caption="Paired difference of the force MAE to the un-refined graphs on all held-out groups, by rule: left of the"
-        " line is better. Open: {envelopes}. Grey: the radius with the least error of every structure, which"
+        caption="Paired difference of the force MAE to the un-refined graphs on all held-out groups, by rule: left of"
+        " the line is better. Open: {envelopes}. Grey: the radius with the least error of every structure, which"
         " knows the labels and is an upper bound. Stars: the rule with the least error on the validation groups, if it"
         " is better there by more than its standard error. Bars: {interval}; {sample}. {strategy}.",
         **_OF,
@@ -26,8 +26,8 @@ _FIGURES: tuple[Figure, ...] = (
         "fig_radius_choices",
         "Chosen radius and best radius",
         tables=("radius_choices",),
-        caption="Structures of the held-out groups by the radius that a rule chooses and the one of the least error (area"
-        " of a point: number of structures); dotted: the radius of the network. On the diagonal a rule finds what"
+        caption="Structures of the held-out groups by the radius that a rule chooses and the one of the least error"
+        " (area of a point: number of structures); dotted: the radius of the network. On the diagonal a rule finds what"
         " labels would. Best is the radius of the network where no other is better. {strategy}; {rules}. {sample}.",
         **_OF,
     ),
@@ -37,7 +37,7 @@ _FIGURES: tuple[Figure, ...] = (
         tables=("radius_motion",),
         caption="Dynamics without thermostat, {replicas} replicas of {duration} ps: drift of the total energy, and the"
         " largest jump of the potential energy where the radius changes though nothing has moved, with a fixed radius,"
-        " one that is chosen at every step, and one that follows it smoothly. What is 0 is drawn at the end of the axis.",
+        " one that is chosen at every step, and one that follows it smoothly. What is 0 is at the end of the axis.",
         section="radius",
         setting="radius.motion.networks",
     ),

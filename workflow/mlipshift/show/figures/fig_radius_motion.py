@@ -18,7 +18,6 @@ VALUES = {
     "largest_jump_meV_per_atom": "Largest jump (meV/atom)",
 }
 NEEDS = {"radius_motion": ("network", "group", "mode", "n_replicas", "attempted_ps", *VALUES)}
-MODES = {"fixed": "fixed radius", "frame": "chosen at every step", "smooth": "follows smoothly"}
 FLOOR = 1e-5
 
 
@@ -31,7 +30,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     for panel, (column, label) in zip(panels[0], VALUES.items()):
         for k, kind in enumerate(kinds):
             own = table[(table.network == kind[0]) & (table.group == kind[1])].set_index("mode")
-            for j, mode in enumerate(m for m in MODES if m in own.index):
+            for j, mode in enumerate(m for m in rewired.MODES if m in own.index):
                 colour, marker = SERIES[j]
                 value = max(FLOOR, float(np.nan_to_num(own.loc[mode, column])))
                 panel.plot(value, k + 0.22 * (j - 1), ls="none", color=colour, marker=marker, ms=4.5)
@@ -44,7 +43,9 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     names = [f"{rewired.network(n)}, {group(g).partition(': ')[2] or group(g)}" for n, g in kinds]
     panels[0, 0].set_yticks(range(len(kinds)), names)
     panels[0, 0].set_ylim(len(kinds) - 0.5, -0.5)
-    handles = [Line2D([], [], ls="none", color=c, marker=m, label=MODES[k]) for k, (c, m) in zip(MODES, SERIES)]
+    handles = [
+        Line2D([], [], ls="none", color=c, marker=m, label=name) for name, (c, m) in zip(rewired.MODES.values(), SERIES)
+    ]
     style.legend(figure, handles, 0.26, 3)
     replicas = listed(f"{n:g}" for n in sorted(table.n_replicas.unique()))
     duration = listed(f"{t:g}" for t in sorted(table.attempted_ps.unique()))
