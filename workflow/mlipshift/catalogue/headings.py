@@ -61,8 +61,8 @@ REPORT = {
     ),
     "radius_motion": Shown(
         "Dynamics without thermostat where the radius is fixed, chosen at every step, or follows the choice smoothly:"
-        " the largest drift of a replica, changes of the radius per ps and replica, and jumps of the potential energy where"
-        " the radius changes though nothing has moved.",
+        " the largest drift of a replica, changes of the radius per ps and replica, and jumps of the potential energy"
+        " where the radius changes though nothing has moved.",
         "radius",
     ),
     "dynamics": Shown(

@@ -1,4 +1,4 @@
-"""Radius refinement where it can act, in the report: what was recommended, what it gave, and what could have been had."""
+"""Radius refinement where it can act, in the report: what is recommended, what it gave, what could be had."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from mlipshift.catalogue.groups import POOLED, group
 from mlipshift.catalogue.methods import METHODS
 from mlipshift.show import rewired
 from mlipshift.show.report import cells
-from mlipshift.show.report.cells import Cell, cell, counted, error, shared
+from mlipshift.show.report.cells import Cell, cell, error, shared
 from mlipshift.show.report.format import HIGH, LOW, difference, number, sample
 from mlipshift.show.report.results import Results, first
 
