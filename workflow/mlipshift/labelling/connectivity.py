@@ -29,6 +29,8 @@ SPREAD = 1.15, 1.8  # by which the distances of molecules in an expanded cluster
 # groups of training molecules whose geometries are scaled as a whole, bonds and all
 SCALED = {"ood_shrunken": 0.95, "ood_swollen": 1.06}
 OF_TRAINING = ("id_test", *SCALED)
+# how a molecule of the table is made; parts of a SMILES are put into contact, on a path apart, or into a cluster
+FORMS = ("molecule", "chain", "contact", "apart", "cluster")
 
 
 def groups_of(row: Mapping[str, str]) -> tuple[str, ...]:
@@ -96,9 +98,6 @@ def _starts(row: Mapping[str, str], root: int, rng: np.random.Generator) -> Iter
             raise UserError(f"{row['name']}: form {row['form']!r} is unknown; use {', '.join(FORMS)}")
 
 
-FORMS = ("molecule", "chain", "contact", "apart", "cluster")
-
-
 def _fragments(pairs, atoms):
     """Number [n] of the molecule that every atom belongs to; pairs: bonds (i < j)."""
     owner = np.arange(atoms)
@@ -157,7 +156,7 @@ def _displaced(start, modes, rng):
 
 
 def structures(row: Mapping[str, str], group: str, count: int, seed: int) -> list[dict[str, Any]]:
-    """`count` structures of a molecule for a group, as rows of Frames.build with a `protocol` more.
+    """`count` structures of a molecule for a group, as rows of Frames.build; their ids end with how they were made.
 
     row: name, form and smiles of the molecule table, the parts of which are separated by dots. What comes first stays
     the same where the count grows, but for the gaps of a dimer, which are spread evenly.
@@ -166,32 +165,24 @@ def structures(row: Mapping[str, str], group: str, count: int, seed: int) -> lis
     root = sampling.molecule_seed(f"{group}/{row['name']}", seed)
     rng = np.random.default_rng(root)
     starts, found, failed = _starts(row, root, rng), [], 0
+    common = {"group": group, "molecule": row["name"], "charge": 0, "multiplicity": 1}
     while len(found) < count:
         start = next(starts)
         modes = sampling.normal_modes(start)
         owner = _fragments(bonds(start.numbers, start.positions), len(start))
         for _ in range(min(PER_START, count - len(found))):
+            name, number = f"{group}/{row['name']}", len(found)
             displaced = _displaced(start, modes, rng)
             if displaced is None:
                 failed += 1
                 continue
-            positions, protocol = _placed(row, displaced[0], owner, len(found), count, rng)
+            positions, protocol = _placed(row, displaced[0], owner, number, count, rng)
             positions = Rotation.random(random_state=rng).apply(centred(positions)) * SCALED.get(group, 1.0)
             if nearest(start.numbers, positions)[1].min() < CLOSEST:
                 failed += 1
                 continue
-            found.append(
-                {
-                    "id": f"{group}/{row['name']}/{len(found):03d}",
-                    "group": group,
-                    "molecule": row["name"],
-                    "numbers": start.numbers,
-                    "positions": np.round(positions, 8),
-                    "charge": 0,
-                    "multiplicity": 1,
-                    "protocol": f"{protocol}_{displaced[1]:.0f}K",
-                }
-            )
+            name += f"/{number:03d}/{protocol}_{displaced[1]:.0f}K"
+            found.append({"id": name, "numbers": start.numbers, "positions": np.round(positions, 8), **common})
         if failed > ATTEMPTS + count:
             raise UserError(f"{row['name']}: no acceptable structure after {failed} attempts; take it out of the table")
     return found
