@@ -1,4 +1,4 @@
-"""Structures whose radius graphs differ: chains, cages, macrocycles, dissociating dimers, clusters, and what is ordinary.
+"""Structures whose radius graphs differ: chains, cages, macrocycles, dissociating dimers, clusters and ordinary ones.
 
 Conformers of RDKit, relaxed with MMFF94 (UFF where that lacks parameters), are displaced along the normal modes of that
 force field as heat would, so that thousands of structures take minutes. No tight binding is involved: that is what
@@ -125,7 +125,7 @@ def apart(positions: np.ndarray, owner: np.ndarray, gap: float) -> np.ndarray:
 
 
 def expanded(positions: np.ndarray, owner: np.ndarray, factor: float) -> np.ndarray:
-    """Positions [n, 3] (Å) of a cluster, the centres of its molecules (owner [n]) `factor` times as far from its own."""
+    """Positions [n, 3] (Å) of a cluster, the centres of its molecules (owner [n]) `factor` times as far apart."""
     moved, centre = positions.copy(), positions.mean(0)
     for k in np.unique(owner):
         moved[owner == k] += (factor - 1) * (positions[owner == k].mean(0) - centre)
@@ -144,7 +144,7 @@ def _placed(row, positions, owner, number, count, rng):
 
 
 def _displaced(start, modes, rng):
-    """Positions at a random temperature, and that temperature (K); with the bonds of the start and no atoms too close."""
+    """Positions at a random temperature, and that (K), with the bonds of the start and no clash; None if none is."""
     reference = bonds(start.numbers, start.positions)
     for _ in range(ATTEMPTS):
         temperature = rng.uniform(*TEMPERATURES)
