@@ -53,9 +53,9 @@ def shares(rows: list[dict[str, str]], counts: Mapping[str, int]) -> list[dict[s
     for group, count in counts.items():
         if not members[group]:
             raise UserError(f"{group}: the table has no molecule of this group")
-        share, more = divmod(count, len(members[group]))
         for place, k in enumerate(members[group]):
-            found[k][group] = share + (place < more)
+            # those with one more lie all over the table, which is in an order
+            found[k][group] = (place + 1) * count // len(members[group]) - place * count // len(members[group])
     return found
 
 
