@@ -142,7 +142,7 @@ def imported(path):
 
 
 def made_here(path):
-    """Whether a rule of this workflow makes a path that the settings name: a download, an import or a benchmark."""
+    """Whether this workflow makes a path: a download, an import, or a group of the connectivity benchmark."""
     return retrievable(path) or imported(path) or str(Path(path)) in CONNECTIVITY
 
 

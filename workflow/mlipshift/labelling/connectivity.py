@@ -18,7 +18,7 @@ from mlipshift.base.geometry import bonds, centred, nearest
 from mlipshift.labelling import force_field, sampling, stress
 
 TEMPERATURES = 300.0, 900.0  # K, of the displacements, evenly distributed
-PER_START = 4  # geometries of one conformer or arrangement
+PER_START = 2  # geometries of one conformer or arrangement
 CLOSEST = 0.6  # in sums of covalent radii
 ATTEMPTS = 30  # per geometry
 CONTACT = 105  # % of the van der Waals radii at which molecules are put beside each other before they relax
@@ -164,7 +164,8 @@ def structures(row: Mapping[str, str], group: str, count: int, seed: int) -> lis
     """
     root = sampling.molecule_seed(f"{group}/{row['name']}", seed)
     rng = np.random.default_rng(root)
-    starts, found, failed = _starts(row, root, rng), [], 0
+    starts, failed = _starts(row, root, rng), 0
+    found: list[dict[str, Any]] = []
     common = {"group": group, "molecule": row["name"], "charge": 0, "multiplicity": 1}
     while len(found) < count:
         start = next(starts)
