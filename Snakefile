@@ -9,6 +9,7 @@ include: "workflow/rules/registry.smk"
 
 scattergather:
     prior=config["prior"]["shards"],
+    connectivity=config["connectivity"]["shards"],
 
 
 wildcard_constraints:
@@ -69,6 +70,7 @@ include: "workflow/rules/variants.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/labelling.smk"
+include: "workflow/rules/connectivity.smk"
 include: "workflow/rules/targets.smk"
 
 

@@ -115,7 +115,7 @@ SETTINGS = {
     "section `decision`": ['decision={"predictions":[7]}'],
     "two settings of one rule that exchange their values": ['spectra={"cutoff_A":1.0}', 'statistics={"sigma":3.0}'],
     "the sections `retrieve`, `import`, `models`, `mace`, `help`, `finetuning`, `simulate`, `surfaces`, `ablations`, "
-    "`tuning`, `labelling`": [
+    "`tuning`, `labelling`, `connectivity`": [
         'retrieve={"attempts":6}',
         'import={"own":{"files":["a.xyz"],"level":"DFT"}}',
         'models={"supervised":{}}',
@@ -127,6 +127,7 @@ SETTINGS = {
         'ablations={"seeds":[3]}',
         'tuning={"steps":3}',
         'labelling={"seed":3}',
+        'connectivity={"seed":3}',
     ],
 }
 # row -> files, an edit, whether they are then older than any result

@@ -248,6 +248,11 @@ SETS = {
         *("labelled", "surfaces", "bonds"),
     )
 }
+# files of the benchmark in which the connectivity varies, as the settings name them
+CONNECTIVITY = [
+    f"{RESULTS}/connectivity/{group}.extxyz"
+    for group in config["connectivity"]["structures"]
+]
 MODEL = "<results>/models/{strategy}/seed{seed}/weights.pt"
 
 
