@@ -18,13 +18,16 @@ def check_networks():
     if list(RADII) != sorted(RADII):
         refuse(f"radius.radii_A is {RADII}; give the radii in ascending order")
     motion = RADIUS["motion"]
-    for name in motion["networks"]:
-        if name not in NETWORKS:
-            refuse(f"radius.motion.networks: {name} is no network of radius.networks")
+    for section in ("motion", "adapt"):
+        for name in RADIUS[section]["networks"]:
+            if name not in NETWORKS:
+                refuse(
+                    f"radius.{section}.networks: {name} is no network of radius.networks"
+                )
     for group in motion["groups"]:
         if motion["networks"] and group not in config["data"]["files"]:
             refuse(f"radius.motion.groups: {group} is no group of data.files")
-    for chosen in (*RADIUS["adapt"], motion["chosen_by"]):
+    for chosen in (*RADIUS["adapt"]["rules"], motion["chosen_by"]):
         if NETWORKS and chosen not in RADIUS_RULES:
             refuse(
                 f"section radius: {chosen} is no rule of radius.rules; name one of {', '.join(RADIUS_RULES)}"
@@ -72,9 +75,9 @@ def in_its_range(name):
     return [radius for radius in RADII if low <= radius <= high]
 
 
-def choices_of(name):
-    """Table of the radii that the rules choose for a network."""
-    return f"<results>/radius/{name}/choices.csv"
+def adapted_here(name, envelope):
+    """Whether a network is adapted on refined graphs, which is done for one envelope."""
+    return name in RADIUS["adapt"]["networks"] and envelope == envelopes(name)[0]
 
 
 def network_entries():
@@ -102,8 +105,8 @@ def network_entries():
                                 f"{folder}/ttt_{envelope}_{chosen}.h5",
                                 seed=RADIUS_SEEDS,
                             )
-                            for chosen in ("nothing", *RADIUS["adapt"])
-                            if strategy == "joint" and RADIUS["adapt"]
+                            for chosen in ("nothing", *RADIUS["adapt"]["rules"])
+                            if strategy == "joint" and adapted_here(name, envelope)
                         },
                     }
                 )
