@@ -28,7 +28,8 @@ _FIGURES: tuple[Figure, ...] = (
         tables=("radius_choices",),
         caption="Structures of the held-out groups by the radius that a rule chooses and the one of the least error"
         " (area of a point: number of structures); dotted: the radius of the network. On the diagonal a rule finds what"
-        " labels would. Best is the radius of the network where no other is better. {strategy}; {rules}. {sample}.",
+        " labels would. Best is the radius of the network where no other is better. {strategy}; {rules}; envelope as"
+        " trained where the network has one. {sample}.",
         **_OF,
     ),
     Figure(

@@ -20,7 +20,10 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     """(figure, facts of the caption)."""
     table, strategy = rewired.shown(samples.need(tables["radius_choices"], "radius_choices", "any network"))
     table = samples.need(table[table.group.str.startswith("ood_")], "radius_choices", "a held-out group")
-    kinds = list(table.groupby(["network", "envelope", "rule"], sort=False))
+    # as published where there is a choice
+    first = table.groupby("network").envelope.transform(lambda found: sorted(found, reverse=True)[0])
+    table = table[table.envelope == first]
+    kinds = list(table.groupby(["network", "rule"], sort=False))
     rows, columns = -(-len(kinds) // COLUMNS), min(COLUMNS, len(kinds))
     margins = {"left": 0.6, "right": 0.15, "top": 0.9, "bottom": 0.5, "wspace": 0.3, "hspace": 0.75}
     figure, panels = style.canvas(1.2 + 1.75 * rows, rows, columns, **margins, sharex=True, sharey=True)
@@ -28,7 +31,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         panel.set_visible(k < len(kinds))
         if k >= len(kinds):
             continue
-        (network, envelope, rule), own = kinds[k]
+        (network, rule), own = kinds[k]
         counts = own.groupby(["chosen_A", "best_A"]).size().reset_index(name="n")
         panel.scatter(counts.chosen_A, counts.best_A, s=2 * LARGEST * counts.n / len(own), color="#3F7CAC", lw=0)
         ends = [own[["chosen_A", "best_A"]].min().min(), own[["chosen_A", "best_A"]].max().max()]
@@ -36,7 +39,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         trained = own.trained_A.iloc[0]
         panel.axvline(trained, color=MUTED, lw=0.8, ls=DOTTED, zorder=0)
         panel.axhline(trained, color=MUTED, lw=0.8, ls=DOTTED, zorder=0)
-        parts.heading(panel, rewired.network(network).capitalize(), f"{rewired.rule(rule)}, {envelope}")
+        parts.heading(panel, rewired.network(network).capitalize(), rewired.rule(rule))
         panel.margins(0.12)
     parts.foot(panels, len(kinds), "Chosen radius (Å)")
     for line in panels:
