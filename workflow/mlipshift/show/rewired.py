@@ -1,5 +1,7 @@
 """Names and looks of what the figures of radius refinement show."""
 
+import re
+
 import pandas as pd
 
 from mlipshift.catalogue.methods import METHODS
@@ -34,7 +36,10 @@ def rule(name: str) -> str:
 
 
 def network(name: str) -> str:
-    """Display name of a network."""
+    """Display name of a network; cutoff_3_5 is one of 3.5 Å."""
+    found = re.fullmatch(r"cutoff_(\d+)(?:_(\d+))?", name)
+    if found:
+        return f"cutoff {'.'.join(part for part in found.groups() if part)} Å"
     return name.replace("_", " ")
 
 
