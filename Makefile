@@ -19,7 +19,7 @@ RUN = PATH=$(call quoted,$(VENV)/bin):"$$PATH" LOGNAME="$${LOGNAME:-$$(id -un 2>
 # line of a script cannot name an interpreter of any letters
 FILES := input-output persistence software-deployment software-deployment-cache sources storage-local-copies
 SNAKEMAKE = $(RUN) $(python) -P -m snakemake --workflow-profile none --rerun-incomplete --quiet host --scheduler greedy \
-	--shared-fs-usage $(FILES) --cores $(CORES)
+	--max-jobs-per-timespan 1000/1m --shared-fs-usage $(FILES) --cores $(CORES)
 
 # settings that have a variable here
 SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})) $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))

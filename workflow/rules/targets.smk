@@ -116,6 +116,15 @@ rule surfaces:
         "Tables and figures of the energy surfaces and of the bonds."
 
 
+rule learning_curves:
+    input:
+        rules.evaluate_finetuning.output,
+        drawn(["fig_learning_curves"] if TUNED else []),
+    localrule: True
+    message:
+        "Tables and figure of fine-tuning on a few labels."
+
+
 rule simulate:
     input:
         rules.evaluate_dynamics.output,
