@@ -25,7 +25,7 @@ SNAKEMAKE = $(RUN) $(python) -P -m snakemake --workflow-profile none --rerun-inc
 SETTINGS = $(strip $(if $(MIRROR),$(call quoted,retrieve={"mirror":"$(MIRROR)"})) $(if $(MODELS),'models={$(foreach name,$(MODELS),"$(name)":{},)}'))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce diagnose universal md17 rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic venv-sgdml
+.PHONY: help reproduce diagnose universal md17 radius rescue smoke test hard-times cluster-test benchmark lint labels config clean check-cores check-config check-rescue check-python venv-run venv-test venv-reference models venv-mace venv-chgnet venv-sevennet venv-organic venv-sgdml
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ universal: check-cores venv-run check-config models ## compare public models and
 
 md17: check-cores venv-run check-config ## molecules that no model has seen, adapted to and simulated (MIRROR=folder or address, CONFIG=config/md17_full.yaml)
 	@$(SNAKEMAKE) --configfile $(call quoted,$(or $(CONFIG),config/md17.yaml)) $(if $(SETTINGS),--config $(SETTINGS))
+
+radius: check-cores venv-run check-config ## radius refinement where it can act: small and random cutoffs, molecules up to 60 atoms (CONFIG=)
+	@$(SNAKEMAKE) --configfile config/radius.yaml $(if $(CONFIG),$(call quoted,$(CONFIG)))
 
 rescue: check-rescue check-cores venv-run check-config ## better forces for your structures by MODEL=aimnet2 as it is (CONFIG=mine.yaml)
 	@$(SNAKEMAKE) rescue --configfile config/rescue.yaml $(call quoted,$(CONFIG)) --config $(call quoted,models={"$(MODEL)":{}})

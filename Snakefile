@@ -9,6 +9,7 @@ include: "workflow/rules/registry.smk"
 
 scattergather:
     prior=config["prior"]["shards"],
+    connectivity=config["connectivity"]["shards"],
 
 
 wildcard_constraints:
@@ -19,6 +20,11 @@ wildcard_constraints:
     scheme=r"[a-z][a-z0-9_]*",
     point=r"[a-z][a-z0-9_]*",
     seed=r"\d+",
+    network=r"[a-z][a-z0-9_]*",
+    envelope="trained|rescaled",
+    rewiring=r"[a-z][a-z0-9_]*",
+    moving="fixed|frame|smooth",
+    group=r"(id|val|ood)_[a-z0-9_]+",
     figure=r"fig_\w+",
     forces="own|direct|gradient",
     run=r"[a-z][a-z0-9_]*",
@@ -48,6 +54,8 @@ include: "workflow/rules/prior.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/rewire.smk"
 include: "workflow/rules/adapt.smk"
+include: "workflow/rules/networks.smk"
+include: "workflow/rules/radius.smk"
 include: "workflow/rules/motion.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/simulate.smk"
@@ -62,6 +70,7 @@ include: "workflow/rules/variants.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/labelling.smk"
+include: "workflow/rules/connectivity.smk"
 include: "workflow/rules/targets.smk"
 
 

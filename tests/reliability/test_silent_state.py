@@ -116,6 +116,11 @@ def test_every_command_has_its_paths_whole(elsewhere):
         "fit_prior",
     }
     others |= {"find_minima", "sample_surfaces", "adapt_surfaces", "evaluate_surfaces", "label_surface"}
+    # of networks of section radius
+    others |= {"choose_radii", "scan_radii", "adapt_rewired", "evaluate_radii"}
+    others |= {"simulate_radius", "evaluate_radius_motion"}
+    # of a benchmark that the settings here do not name
+    others |= {"sample_connectivity", "assemble_connectivity"}
     assert ran == scripts - others - {"sample_stress"}
     words = {word for line in commands for word in shlex.split(line)}
     assert [word for word in words if CLONE[2:7] in word and str(elsewhere.clone) not in word] == []

@@ -13,7 +13,7 @@ from mlipshift.show import drawing
 from mlipshift.show.report import page
 
 ALL_FIGURES = (
-    figures.FIGURES | figures.MOTION | figures.DIAGNOSIS | figures.HELP | {figures.RESCUED.name: figures.RESCUED}
+    figures.FIGURES | figures.ASKED | figures.DIAGNOSIS | figures.HELP | {figures.RESCUED.name: figures.RESCUED}
 )
 
 

@@ -352,35 +352,36 @@ def test_labels_of_other_structures_are_refused_with_one_line(stores):
 
 
 RADII = np.linspace(1.0, 6.0, 6)
+FALLBACK = radius.Rule(sigma=1.0, above=False)
 
 
 def test_training_structures_keep_their_cutoff():
     train = frames(*((name, [6] * 5, chain(5)) for name in "abc"))
-    choice = radius.choose(train, train, 3.0, RADII)
-    np.testing.assert_allclose(choice.published, 3.0)
-    np.testing.assert_allclose(choice.fallback, 3.0)
-    np.testing.assert_allclose(choice.at_trained, 0.0, atol=1e-12)
+    for rule in (radius.Rule(), FALLBACK):
+        choice = radius.choose(train, train, 3.0, RADII, rule)
+        np.testing.assert_allclose(choice.chosen, 3.0)
+        np.testing.assert_allclose(choice.at_trained, 0.0, atol=1e-12)
 
 
 def test_compressed_chain_is_rewired_to_the_training_graph():
     """The same chain at half the spacing has the training spectrum at half the cutoff."""
     train = frames(*((name, [6] * 6, chain(6, spacing)) for name, spacing in (("a", 1.2), ("b", 1.25))))
     test = frames(("squeezed", [6] * 6, chain(6, 0.6)))
-    choice = radius.choose(train, test, 3.0, [1.5, 2.0, 3.0, 4.0])
-    assert choice.published[0] == choice.fallback[0] == 1.5
-    assert choice.distance[0, 0] == pytest.approx(0.0, abs=1e-12)
-    assert choice.reason == [""]
+    for rule in (radius.Rule(), FALLBACK):
+        choice = radius.choose(train, test, 3.0, [1.5, 2.0, 3.0, 4.0], rule)
+        assert choice.nearest[0] == choice.chosen[0] == 1.5 and choice.reason == [""]
+        assert choice.distance[0, 0] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_fallback_never_exceeds_the_trained_cutoff_nor_refines_larger_structures():
     train = frames(("a", [6] * 4, chain(4)), ("b", [6] * 5, chain(5)))
     rng = np.random.default_rng(0)
     test = frames(*((f"t{k}", [6] * n, rng.normal(scale=2, size=(n, 3))) for k, n in enumerate((3, 5, 8, 12))))
-    choice = radius.choose(train, test, 3.0, RADII)
-    assert (choice.fallback <= 3.0).all()
-    assert choice.fallback[2:].tolist() == [3.0, 3.0]
+    choice = radius.choose(train, test, 3.0, RADII, FALLBACK)
+    assert (choice.chosen <= 3.0).all()
+    assert choice.chosen[2:].tolist() == [3.0, 3.0]
     assert choice.reason[3].startswith("larger")
-    assert [r == "" for r in choice.reason] == (choice.fallback != 3.0).tolist()
+    assert [r == "" for r in choice.reason] == (choice.chosen != 3.0).tolist()
 
 
 def test_radii_must_be_positive():

@@ -121,6 +121,18 @@ def test_merging_twins_gives_the_eigenvalues_of_the_whole_matrix(atoms):
     assert checked >= 3
 
 
+@pytest.mark.parametrize("atoms", [1, 2, 12, 65, 130])
+def test_self_loops_as_written_are_those_of_the_whole_matrix(atoms):
+    """With isolated atoms, twins, and more neighbours than the cap."""
+    positions = np.repeat(cloud(-(-atoms // 2), 2.0, atoms), 2, axis=0)[:atoms] + cloud(atoms, 0.01)
+    radii = [0.001, 2.0, 4.0, 12.0]
+    graphs = adjacency(positions, radii) | np.eye(atoms, dtype=bool)
+    for graph, values in zip(graphs, spectra.spectra(positions, radii, "written", cap=None), strict=True):
+        np.testing.assert_allclose(values, plain(graph.astype(float)).clip(0, 2), atol=1e-9)
+    capped = spectra.spectra(positions, radii, "written")
+    assert [len(values) for values in capped] == [atoms] * len(radii)
+
+
 @pytest.mark.parametrize("variant", spectra.VARIANTS)
 def test_many_structures_at_once_have_the_spectra_of_each(variant):
     """Of several sizes in any order, some of them twice and with isolated atoms."""
@@ -139,10 +151,11 @@ def test_a_spectrum_can_be_changed_without_changing_another():
     assert values[1].max() <= 2
 
 
-def test_isolated_atoms_count_as_1_published_and_as_0_robust():
+def test_isolated_atoms_count_as_1_published_and_as_0_else():
     positions = np.concatenate([[[50.0, 0, 0]], cloud(6, 0.5), [[90.0, 0, 0]]])
-    published, robust = (spectra.spectra(positions, [5.0], v)[0] for v in spectra.VARIANTS)
-    assert len(published) == 7 and len(robust) == 8
+    published, robust, written = (spectra.spectra(positions, [5.0], v)[0] for v in spectra.VARIANTS)
+    assert len(published) == 7 and len(robust) == len(written) == 8
+    assert (written < 1e-9).sum() == 3
     assert (np.abs(published - 1) < 1e-9).sum() == 1
     assert (robust < 1e-9).sum() == 3
     connected = spectra.spectra(positions[1:7], [5.0])[0]

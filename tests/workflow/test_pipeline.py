@@ -115,7 +115,7 @@ SETTINGS = {
     "section `decision`": ['decision={"predictions":[7]}'],
     "two settings of one rule that exchange their values": ['spectra={"cutoff_A":1.0}', 'statistics={"sigma":3.0}'],
     "the sections `retrieve`, `import`, `models`, `mace`, `help`, `finetuning`, `simulate`, `surfaces`, `ablations`, "
-    "`tuning`, `labelling`": [
+    "`tuning`, `labelling`, `connectivity`, `radius`": [
         'retrieve={"attempts":6}',
         'import={"own":{"files":["a.xyz"],"level":"DFT"}}',
         'models={"supervised":{}}',
@@ -127,6 +127,8 @@ SETTINGS = {
         'ablations={"seeds":[3]}',
         'tuning={"steps":3}',
         'labelling={"seed":3}',
+        'connectivity={"seed":3}',
+        'radius={"radii_A":[2.0,3.0]}',
     ],
 }
 # row -> files, an edit, whether they are then older than any result
@@ -268,6 +270,7 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
         "evaluate_ablations",
         "evaluate_dynamics",
         "evaluate_finetuning",
+        "evaluate_radii",
         "diagnose_shifts",
         "diagnose_model",
         "evaluate_help",
@@ -278,6 +281,7 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
     predicts = ["train_model", "label_prior", "predict_model", "train_mace", "adapt_variant", "label_pseudo", "ablate"]
     predicts += ["fit_head", "predict_head", "rescue_models", "adapt_public", "distil_public", "finetune_public"]
     predicts += ["adapt_molecule", "simulate_molecule", "fit_prior", "finetune", "adapt_surfaces", *PREDICT]
+    predicts += ["train_network", "choose_radii", "scan_radii", "adapt_rewired", "simulate_radius"]
     # what is found out about them, and about those of the training structures, is in files apart
     compares += ["LABEL_CHECKS", "label_check/test", "label_check/{set}"]
     assert not [name for name in predicts for text in compares if text in blocks[name]]

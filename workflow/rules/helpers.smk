@@ -73,7 +73,7 @@ def growing(first):
 def present(paths, key):
     """The paths; one line if a file is missing, naming the setting `key` that asks for it."""
     for path in paths:
-        if not (Path(path).is_file() or retrievable(path) or imported(path)):
+        if not (Path(path).is_file() or made_here(path)):
             refuse(
                 f"{path}: no such file; correct {key} in the configuration or put the file there"
             )
@@ -139,6 +139,11 @@ def imported(path):
     return Path(path) in {
         Path(RESULTS, "import", f"{name}.h5") for name in config["import"]
     }
+
+
+def made_here(path):
+    """Whether this workflow makes a path: a download, an import, or a group of the connectivity benchmark."""
+    return retrievable(path) or imported(path) or str(Path(path)) in CONNECTIVITY
 
 
 def recipe_of(name):
@@ -222,9 +227,8 @@ def by_content(path, output):
     output: a file of the rule. If Snakemake does not remember how it was made, times are all there is, and what a rule
     of this workflow makes is as new as its making.
     """
-    made = retrievable(path) or imported(path)
     known = workflow.persistence.metadata(IOFile(output)) is not None
-    return path if made or not known else ancient(path)
+    return path if made_here(path) or not known else ancient(path)
 
 
 def folder_of(name):

@@ -230,7 +230,7 @@ ARCHITECTURE = {
     **config["model"][config["model"]["backbone"]],
 }
 
-FIGURES = figures_of.FIGURES | figures_of.MOTION
+FIGURES = figures_of.FIGURES | figures_of.ASKED
 
 # modules that read structure files, all asked whether a file is theirs; module that labels with the prior
 READERS = [f"data/readers/{name}" for name in components.READERS]
@@ -248,6 +248,11 @@ SETS = {
         *("labelled", "surfaces", "bonds"),
     )
 }
+# files of the benchmark in which the connectivity varies, as the settings name them
+CONNECTIVITY = [
+    f"{RESULTS}/connectivity/{group}.extxyz"
+    for group in config["connectivity"]["structures"]
+]
 MODEL = "<results>/models/{strategy}/seed{seed}/weights.pt"
 
 

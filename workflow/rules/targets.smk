@@ -66,6 +66,16 @@ rule refine:
         "All radius refinement."
 
 
+rule radii:
+    input:
+        rules.evaluate_radii.output,
+        rules.evaluate_radius_motion.output if RADIUS["motion"]["networks"] else [],
+        drawn(n for n, f in figures_of.REWIRED.items() if f.wanted(config)),
+    localrule: True
+    message:
+        "Tables of radius refinement at many radii."
+
+
 rule adapt:
     input:
         rules.evaluate.input.adapted,

@@ -28,15 +28,20 @@ def main(args):
     train, test = Frames.load(args.train), Frames.load(args.frames)
     potential = Potential.load(args.model, args.device)
     cutoff = potential.cutoff
-    choose = lambda known, asked: radius.choose(known, asked, cutoff, args.radii, args.variant, args.sigma)
+    rules = {
+        "published": radius.Rule(variant=args.variant),
+        "fallback": radius.Rule(variant=args.variant, sigma=args.sigma, above=False),
+    }
+    choose = lambda known, asked: radius.choose_by(known, asked, cutoff, args.radii, rules)
     potential.warm_up(test)
     few = np.arange(min(2, len(train), len(test)))
     choose(train.take(few), test.take(few))  # numba compiles in its first call
     watch = Stopwatch()
-    choice = choose(train, test)
+    found = choose(train, test)
+    choice, fallback = found["published"], found["fallback"]
     for name, chosen, output in (
-        ("rr", choice.published, args.output),
-        ("rr_fallback", choice.fallback, args.output_fallback),
+        ("rr", choice.chosen, args.output),
+        ("rr_fallback", fallback.chosen, args.output_fallback),
     ):
         method = f"{potential.card['strategy']}_{name}"
         potential.predictions(test, None, chosen, args.envelope, method).save(output)
@@ -46,12 +51,12 @@ def main(args):
             "id": test.ids[k],
             "group": test.group[k],
             "trained_cutoff_A": cutoff,
-            "published_A": choice.published[k],
-            "fallback_A": choice.fallback[k],
-            "edges_removed": edges(test[k][1], cutoff) - edges(test[k][1], min(cutoff, choice.published[k])),
+            "published_A": choice.chosen[k],
+            "fallback_A": fallback.chosen[k],
+            "edges_removed": edges(test[k][1], cutoff) - edges(test[k][1], min(cutoff, choice.chosen[k])),
             "distance_at_trained": choice.at_trained[k],
             "distance_at_published": choice.distance[k].min(),
-            "reason_for_fallback": choice.reason[k],
+            "reason_for_fallback": fallback.reason[k],
         }
         for k in range(len(test))
     ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlipshift.catalogue.figure import ACCURACY, Figure
 from mlipshift.catalogue.motion import MOTION
+from mlipshift.catalogue.rewired import REWIRED
 
 # of a diagnosis, which says what it resampled
 INTERVAL_OF = "95 % bootstrap interval over {resampled}[[alone:, too narrow since all are geometries of one molecule]]"
@@ -17,6 +18,7 @@ SECTIONS = {
     "shift": "Understanding the shift",
     "mitigation": "Mitigation",
     "cost": "Cost",
+    "radius": "Spectral rewiring",
     "simulate": "Molecules in motion",
     "ablations": "Ablations",
 }
@@ -137,6 +139,7 @@ _FIGURES = (
     ),
 )
 FIGURES = {figure.name: figure for figure in _FIGURES}
+ASKED = REWIRED | MOTION  # where a setting asks for them
 
 # of a diagnosed model, and of the measures of shift themselves; drawn where the tables allow it
 _DIAGNOSIS = (
@@ -251,7 +254,7 @@ RESCUED = Figure(
 
 def reported(section: str | None = None, config: Mapping[str, Any] | None = None) -> dict[str, Figure]:
     """{name: Figure} of the report of a run with the settings `config`, or of one section of it."""
-    known = (FIGURES | MOTION).values()
+    known = (FIGURES | ASKED).values()
     return {f.name: f for f in known if f.wanted(config or {}) and section in (None, f.section)}
 
 

@@ -47,6 +47,24 @@ REPORT = {
         " together, and timings/decision.csv has every combination.",
         "cost",
     ),
+    "radius_rules": Shown(
+        "Rules that choose the radius of a test graph, on all held-out structures: the published one, the one that the"
+        " validation groups recommend, and the best radius of every structure, which knows the labels. Difference of"
+        " the force MAE to graphs that are not refined; share of the structures that are better, worse and the same;"
+        " difference over that of the best radius; the held-out group that is worse off most.",
+        "radius",
+    ),
+    "radius_adapted": Shown(
+        "Test-time training on graphs whose radius a rule has chosen, and on graphs as they are: force MAE (meV/Å) on"
+        " all held-out structures.",
+        "radius",
+    ),
+    "radius_motion": Shown(
+        "Dynamics without thermostat where the radius is fixed, chosen at every step, or follows the choice smoothly:"
+        " the largest drift of a replica, changes of the radius per ps and replica, and jumps of the potential energy"
+        " where the radius changes though nothing has moved.",
+        "radius",
+    ),
     "dynamics": Shown(
         "What became of the simulated molecules: time until a bond was more than 0.5 Å from its mean length or the"
         " energy exploded, mean and range of the replicas; area between h(r) and that of the reference geometries, and"

@@ -57,7 +57,7 @@ _MOTION: tuple[Figure, ...] = (
         "Force error against the number of labelled structures of a new molecule",
         "simulate",
         ("learning_curves", "labels_needed", "published"),
-        "Force MAE after fine-tuning on some labelled structures, which are none of those tested; dashed, open: with"
+        "Force MAE after fine-tuning on some labelled structures, which are none of those tested; dashed: with"
         " replay of training structures. Panels: new molecules, and the known ones ({known}), where a rise is"
         " forgetting. Mean over structures and seeds, each of which draws other structures to label; bars: {interval};"
         " {sample}. How long each learns is chosen on the labelled structures alone. Dash-dotted: {target} meV/Å, the"

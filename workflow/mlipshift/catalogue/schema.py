@@ -7,7 +7,7 @@ from typing import Any
 from mlipshift.base import yaml
 from mlipshift.base.errors import nearest
 from mlipshift.catalogue.adaptation import TEACHERS, json_schema
-from mlipshift.catalogue.components import BACKBONES, FAMILIES, LIBRARIES, PRIORS
+from mlipshift.catalogue.components import BACKBONES, FAMILIES, LIBRARIES, PRIORS, TIGHT_BINDING
 from mlipshift.catalogue.strategies import HEADS, LEVELS, PRIOR, STRATEGIES
 
 OR_NULL = " or null"  # behind a name: null is accepted, too
@@ -23,6 +23,7 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
     "teachers": {"enum": list(TEACHERS)},
     "backbones": {"enum": list(BACKBONES)},
     "priors": {"enum": list(PRIORS)},
+    "tight binding": {"enum": list(TIGHT_BINDING)},
     "libraries": {"enum": list(LIBRARIES)},
     "families": {"enum": list(FAMILIES)},
     # properties, not keywords; a backbone without a section of its own in the schema takes what its Architecture does

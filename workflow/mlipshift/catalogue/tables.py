@@ -172,8 +172,37 @@ _MOTION = (
     Table("bonds", "Faults along bonds", "molecule, bond, method, seed", **_SURFACES),
     Table("bond_scores", "Share of sound bonds of every model", "method", report="optional", **_SURFACES),
 )
+_REWIRED = {"rule": "evaluate_radii", "setting": "radius.networks"}
+_RADIUS = (
+    Table("radius_curve", "Force MAE against the radius", "network, strategy, envelope, group, radius", **_REWIRED),
+    Table("radius_rules", "Rules of radii", "network, strategy, envelope, group, rule", report="optional", **_REWIRED),
+    Table("radius_choices", "Chosen and best radius", "network, strategy, envelope, structure, rule", **_REWIRED),
+    Table(
+        "radius_adapted",
+        "Test-time training on refined graphs",
+        "network, envelope, group, rule",
+        report="optional",
+        **_REWIRED,
+    ),
+    Table(
+        "radius_motion",
+        "Energy along trajectories whose radius changes",
+        "network, group, mode",
+        "evaluate_radius_motion",
+        report="optional",
+        setting="radius.motion.networks",
+    ),
+    Table(
+        "radius_costs",
+        "Time of choosing a radius",
+        "network, strategy, envelope",
+        folder="timings",
+        report="optional",
+        **_REWIRED,
+    ),
+)
 INPUT = ("census", "left_out", "label_check", "duplicate_counts")  # of what was read, on both pages
-TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS, *_MOTION)}
+TABLES = {table.name: table for table in (*_INPUT, *_EVALUATE, *_OTHERS, *_MOTION, *_RADIUS)}
 
 _MODEL = "diagnosis/{model}"
 # of every diagnosed model

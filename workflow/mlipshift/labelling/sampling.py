@@ -8,7 +8,7 @@ the forces and not the bonding.
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms, units
@@ -22,6 +22,9 @@ from mlipshift.base.geometry import bonds
 from mlipshift.prior.engines import tblite
 from mlipshift.prior.hessian import hessian
 
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
+
 TIMESTEP_FS = 0.5
 HESSIAN_STEP = 0.01  # Å
 SOFT_MODE = 0.012  # eV, about 100 cm^-1: below it the harmonic amplitude is meaningless
@@ -32,23 +35,32 @@ def molecule_seed(name: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:4], "big")
 
 
-def embed(smiles: str, seed: int) -> Atoms:
-    """Atoms of a SMILES with explicit hydrogens from RDKit's ETKDG, not relaxed.
+def conformer(smiles: str, seed: int) -> "Mol":
+    """RDKit molecule of a SMILES with explicit hydrogens and one conformer from ETKDG, not relaxed.
 
-    Separate fragments are placed 4 Å apart. Raises UserError for a SMILES RDKit cannot read.
+    Raises UserError for a SMILES RDKit cannot read or embed.
     """
     from rdkit import Chem
     from rdkit.Chem import AllChem
 
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise UserError(f"SMILES {smiles!r} cannot be read; correct it in the molecule list")
+    mol = Chem.AddHs(mol)
+    place: Any = AllChem.EmbedMolecule  # type: ignore[attr-defined]  # not in the stubs of RDKit
+    if place(mol, randomSeed=seed % 2**31) != 0 and place(mol, randomSeed=1, useRandomCoords=True) != 0:
+        raise UserError(f"RDKit found no geometry for SMILES {smiles!r}")
+    return mol
+
+
+def embed(smiles: str, seed: int) -> Atoms:
+    """Atoms of a SMILES with explicit hydrogens from RDKit's ETKDG, not relaxed.
+
+    Separate fragments are placed 4 Å apart. Raises as `conformer`.
+    """
     parts, offset = [], 0.0
     for fragment in smiles.split("."):
-        mol = Chem.MolFromSmiles(fragment)
-        if mol is None:
-            raise UserError(f"SMILES {smiles!r} cannot be read; correct it in the molecule list")
-        mol = Chem.AddHs(mol)
-        place: Any = AllChem.EmbedMolecule  # type: ignore[attr-defined]  # not in the stubs of RDKit
-        if place(mol, randomSeed=seed % 2**31) != 0 and place(mol, randomSeed=1, useRandomCoords=True) != 0:
-            raise UserError(f"RDKit found no geometry for SMILES {smiles!r}")
+        mol = conformer(fragment, seed)
         numbers = [a.GetAtomicNum() for a in mol.GetAtoms()]
         atoms = Atoms(numbers, mol.GetConformer().GetPositions())
         atoms.translate(-atoms.positions.mean(0))

@@ -72,7 +72,9 @@ def collate(
     vectors = np.zeros((len(replicas), n, width, 3))
     edges = np.zeros((len(replicas), n, width))
     structure = np.full((len(replicas), n), total, dtype=np.int64)
-    rescaled = any(g.envelope is not None for graphs in replicas for g in graphs)
+    own = {g.envelope is not None for graphs in replicas for g in graphs}
+    assert len(own) < 2, "all graphs of a batch or none have an envelope"
+    rescaled = own == {True}
     envelope = np.ones((len(replicas), n, 1, 1)) if rescaled else None
     sizes, s = [], 0
     for r, graphs in enumerate(replicas):

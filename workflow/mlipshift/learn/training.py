@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.catalogue.strategies import HEADS, STRATEGIES
@@ -23,17 +24,27 @@ CALIBRATION = 64  # training structures that fixed scaling factors are fitted to
 
 @dataclass
 class Dataset:
-    """Graphs with one kind of labels: forces list of [n, 3] eV/Å, energy [S] eV above the atomic baseline or NaN."""
+    """Graphs with one kind of labels: forces list of [n, 3] eV/Å, energy [S] eV above the atomic baseline or NaN.
+
+    cutoffs: range (Å) out of which every structure of a step has its own radius of the envelope, by `rng`; that of the
+    graphs if None.
+    """
 
     graphs: list[graphs.Graph]
     forces: list[np.ndarray]
     energy: np.ndarray
+    cutoffs: tuple[float, float] | None = None
+    rng: np.random.Generator | None = None
 
     def batch(
         self, index: Sequence[int] | np.ndarray, dtype: torch.dtype, device: torch.device | str = "cpu"
     ) -> tuple[batches.Batch, Tensor, Tensor]:
         """(Batch, forces [1, n, 3], energy [S]) of the structures `index` in one replica."""
-        batch = batches.collate([[self.graphs[k] for k in index]], dtype, device)
+        chosen = [self.graphs[k] for k in index]
+        if self.cutoffs is not None and self.rng is not None:
+            # edges beyond the envelope weigh nothing, so that the lists stay as they are
+            chosen = [replace(graph, envelope=float(self.rng.uniform(*self.cutoffs))) for graph in chosen]
+        batch = batches.collate([chosen], dtype, device)
         forces = torch.as_tensor(np.concatenate([self.forces[k] for k in index]), dtype=dtype, device=device)[None]
         return batch, forces, torch.as_tensor(self.energy[index], dtype=dtype, device=device)
 
@@ -199,6 +210,17 @@ def _drawn(labelled, share, rng):
     return frames.take(chosen), labels.take(chosen)
 
 
+def _range(network, cutoffs):
+    """(lowest, highest) radius that structures are trained with; raises UserError unless the network has them."""
+    low, high = map(float, cutoffs)
+    if not 0 < low < high <= network.architecture.cutoff:
+        raise UserError(
+            f"cutoffs are to be drawn from {low:g} to {high:g} Å; give an ascending range up to the cutoff of the"
+            f" network, {network.architecture.cutoff:g} Å"
+        )
+    return low, high
+
+
 def train(
     strategy: str,
     architecture: Mapping[str, Any],
@@ -211,10 +233,11 @@ def train(
 ) -> tuple[Backbone, list[tuple[int, dict[str, float]]]]:
     """(network trained by a strategy of STRATEGIES, history of `fit`).
 
-    architecture: as for networks.build; settings: as for `fit`, with "share" of the structures that are learnt from and
-    "frozen_level" of a base that stays as it is, if wanted. reference, prior: structures with labels; where the
-    strategy says so, the labels of `reference` are differences. base: network of the strategy that it starts from,
-    which is trained in place.
+    architecture: as for networks.build; settings: as for `fit`, with "share" of the structures that are learnt from,
+    "frozen_level" of a base that stays as it is, and "cutoffs", the range (Å) of the radii that structures are trained
+    with at random (cf. Flexible Cutoff Learning, arXiv 2603.10205), if wanted. reference, prior: structures with
+    labels; where the strategy says so, the labels of `reference` are differences. base: network of the strategy that it
+    starts from, which is trained in place.
     """
     kind = STRATEGIES[strategy]
     torch.manual_seed(seed)
@@ -239,6 +262,8 @@ def train(
             known = np.isfinite(labels.energy)
             network.shift[row] = torch.as_tensor(atomic_energies(frames.take(known), labels.energy[known]))
         tasks[head] = dataset(frames, labels, network.architecture.cutoff, network.shift[row].cpu().numpy())
+        if settings.get("cutoffs"):
+            tasks[head] = replace(tasks[head], cutoffs=_range(network, settings["cutoffs"]), rng=rng)
     if not kind.base:
         first = tasks[kind.heads[0]]
         evenly = np.unique(np.linspace(0, len(first.graphs) - 1, CALIBRATION).astype(int))

@@ -170,7 +170,7 @@ def share_of_parameters(network: Backbone, names: Sequence[str]) -> float:
 
 def _adapt_batch(network, units, settings):
     """(predictions, losses [R, T]) of units that are stepped together; see adapt."""
-    asked = [[graphs.build(*s, network.architecture.cutoff) for s in u.predict] for u in units]
+    asked = [_graphs(network, u, u.predict) for u in units]
     goal = batches.collate(asked, network.dtype, network.device)
     run, snapshots = _Run(network, units, settings), []
     for weights in run.checkpoints():
@@ -192,12 +192,18 @@ def _adapt_batch(network, units, settings):
     return results, losses
 
 
+def _graphs(network, unit, structures):
+    """Graphs of structures with the radii of their unit."""
+    cutoff = network.architecture.cutoff if unit.cutoff is None else unit.cutoff
+    return [graphs.build(*s, cutoff, unit.envelope) for s in structures]
+
+
 class _Target:
     """Forces, and energies if given, of some structures of every unit, as one batch; the loss of every unit [R]."""
 
-    def __init__(self, network, structures, forces, energy=None):
+    def __init__(self, network, units, structures, forces, energy=None):
         dtype, device = network.dtype, network.device
-        known = [[graphs.build(*s, network.architecture.cutoff) for s in of_unit] for of_unit in structures]
+        known = [_graphs(network, unit, of_unit) for unit, of_unit in zip(units, structures, strict=True)]
         self.batch = batches.collate(known, dtype, device)
         self.forces = torch.zeros_like(self.batch.vectors[:, :, 0])
         for r, of_unit in enumerate(forces):
@@ -239,13 +245,13 @@ class _Run:
         if settings.steps:
             known = [u.adapt for u in units]
             energy = [u.energy for u in units] if settings.energy_weight else None
-            self.prior = _Target(network, known, [u.forces for u in units], energy)
+            self.prior = _Target(network, units, known, [u.forces for u in units], energy)
             if settings.pseudo_weight:
-                self.pseudo = _Target(network, known, [u.pseudo for u in units])
+                self.pseudo = _Target(network, units, known, [u.pseudo for u in units])
             if settings.stop == "held_out":
                 if not all(u.held for u in units):
                     raise UserError("ttt.stop is held_out, but some structures have no held-out copies; set another")
-                self.held = _Target(network, [u.held for u in units], [u.held_forces for u in units])
+                self.held = _Target(network, units, [u.held for u in units], [u.held_forces for u in units])
         self.stopping, self.trace = Stopping(settings, len(units)), []
 
     def checkpoints(self) -> Iterator[dict[str, Tensor]]:

@@ -1,79 +1,178 @@
 """Radius refinement (RR): spectral rewiring of the test graph (Kreiman & Krishnapriyan 2026, section 3.1).
 
-For every test structure, pick the candidate radius whose radius graph has the Laplacian spectrum nearest
-to the average training spectrum, and run the unchanged model on the neighbour list of that radius. As
-in the released code only the neighbour list changes: the envelope of the model keeps the trained cutoff,
-so radii above it change nothing and radii below it cut edges abruptly.
+For every test structure, pick the candidate radius whose radius graph has the Laplacian spectrum nearest to those of
+the training graphs, and run the unchanged model on the neighbour list of that radius. As in the released code only the
+neighbour list changes: the envelope of the model keeps the trained cutoff, so radii above it change nothing and radii
+below it cut edges abruptly. What is nearest, and to what, is a `Rule`; that of the journal version is the default one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
 from mlipshift.base.rounding import rounding
+from mlipshift.mitigate.references import DISTANCES, REFERENCES, Graphs
 from mlipshift.shift.distribution import beyond
-from mlipshift.shift.spectra import mean_spectrum, padded_distance, spectra_of_many
+from mlipshift.shift.spectra import CAP, VARIANTS, spectra_of_many
+
+PER = ("structure", "molecule")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How radii are chosen. Raises UserError for a value that is none.
+
+    distance: of DISTANCES; reference: of REFERENCES; target: fraction of eigenvalues in the window that is aimed at,
+    that of the training graphs if None; variant, cap: of shift.spectra; per: "molecule" gives all geometries of one the
+    radius of the least mean distance, so that it does not change along a trajectory; sigma: refine what is further from
+    the training graphs than their mean distance by so many standard deviations and no larger than they are, all else
+    keeps the trained cutoff; None refines everything, as published; above: whether a radius above the trained cutoff
+    counts as refined, which it is for a model that can use it.
+    """
+
+    distance: str = "padded"
+    reference: str = "mean"
+    target: float | None = None
+    variant: str = "published"
+    cap: int | None = CAP
+    per: str = "structure"
+    sigma: float | None = None
+    above: bool = True
+
+    def __post_init__(self):
+        for name, known in (
+            ("distance", DISTANCES),
+            ("reference", REFERENCES),
+            ("variant", VARIANTS),
+            ("per", PER),
+        ):
+            if getattr(self, name) not in known:
+                raise UserError(f"rule of radii: {name} is {getattr(self, name)!r}; use one of {', '.join(known)}")
+        if self.distance == "window" and self.reference == "nearest":
+            raise UserError(
+                "rule of radii: the nearest training graph is not told by a fraction of eigenvalues; use mean"
+            )
+        if self.target is not None and (self.distance != "window" or self.reference != "mean"):
+            raise UserError("rule of radii: a target is of the distance window with the reference mean alone")
 
 
 @dataclass(frozen=True)
 class Choice:
     """RR of S structures with k radii.
 
-    published, fallback [S] Å: chosen radius as published, and with the guaranteed fallback;
-    distance [S, k]; at_trained [S]: distance at the trained cutoff; reason [S]: why the fallback kept the
-    trained cutoff, "" where it refined.
+    nearest, chosen [S] Å: radius of the least distance, and that with the fallback of the rule; distance [S, k];
+    at_trained [S]: distance at the trained cutoff; reason [S]: why the fallback kept the trained cutoff, "" where it
+    refined.
     """
 
     radii: np.ndarray
-    published: np.ndarray
-    fallback: np.ndarray
+    nearest: np.ndarray
+    chosen: np.ndarray
     distance: np.ndarray
     at_trained: np.ndarray
     reason: list[str]
 
 
-def choose(
-    train: Frames,
-    test: Frames,
-    trained_cutoff: float,
-    radii: Sequence[float],
-    variant: str = "published",
-    sigma: float = 1.0,
-) -> Choice:
+def choose(train: Frames, test: Frames, trained_cutoff: float, radii: Sequence[float], rule: Rule = Rule()) -> Choice:
     """Choice for all structures of `test` against `train`; trained_cutoff and candidate radii in Å.
 
-    The average training spectrum is taken at the trained cutoff. The fallback keeps the trained cutoff
-    unless all of these hold: the structure is not larger than the largest training structure (zero padding
-    compares sizes wrongly), its distance at the trained cutoff exceeds the training mean by more than
-    `sigma` standard deviations (it is out of distribution), and the chosen radius is below the trained
-    cutoff (above it the model does not change). Raises UserError for radii that are not positive.
+    The training graphs are those at the trained cutoff. Raises UserError for radii that are not positive.
     """
+    return choose_by(train, test, trained_cutoff, radii, {"rule": rule})["rule"]
+
+
+def choose_by(
+    train: Frames, test: Frames, trained_cutoff: float, radii: Sequence[float], rules: Mapping[str, Rule]
+) -> dict[str, Choice]:
+    """{name: `choose` by this rule}; rules with the same graphs and variant share their spectra."""
     radii = np.asarray(radii, dtype=float)
-    if len(radii) == 0 or (radii <= 0).any():
-        raise UserError(f"refine.radii_A is {radii.tolist()}; give one or more positive radii in Å")
-    positions = [[frames[k][1] for k in range(len(frames))] for frames in (train, test)]
-    known = [spectrum for (spectrum,) in spectra_of_many(positions[0], [trained_cutoff], variant)]
-    reference = mean_spectrum(known)
-    usual = padded_distance(known, reference)
-    largest = train.sizes.max()
-    found = spectra_of_many(positions[1], [*radii, trained_cutoff], variant)
-    distance = np.array([padded_distance(values, reference) for values in found]).reshape(len(test), -1)
+    if len(radii) == 0 or not (radii > 0).all():
+        raise UserError(f"candidate radii are {radii.tolist()}; give one or more positive radii in Å")
+    out: dict[str, Choice] = {}
+    for variant, cap in dict.fromkeys((rule.variant, rule.cap) for rule in rules.values()):
+        alike = {name: rule for name, rule in rules.items() if (rule.variant, rule.cap) == (variant, cap)}
+        known = known_graphs(train, trained_cutoff, next(iter(alike.values())))
+        found = spectra_of_many(_positions(test), [*radii, trained_cutoff], variant, cap)
+        for name, rule in alike.items():
+            averaged = lambda distance, rule=rule: _per_molecule(distance, test) if rule.per == "molecule" else distance
+            out[name] = _decided(known, test.sizes, trained_cutoff, radii, found, rule, averaged)
+    return {name: out[name] for name in rules}
+
+
+def choose_of(
+    known: Graphs, positions: Sequence[np.ndarray], trained_cutoff: float, radii: np.ndarray, rule: Rule
+) -> np.ndarray:
+    """Radii [R] (Å) that a rule chooses for single structures [n, 3], each by itself; known: graphs of its variant."""
+    found = spectra_of_many(positions, [*radii, trained_cutoff], rule.variant, rule.cap)
+    sizes = np.array([len(x) for x in positions])
+    return _decided(known, sizes, trained_cutoff, radii, found, rule, lambda distance: distance).chosen
+
+
+def known_graphs(train: Frames, trained_cutoff: float, rule: Rule) -> Graphs:
+    """Training graphs at the trained cutoff (Å), with the spectra of a rule."""
+    spectra = spectra_of_many(_positions(train), [trained_cutoff], rule.variant, rule.cap)
+    return Graphs(train.sizes, [spectrum for (spectrum,) in spectra])
+
+
+def _positions(frames: Frames) -> list[np.ndarray]:
+    return [frames[k][1] for k in range(len(frames))]
+
+
+def _decided(
+    known: Graphs,
+    sizes: np.ndarray,
+    cutoff: float,
+    radii: np.ndarray,
+    found: Sequence,
+    rule: Rule,
+    averaged: Callable[[np.ndarray], np.ndarray],
+) -> Choice:
+    """Choice by one rule; found: spectra of every structure at all radii and at the trained cutoff; sizes [S]: atoms.
+
+    averaged: of distances [S, k], what is compared.
+    """
+    settings: dict[str, Any] = {"distance": rule.distance, "reference": rule.reference, "target": rule.target}
+    distance = known.distances(found, sizes, **settings)
     distance, at_trained = distance[:, :-1], distance[:, -1]
-    least = distance.min(1, keepdims=True)
-    published = radii[(distance <= least + rounding(least)).argmax(1)]  # the first of equal ones
-    away = beyond(at_trained, usual.mean(), usual.std(), "upper", sigma)
-    reason = []
-    for size, shifted, radius in zip(test.sizes, away, published):
+    compared = averaged(distance)
+    least = compared.min(1, keepdims=True)
+    nearest = radii[(compared <= least + rounding(least)).argmax(1)]  # the first of equal ones
+    usable = np.full(len(sizes), rule.above) | (nearest < cutoff)
+    if rule.sigma is None:
+        reason = ["" if below else _ABOVE for below in usable]
+    else:
+        usual = known.usual(**settings)
+        away = beyond(at_trained, *usual, "upper", rule.sigma)
+        compares = rule.distance == "padded" and rule.reference == "mean"
+        reason = list(_reasons(sizes if compares else np.zeros(len(sizes)), known.sizes.max(), away, usable))
+    chosen = np.where([not r for r in reason], nearest, cutoff)
+    return Choice(radii, nearest, chosen, distance, at_trained, reason)
+
+
+_ABOVE = "chosen radius is not below the trained cutoff"
+
+
+def _reasons(sizes: np.ndarray, largest: int, away: np.ndarray, usable: np.ndarray) -> Iterable[str]:
+    """Why a structure keeps the trained cutoff, "" where it does not."""
+    for size, shifted, below in zip(sizes, away, usable):
         if size > largest:
-            reason.append("larger than the largest training structure")
+            # zeros at the end of a spectrum compare sizes wrongly
+            yield "larger than the largest training structure"
         elif not shifted:
-            reason.append("in distribution at the trained cutoff")
-        elif radius >= trained_cutoff:
-            reason.append("chosen radius is not below the trained cutoff")
+            yield "in distribution at the trained cutoff"
         else:
-            reason.append("")
-    fallback = np.where([r == "" for r in reason], published, trained_cutoff)
-    return Choice(radii, published, fallback, distance, at_trained, reason)
+            yield "" if below else _ABOVE
+
+
+def _per_molecule(distance: np.ndarray, frames: Frames) -> np.ndarray:
+    """Distances [S, k] averaged over the structures of a molecule within its group."""
+    out = np.empty_like(distance)
+    keys = [f"{g}\n{m}" for g, m in zip(frames.group, frames.molecule)]
+    _, member = np.unique(keys, return_inverse=True)
+    for unit in range(member.max(initial=-1) + 1):
+        out[member == unit] = distance[member == unit].mean(0)
+    return out

@@ -21,6 +21,7 @@ class Unit:
     forces: prior forces [n, 3] eV/Å of each of `adapt`; energy [len(adapt)]: prior energies in eV, needed only with an
     energy weight; pseudo: forces [n, 3] that the reference head is fitted to, needed only with a pseudo-label weight;
     held, held_forces: structures with prior forces that are watched and not adapted on, needed only to stop by them.
+    cutoff, envelope: radii (Å) of the neighbour lists and where the envelope reaches zero, the trained ones if None.
     """
 
     adapt: list[Structure]
@@ -30,6 +31,8 @@ class Unit:
     pseudo: list[np.ndarray] | None = None
     held: list[Structure] | None = None
     held_forces: list[np.ndarray] | None = None
+    cutoff: float | None = None
+    envelope: float | None = None
 
     @property
     def size(self) -> int:

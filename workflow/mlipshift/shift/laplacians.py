@@ -15,7 +15,8 @@ def spectrum_of(adjacent: np.ndarray) -> np.ndarray:
     """Published spectrum, ascending, of a graph: adjacent [n, n], the number of edges from every atom to every other.
 
     Rows are sources, and degrees are those of sources, as in PyG; eigenvalues of a directed graph lose their imaginary
-    part. Isolated atoms behind the last connected one have no eigenvalue.
+    part. Isolated atoms behind the last connected one have no eigenvalue. With ones on the diagonal it is the spectrum
+    with self loops, where every atom has one.
     """
     connected = np.flatnonzero(adjacent.any(0) | adjacent.any(1))
     last = connected[-1] + 1 if len(connected) else 0
@@ -82,26 +83,32 @@ def _twins(count, words, closed, representative, members):
 
 
 @compiled
-def _matrix(classes, closed, degree, representative, members, scale, published, triangle, values):
+def _matrix(classes, closed, degree, representative, members, scale, published, loops, triangle, values):
     """Set the lower triangle of the matrix with one row per class, and the `values` that it lacks."""
     used = slot = 0
     for c in range(classes):
-        a, d, m = representative[c], degree[representative[c]], members[c]
+        a, d, m = representative[c], degree[representative[c]] + loops, members[c]
         for _ in range(m - 1):
-            values[slot] = 1.0 + 1.0 / d
+            values[slot] = 1.0 if loops else 1.0 + 1.0 / d
             slot += 1
         scale[c] = math.sqrt(m / max(d, 1))
         for other in range(c):
             b = representative[other]
             near = (closed[a, b >> 6] >> np.uint64(b & 63)) & np.uint64(1)
             triangle[used + other] = -scale[c] * scale[other] if near else 0.0
-        triangle[used + c] = 0.0 if d == 0 and not published else 1.0 - (m - 1.0) / max(d, 1)
+        triangle[used + c] = 0.0 if d == 0 and not published else 1.0 - (m - 1.0 + loops) / max(d, 1)
         used += c + 1
 
 
 @compiled
 def merged(
-    atoms: np.ndarray, begin: np.ndarray, size: np.ndarray, squared: np.ndarray, published: bool, cap: int
+    atoms: np.ndarray,
+    begin: np.ndarray,
+    size: np.ndarray,
+    squared: np.ndarray,
+    published: bool,
+    loops: bool,
+    cap: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Matrices that have the eigenvalues of G undirected graphs, with twins merged.
 
@@ -109,11 +116,12 @@ def merged(
     twins of degree d has m - 1 eigenvectors that vanish elsewhere and sum to zero, with the eigenvalue 1 + 1/d. All
     others are constant on every class, and their eigenvalues are those of a matrix with one row per class:
     1 - (m - 1)/d on the diagonal and -sqrt(m m' / (d d')) between neighbouring classes. The larger the radius, the more
-    twins; a complete graph is a single class.
+    twins; a complete graph is a single class. With self loops a degree counts the atom itself, the m - 1 eigenvalues
+    are 1, and 1 - m/d is on the diagonal.
 
     atoms [3, N] positions (Å) of all; begin, size [G] the atoms of each graph, graphs of one structure side by side;
     squared [G] cutoffs squared (Å²); published: whether an isolated atom has the eigenvalue 1, and none behind the last
-    connected atom.
+    connected atom; loops: whether every atom has an edge to itself, and the eigenvalue 0 without any other.
     Returns values (flat), where each graph has room for `size` eigenvalues, those of the matrix first, and those that
     need no diagonalisation are set; and for each graph [G] the number of eigenvalues; the first graph of the structure
     that is equal, which may be itself; whether an atom has more than `cap` neighbours; the rows of the matrix, 0 where
@@ -143,7 +151,7 @@ def merged(
             continue
         classes = _twins(count[g], (n + 63) // 64, closed, representative, members)
         triangle, lacking = triangles[used:], values[here + classes :]
-        _matrix(classes, closed, degree, representative, members, scale, published, triangle, lacking)
+        _matrix(classes, closed, degree, representative, members, scale, published, loops, triangle, lacking)
         if classes == 1:
             values[here] = triangle[0]
         else:

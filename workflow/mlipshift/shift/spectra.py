@@ -16,6 +16,9 @@ other number of atoms    zeros are appended to the ascending spectrum    Wassers
 larger than training     the released code crashes; here the average     Wasserstein distance
                          spectrum is padded too
 
+A third one, `written`, is what the paper writes: L of A + I, where every atom has a self loop that counts in its
+degree. An isolated atom contributes 0 then and none vanishes; all else is as published.
+
 With more than CAP neighbours, the released code keeps those that its neighbour search happens to meet first, which
 differs between versions and devices of that library; the nearest ones are the defined choice here.
 """
@@ -31,7 +34,7 @@ from mlipshift.shift import quadrature
 from mlipshift.shift.eigenvalues import eigenvalues
 from mlipshift.shift.laplacians import merged, spectrum_of
 
-VARIANTS = ("published", "robust")
+VARIANTS = ("published", "robust", "written")
 CAP = 50  # neighbours per atom in the released code
 WINDOW = 0.1  # half width of the interval [0.9, 1.1], strict inequality as in the released code
 ROUNDING = 1e-9  # eigenvalues this close to an end of the interval lie on it
@@ -51,7 +54,8 @@ def spectra_of_many(
     """Ascending spectra of S structures, positions [n, 3] each, at k cutoffs (Å): S lists of k arrays.
 
     Each array has n eigenvalues, fewer in the published variant when the last atoms are isolated.
-    cap: neighbours per atom in the published variant, None for no limit. Raises UserError for an unknown variant.
+    cap: neighbours per atom in the published variant and as written, None for no limit. Raises UserError for an unknown
+    variant, and for structures of more than quadrature.LARGEST_DENSE atoms with self loops.
 
     Exact, and faster than one diagonalisation per graph: atoms that have the same neighbours and each other are merged,
     see `laplacians.merged`, equal graphs of a structure share one matrix, and many matrices are diagonalised at once.
@@ -61,15 +65,20 @@ def spectra_of_many(
         raise UserError(f"spectrum variant {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
     cutoffs = np.asarray(cutoffs, dtype=float)
     structures = [np.asarray(positions, dtype=float).reshape(-1, 3) for positions in structures]
-    published = variant == "published"
+    capped = variant != "robust"
     dense = [positions for positions in structures if len(positions) <= quadrature.LARGEST_DENSE]
-    most = max(map(len, dense), default=0) if cap is None or not published else cap
+    most = max(map(len, dense), default=0) if cap is None or not capped else cap
     found = []
     for block in _blocks([len(positions) for positions in dense], len(cutoffs)):
-        found += _spectra_of_graphs(dense, cutoffs, block, published, most)
+        found += _spectra_of_graphs(dense, cutoffs, block, variant, most)
     rows = (found[k * len(cutoffs) : (k + 1) * len(cutoffs)] for k in range(len(dense)))
     large = [positions for positions in structures if len(positions) > quadrature.LARGEST_DENSE]
-    sparse = iter(_spectra_of_large(large, cutoffs, published, cap if published else None))
+    if large and variant == "written":
+        raise UserError(
+            f"spectra with self loops are for up to {quadrature.LARGEST_DENSE} atoms, and a structure has"
+            f" {max(map(len, large))}; use the variant published or robust"
+        )
+    sparse = iter(_spectra_of_large(large, cutoffs, variant == "published", cap if capped else None))
     return [next(sparse if len(p) > quadrature.LARGEST_DENSE else rows) for p in structures]
 
 
@@ -93,7 +102,7 @@ def _blocks(sizes, radii):
         yield block
 
 
-def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
+def _spectra_of_graphs(structures, cutoffs, graphs, variant, cap):
     """List of the spectra of graphs (structure, radius), structure after structure."""
     structure, radius = np.array(graphs, dtype=np.intp).T
     members = structures[structure[0] : structure[-1] + 1]
@@ -101,7 +110,8 @@ def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
     atoms = np.ascontiguousarray(np.concatenate(members).T)
     begin, size = (a[structure - structure[0]] for a in (np.cumsum(sizes) - sizes, sizes))
     squared = np.square(within(cutoffs))[radius]
-    values, count, earlier, directed, rows, triangles = merged(atoms, begin, size, squared, published, cap)
+    published, loops = variant == "published", variant == "written"
+    values, count, earlier, directed, rows, triangles = merged(atoms, begin, size, squared, published, loops, cap)
     solved = eigenvalues(triangles, rows)
     found, place, done = [], 0, 0
     for k, (n, length, same, classes) in enumerate(zip(*(a.tolist() for a in (size, count, earlier, rows)))):
@@ -110,7 +120,7 @@ def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
         if same < k:
             own[:] = found[same]
         elif directed[k]:
-            own[:] = _directed(structures[structure[k]], cutoffs[radius[k]], cap)
+            own[:] = _directed(structures[structure[k]], cutoffs[radius[k]], loops, cap)
         else:
             own[:classes] = solved[done : done + classes]
             done += classes
@@ -120,15 +130,18 @@ def _spectra_of_graphs(structures, cutoffs, graphs, published, cap):
     return found
 
 
-def _directed(positions, cutoff, cap):
-    """Spectrum of the graph in which every atom hears its `cap` nearest neighbours, ties resolved by index."""
+def _directed(positions, cutoff, loops, cap):
+    """Spectrum of the graph in which every atom hears its `cap` nearest neighbours, ties resolved by index.
+
+    loops: whether it hears itself, too.
+    """
     squared = 0.0
     for x in positions.T:  # one component after the other is faster than a sum over the last axis
         squared = squared + np.square(x[:, None] - x)
     np.fill_diagonal(squared, np.inf)
     graph = squared < within(cutoff) ** 2
     rank = np.argsort(np.argsort(np.where(graph, squared, np.inf), axis=0, kind="stable"), axis=0)
-    return spectrum_of(graph & (rank < cap))
+    return spectrum_of((graph & (rank < cap)) + loops * np.eye(len(positions)))
 
 
 def padded(many: Sequence[np.ndarray], length: int = 0) -> tuple[np.ndarray, np.ndarray]:

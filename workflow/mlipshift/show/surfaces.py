@@ -1,12 +1,10 @@
 """Names, colours and order of what the figures of energy surfaces and bonds show."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import pandas as pd
 
 from mlipshift.catalogue import methods
-from mlipshift.show import style
 
 FORCES = ("direct", "gradient")
 SCANS = {"soft": "softest directions", "wide": "softest directions, further out", "stiff": "stiffest directions"}
@@ -36,17 +34,6 @@ def ordered(found: Iterable[str]) -> list[str]:
         return (bool(kind), known.index(base) if base in known else len(known), method)
 
     return sorted(dict.fromkeys(found), key=place)
-
-
-def looks(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """{method: keywords of a marker}; open and squeezed for the other kind of forces."""
-    bases = methods.looks(dict.fromkeys(split(key)[0] for key in keys))
-    out = {}
-    for key in keys:
-        base, kind = split(key)
-        colour, marker, filled = bases[base]
-        out[key] = style.drawn_as((colour, marker, filled)) | ({"alpha": 0.55} if kind else {})
-    return out
 
 
 def molecule(name: str) -> str:

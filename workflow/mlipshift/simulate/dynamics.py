@@ -27,6 +27,7 @@ from mlipshift.simulate.trajectories import Trajectory
 Part = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays and notes of a checkpoint
 RECORDED = ("positions", "energy", "kinetic", "momentum")
 KEPT = ("positions", "velocities", "forces", "energy", "active")  # of a State
+COUNTED = ("prior_calls", "adaptations", "changes", "jumped", "largest")  # what a trajectory keeps of a field
 EVENTS = np.array([NONE, BOND, ENERGY], dtype=object)
 
 
@@ -212,7 +213,7 @@ def _joined(run, parts):
         "settings": asdict(settings),
         "frame_ps": settings.record * settings.timestep_fs / 1000,
         "attempted_ps": settings.duration_ps,
-        "field": {name: value for name, value in notes["field"].items() if name in ("prior_calls", "adaptations")},
+        "field": {name: value for name, value in notes["field"].items() if name in COUNTED},
         "steps": notes["step"],
     }
     return Trajectory(

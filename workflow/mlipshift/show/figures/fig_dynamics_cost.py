@@ -24,7 +24,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         raise samples.NothingToDraw("no run lasted long enough for its time to be known")
     shown, names = runs.molecules(table.molecule), runs.titles(tables["dynamics_summary"])
     rows = list(dict.fromkeys(table.run))
-    margins = {"left": 1.95, "right": 0.75, "top": 0.75, "bottom": 0.5, "wspace": 0.75}
+    margins = {"left": 2.3, "right": 0.75, "top": 0.75, "bottom": 0.5, "wspace": 0.75}
     figure, panels = style.canvas(1.3 + 0.2 * len(rows), 1, len(shown), **margins, sharey=True)
     low, high = table.seconds_per_ps.min() / 2, table.seconds_per_ps.max() * 2
     for panel, molecule in zip(panels[0], shown):

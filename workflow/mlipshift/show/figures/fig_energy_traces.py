@@ -1,4 +1,4 @@
-"""What becomes of the total energy: without a thermostat, where it should rest, and with one."""
+"""What becomes of the total energy without a thermostat, where it should rest; with one if there is no such run."""
 
 from collections.abc import Mapping
 
@@ -29,7 +29,9 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     if len(table) == 0:
         raise samples.NothingToDraw("no run")
     shown, names = runs.molecules(table.molecule), runs.titles(table)
-    kinds = [kind for kind in HEADS if (table.ensemble == kind).any()]
+    # with a thermostat it only says that there is one: shown where nothing else is
+    kinds = [kind for kind in HEADS if (table.ensemble == kind).any()][:1]
+    table = table[table.ensemble.isin(kinds)]
     looks = _looks(table.drop_duplicates("run"))
     lines = -(-len(looks) // 3)
     height = 1.1 + 1.65 * len(kinds) + 0.16 * lines

@@ -66,7 +66,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     style.head(figure, title, f"New molecules: {sample}")
     alone = samples.alone(shown)
     style.legend(
-        figure, [*_handles(table, target, len(found) > 0), *([style.alone_handle()] if alone else [])], 0.95, 3
+        figure, [*_handles(table, target, len(found) > 0), *([style.alone_handle()] if alone else [])], 0.66, 3
     )
     facts = {"sample": sample, "accuracy": str(CHEMICAL_ACCURACY), "target": f"{target:g}"}
     facts["known"] = several(count(float(known.n_known.max())), "structure")
@@ -83,8 +83,11 @@ def _curves(panel: Axes, table: pd.DataFrame, columns: tuple[str, ...]) -> None:
         own = table[table.start == start]
         for replay in sorted(own.replay.unique()):
             part = own[(own.replay == replay) | (own.n_labels == 0)].sort_values("n_labels")
-            marks = style.drawn_as(looks[start]) | ({"markerfacecolor": "white"} if replay else {})
-            marks |= {"markeredgecolor": looks[start][0], "markeredgewidth": 0.8, "markersize": 4}
+            marks = style.drawn_as(looks[start]) | {
+                "markeredgecolor": looks[start][0],
+                "markeredgewidth": 0.8,
+                "markersize": 4,
+            }
             # dodged for clarity, not the point without a label
             at = part.n_labels.to_numpy(dtype=float) * 1.04 ** (k - (len(starts) - 1) / 2)
             panel.plot(at, part[columns[0]], color=marks["color"], ls="--" if replay else "-", lw=1)
@@ -111,7 +114,7 @@ def _handles(table: pd.DataFrame, target: float, published: bool) -> list[Line2D
         made.append(Line2D([], [], label=methods.scheme_title(start) + note, **style.drawn_as(looks[start])))
     grey: dict[str, Any] = {"color": MUTED, "lw": 1}
     if table.replay.any():
-        made.append(Line2D([], [], ls="--", marker="o", mfc="white", ms=4, label="with replay", **grey))
+        made.append(Line2D([], [], ls="--", label="with replay", **grey))
     made.append(Line2D([], [], ls=DASHDOT, label=f"Target ({target:g} meV/Å)", **grey))
     if published:
         made.append(Line2D([], [], ls="none", marker="*", ms=7, color=INK, label="Published"))

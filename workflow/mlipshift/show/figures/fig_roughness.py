@@ -1,6 +1,7 @@
 """Roughness of the energy surfaces of every molecule and method, in units of that of the prior."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from mlipshift.base.text import several
+from mlipshift.catalogue import methods as catalogue
 from mlipshift.show import panels as parts
 from mlipshift.show import samples, style, surfaces
 from mlipshift.show.style import DASHED, MUTED
@@ -27,7 +29,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     scans = [s for s in surfaces.SCANS if s in set(table.scan)]
     molecules = sorted(table.molecule.unique())
     methods = surfaces.ordered(table.method)
-    looks = surfaces.looks(methods)
+    looks = _looks(methods)
     margins = {"left": 1.15, "right": 0.15, "top": 0.75, "bottom": 1.35, "wspace": 0.3, "hspace": 0.6}
     height = 2.1 + len(scans) * (0.6 + 0.22 * len(molecules))
     figure, panels = style.canvas(height, len(scans), 2, **margins, sharey=True)
@@ -63,3 +65,14 @@ def _panel(panel, own, column, molecules, methods, looks):
     panel.xaxis.set_minor_formatter(NullFormatter())
     for edge in range(1, len(molecules)):
         panel.axhline(edge - 0.5, color=style.PALE, lw=0.5, zorder=0)
+
+
+def _looks(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """{method: keywords of a marker}; open and squeezed for the other kind of forces."""
+    bases = catalogue.looks(dict.fromkeys(surfaces.split(key)[0] for key in keys))
+    out = {}
+    for key in keys:
+        base, kind = surfaces.split(key)
+        colour, marker, filled = bases[base]
+        out[key] = style.drawn_as((colour, marker, filled)) | ({"alpha": 0.55} if kind else {})
+    return out

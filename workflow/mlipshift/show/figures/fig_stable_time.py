@@ -31,7 +31,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     shown, names = runs.molecules(table.molecule), runs.titles(tables["dynamics_summary"])
     rows = list(dict.fromkeys(table.run))
     height = 1.35 + 0.2 * len(rows)
-    margins = {"left": 1.95, "right": 0.2, "top": 0.75, "bottom": 0.75, "wspace": 0.2}
+    margins = {"left": 2.3, "right": 0.2, "top": 0.75, "bottom": 0.75, "wspace": 0.2}
     figure, panels = style.canvas(height, 1, len(shown), **margins, sharey=True)
     for panel, molecule in zip(panels[0], shown):
         own = table[table.molecule == molecule].set_index("run")
@@ -50,7 +50,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         Line2D([], [], label="Came apart", **point | {"mfc": "white"}),
         Line2D([], [], color=MUTED, lw=1, label="Attempted"),
     ]
-    style.legend(figure, handles, 0.22, 3, x=1.95)
+    style.legend(figure, handles, 0.22, 3, x=2.3)
     facts = {"replicas": listed(f"{n:g}" for n in replicas)}
     told = [f"{runs.molecule(m)}: {_said(tables['published'], m)}" for m in shown if _said(tables["published"], m)]
     return figure, facts | ({"published": "; ".join(told)} if told else {})

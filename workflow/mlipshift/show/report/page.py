@@ -16,7 +16,7 @@ from mlipshift.catalogue.figures import SECTIONS, reported
 from mlipshift.catalogue.headings import REPORT
 from mlipshift.catalogue.methods import look, title
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report import decision, finetuning, left_out, motion, optional_tables, surfaces, tables
+from mlipshift.show.report import decision, finetuning, left_out, motion, optional_tables, rewiring, surfaces, tables
 from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
@@ -39,6 +39,9 @@ MAKERS = {
     "answers": decision.answers_table,
     "decision": decision.decision_table,
     "variants": optional_tables.variants_table,
+    "radius_rules": rewiring.rules_table,
+    "radius_adapted": rewiring.adapted_table,
+    "radius_motion": rewiring.motion_table,
     "dynamics": motion.dynamics_table,
     "roughness": surfaces.roughness_table,
     "bonds": surfaces.bonds_table,

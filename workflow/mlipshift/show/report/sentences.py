@@ -31,6 +31,7 @@ from mlipshift.show.report.format import (
 )
 from mlipshift.show.report.motion import dynamics_sentence
 from mlipshift.show.report.results import Results
+from mlipshift.show.report.rewiring import rewiring_sentence
 
 CORRECTED = "joint_corrected"
 
@@ -38,7 +39,7 @@ CORRECTED = "joint_corrected"
 def sentences(results: Results) -> list[dict[str, str]]:
     """The summary: list of {title, text}."""
     parts = (_choice, _shift, _where, _ttt, _per_group, _correction, _placebo, _alternatives, _transfer, _refinement)
-    parts = (*parts, dynamics_sentence)
+    parts = (*parts, rewiring_sentence, dynamics_sentence)
     found = [part(results) for part in parts]
     return [{"title": title, "text": text} for title, text in filter(None, found)]
 
