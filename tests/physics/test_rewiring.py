@@ -253,8 +253,8 @@ def test_a_scan_is_the_predictions_at_every_radius_with_the_loss_of_the_prior_he
 
 def test_the_radius_of_the_least_prior_loss_has_to_gain_its_margin():
     loss = np.array([[1.0, 1.0, 1.0, np.nan], [0.95, 0.5, 1.2, np.nan], [0.99, 0.7, 1.1, 0.1]])
-    assert scans.least_loss(loss, 0.0).tolist() == [1, 1, 0, 0]
-    assert scans.least_loss(loss, 0.1).tolist() == [0, 1, 0, 0]
+    assert radius.least_loss(loss, 0.0).tolist() == [1, 1, 0, 0]
+    assert radius.least_loss(loss, 0.1).tolist() == [0, 1, 0, 0]
 
 
 def scanned(frames, seed=0):

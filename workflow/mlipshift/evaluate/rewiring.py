@@ -13,7 +13,7 @@ import numpy as np
 from mlipshift.base.frames import Frames
 from mlipshift.catalogue.groups import POOLED
 from mlipshift.evaluate.statistics import INTERVAL, TIE, Bootstrap, paired, resampled
-from mlipshift.mitigate.scans import least_loss
+from mlipshift.mitigate.radius import least_loss
 
 ABOUT = ["network", "strategy", "envelope"]
 CURVE = [*ABOUT, "group", "radius_A", "trained", "n_structures", "n_molecules", "n_seeds", "mean_meV_per_A"]
@@ -64,7 +64,7 @@ class Scanned:
     def picks(self, chosen: Mapping[str, np.ndarray], margins: Iterable[float]) -> dict[str, np.ndarray]:
         """{rule: numbers of the radii [seeds, S]}.
 
-        chosen: {rule: radii [S] Å} of those that look at spectra; margins: of mitigate.scans.least_loss.
+        chosen: {rule: radii [S] Å} of those that look at spectra; margins: of mitigate.radius.least_loss.
         """
         seeds = len(self.errors)
         found = {name: np.tile(self.places(radii), (seeds, 1)) for name, radii in chosen.items()}

@@ -118,6 +118,17 @@ def known_graphs(train: Frames, trained_cutoff: float, rule: Rule) -> Graphs:
     return Graphs(train.sizes, [spectrum for (spectrum,) in spectra])
 
 
+def least_loss(loss: np.ndarray, margin: float) -> np.ndarray:
+    """Number of the radius [S] with the least loss [T, S] of the prior head, the first where that gains too little.
+
+    margin: share of the loss at the first radius that has to be gained. A structure without a loss keeps the first.
+    """
+    known = np.where(np.isfinite(loss), loss, np.inf)
+    best = known.argmin(0)
+    gained = np.isfinite(loss[0]) & (known.min(0) < (1 - margin) * known[0])
+    return np.where(gained, best, 0)
+
+
 def _positions(frames: Frames) -> list[np.ndarray]:
     return [frames[k][1] for k in range(len(frames))]
 

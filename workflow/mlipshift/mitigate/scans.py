@@ -44,14 +44,3 @@ def scan(
         for of in zip(*rows)
     ]
     return potential.results(frames, whole, range(len(radii)), method, [radii[0]] * len(frames), loss)
-
-
-def least_loss(loss: np.ndarray, margin: float) -> np.ndarray:
-    """Number of the radius [S] with the least loss [T, S] of the prior head, the first where that gains too little.
-
-    margin: share of the loss at the first radius that has to be gained. A structure without a loss keeps the first.
-    """
-    known = np.where(np.isfinite(loss), loss, np.inf)
-    best = known.argmin(0)
-    gained = np.isfinite(loss[0]) & (known.min(0) < (1 - margin) * known[0])
-    return np.where(gained, best, 0)

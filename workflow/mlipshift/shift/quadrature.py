@@ -59,15 +59,19 @@ def normalised(i: np.ndarray, j: np.ndarray, n: int, weights: np.ndarray | float
     return matrix, degree
 
 
-def of_molecule(positions: np.ndarray, cutoff: float, published: bool, cap: int | None) -> np.ndarray:
+def of_molecule(
+    positions: np.ndarray, cutoff: float, published: bool, cap: int | None, loops: bool = False
+) -> np.ndarray:
     """Ascending spectrum of the radius graph of positions [n, 3] at a cutoff (Å), as `of_edges`.
 
-    cap: neighbours that an atom hears at most, None for no limit.
+    cap: neighbours that an atom hears at most, None for no limit; loops: whether it hears itself, too.
     """
     i, j = pairs(positions, cutoff)
     if cap is not None and np.bincount(i, minlength=1).max() > cap:
         kept = heard(i, j, np.linalg.norm(positions[i] - positions[j], axis=1), cap)
         i, j = i[kept], j[kept]
+    if loops:
+        i, j = (np.concatenate([ends, np.arange(len(positions))]) for ends in (i, j))
     return of_edges(i, j, len(positions), published)
 
 

@@ -55,7 +55,7 @@ def spectra_of_many(
 
     Each array has n eigenvalues, fewer in the published variant when the last atoms are isolated.
     cap: neighbours per atom in the published variant and as written, None for no limit. Raises UserError for an unknown
-    variant, and for structures of more than quadrature.LARGEST_DENSE atoms with self loops.
+    variant.
 
     Exact, and faster than one diagonalisation per graph: atoms that have the same neighbours and each other are merged,
     see `laplacians.merged`, equal graphs of a structure share one matrix, and many matrices are diagonalised at once.
@@ -73,19 +73,15 @@ def spectra_of_many(
         found += _spectra_of_graphs(dense, cutoffs, block, variant, most)
     rows = (found[k * len(cutoffs) : (k + 1) * len(cutoffs)] for k in range(len(dense)))
     large = [positions for positions in structures if len(positions) > quadrature.LARGEST_DENSE]
-    if large and variant == "written":
-        raise UserError(
-            f"spectra with self loops are for up to {quadrature.LARGEST_DENSE} atoms, and a structure has"
-            f" {max(map(len, large))}; use the variant published or robust"
-        )
-    sparse = iter(_spectra_of_large(large, cutoffs, variant == "published", cap if capped else None))
+    sparse = iter(_spectra_of_large(large, cutoffs, variant, cap if capped else None))
     return [next(sparse if len(p) > quadrature.LARGEST_DENSE else rows) for p in structures]
 
 
-def _spectra_of_large(structures, cutoffs, published, cap):
+def _spectra_of_large(structures, cutoffs, variant, cap):
     """Spectra of large structures at all cutoffs, a list of lists, with lines of progress."""
     following = progress(structures, len(structures), f"spectra above {quadrature.LARGEST_DENSE} atoms")
-    return [[quadrature.of_molecule(positions, r, published, cap) for r in cutoffs] for positions in following]
+    published, loops = variant == "published", variant == "written"
+    return [[quadrature.of_molecule(positions, r, published, cap, loops) for r in cutoffs] for positions in following]
 
 
 def _blocks(sizes, radii):
