@@ -331,6 +331,27 @@ def test_a_radius_that_changes_makes_the_energy_jump_and_a_fixed_one_conserves_i
     assert again.about["field"] == counted == half.about["field"]
 
 
+def test_the_radius_of_a_replica_stays_when_another_one_ends(sets, tmp_path):
+    train, test = sets
+    numbers, x, *_ = test[0]
+    # a field of that molecule whose first radius is not the one of the geometry squeezed
+    field, alone = moving("fixed", train)(numbers), moving("fixed", train)(numbers)
+    alone(0.6 * x[None])
+    field(np.stack([0.6 * x, x]))
+    first = field.radii.copy()
+    assert first[0] == alone.radii[0] != first[1]
+    field.keep(np.array([False, True]))
+    field(0.6 * x[None])
+    assert field.radii.tolist() == [first[1]] and field.changes == 0
+    # dynamics say which replicas go on
+    row = {"group": "g", "molecule": "m", "numbers": numbers, "charge": 0, "multiplicity": 1}
+    start = Frames.build([row | {"id": str(k), "positions": p} for k, p in enumerate((2 * x, x))])
+    field = moving("fixed", train)(numbers)
+    settings = dynamics.Settings(ensemble="nve", duration_ps=0.0025, part=100, look=100, timestep_fs=0.25)
+    found = dynamics.simulate(field, start, observables.bonds_of(numbers, x[None]), settings, tmp_path)[0]
+    assert list(found.event) == ["bond", "none"] and field.radii.tolist() == [first[1]]
+
+
 def test_an_unknown_way_of_moving_a_radius_is_refused(sets):
     with pytest.raises(UserError, match="use one of fixed, frame, smooth"):
         moving("jump", sets[0])(np.array([6]))

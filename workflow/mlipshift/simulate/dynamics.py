@@ -182,6 +182,8 @@ class _Run:
         happened = np.where(exploded, 2, np.where(broken, 1, 0)) * state.active
         self.event = np.where(happened > 0, happened, self.event)
         self.ended = np.where(happened > 0, state.step // self.settings.record, self.ended)
+        if happened.any():
+            self.field.keep(happened[state.active] == 0)
         state.active = state.active & (happened == 0)
         return values
 

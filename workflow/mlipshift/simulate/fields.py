@@ -38,6 +38,9 @@ class Field:
         """See where the replicas are, now and then: positions [R, n, 3] Å; whether the field is another one now."""
         return False
 
+    def keep(self, still: np.ndarray) -> None:
+        """Of the replicas that were asked for last [R], those that are asked for from now on; one has ended."""
+
     def rest(self) -> None:
         """Nothing is asked for a while: a process of the prior ends, so that its time is known."""
 

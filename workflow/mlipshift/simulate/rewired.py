@@ -57,26 +57,31 @@ class RewiredField(NetworkField):
         before = self.radii
         self.radii = self._next(positions)
         energy, forces = super().__call__(positions)
-        if len(before) == len(self.radii):
-            changed = np.flatnonzero(before != self.radii)
-            if len(changed):
-                now, self.radii = self.radii, before
-                earlier = super().__call__(positions)[0]
-                self.radii = now
-                jumps = np.abs(energy - earlier)[changed]
-                self.changes += len(changed)
-                self.jumped += float(jumps.sum())
-                self.largest = max(self.largest, float(jumps.max()))
+        if len(before):
+            self._count(positions, before, energy)
         return energy, forces
+
+    def _count(self, positions, before, energy):
+        """Take note of the radii that have changed since `before` [R], and of the jumps of the energy [R] by them."""
+        changed = np.flatnonzero(before != self.radii)
+        if len(changed):
+            now, self.radii = self.radii, before
+            jumps = np.abs(energy - super().__call__(positions)[0])[changed]
+            self.radii = now
+            self.changes += len(changed)
+            self.jumped += float(jumps.sum())
+            self.largest = max(self.largest, float(jumps.max()))
+
+    def keep(self, still: np.ndarray) -> None:
+        self.radii = self.radii[still]
 
     def _next(self, positions):
         """Radii [R] (Å) at these positions."""
-        how, count = self.rewiring, len(positions)
-        fresh = len(self.radii) != count
-        if how.mode == FIXED and not fresh:
+        how, started = self.rewiring, len(self.radii) > 0
+        if how.mode == FIXED and started:
             return self.radii
         wanted = choose_of(how.known, list(positions), how.trained, how.candidates, how.rule)
-        if how.mode == SMOOTH and not fresh:
+        if how.mode == SMOOTH and started:
             return self.radii + np.clip(wanted - self.radii, -how.rate, how.rate)
         return wanted
 
