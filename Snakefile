@@ -23,7 +23,7 @@ wildcard_constraints:
     network=r"[a-z][a-z0-9_]*",
     envelope="trained|rescaled",
     rewiring=r"[a-z][a-z0-9_]*",
-    moving="fixed|frame|smooth",
+    moving="|".join(MOVING),
     group=r"(id|val|ood)_[a-z0-9_]+",
     figure=r"fig_\w+",
     forces="own|direct|gradient",

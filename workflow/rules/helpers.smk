@@ -250,8 +250,11 @@ def need_training(what):
         )
 
 
-def strategy_inputs(wildcards):
-    """What each strategy learns from; only Δ-learning and those with a prior head see prior labels."""
+def strategy_inputs(wildcards, folder="models"):
+    """What each strategy learns from; only Δ-learning and those with a prior head see prior labels.
+
+    folder: below the results, of the model that it starts from.
+    """
     need_training(f"strategy {wildcards.strategy}")
     kind, inputs = KINDS[wildcards.strategy], {}
     if "reference" in kind.heads:
@@ -263,7 +266,9 @@ def strategy_inputs(wildcards):
         inputs["prior_frames"] = [SETS[name] for name in sets]
         inputs["prior"] = [f"<results>/prior/{name}.h5" for name in sets]
     if kind.base:
-        inputs["base"] = f"<results>/models/{kind.base}/seed{wildcards.seed}/weights.pt"
+        inputs["base"] = (
+            f"<results>/{folder}/{kind.base}/seed{wildcards.seed}/weights.pt"
+        )
     return inputs
 
 

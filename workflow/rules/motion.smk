@@ -125,17 +125,6 @@ def prior_interpreter():
     return sys.executable if "conda" in deployed else "python"
 
 
-def other_inputs(wildcards):
-    """Input function: what a model with the other kind of forces learns from, as strategy_inputs."""
-    inputs = strategy_inputs(wildcards)
-    if "base" in inputs:
-        base = KINDS[wildcards.strategy].base
-        inputs["base"] = (
-            f"<results>/simulate/{wildcards.forces}/{base}/seed{wildcards.seed}/weights.pt"
-        )
-    return inputs
-
-
 def predicted_by(run, molecule):
     """Predictions of the test structures by what moves a molecule; nothing for the prior, whose labels there are."""
     entry = RUNS[run]

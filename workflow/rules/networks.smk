@@ -53,17 +53,6 @@ def settings_of_network(wildcards):
     return as_json(config["training"][KINDS[wildcards.strategy].recipe] | own)
 
 
-def network_inputs(wildcards):
-    """Input function: what a network learns from, as strategy_inputs."""
-    inputs = strategy_inputs(wildcards)
-    if "base" in inputs:
-        base = KINDS[wildcards.strategy].base
-        inputs["base"] = (
-            f"<results>/radius/{wildcards.network}/{base}/seed{wildcards.seed}/weights.pt"
-        )
-    return inputs
-
-
 def envelopes(name):
     """Where the envelope may end: a network that was trained with many radii has no trained envelope."""
     return ["rescaled"] if NETWORKS[name]["range_A"] else ["trained", "rescaled"]

@@ -7,15 +7,16 @@ RADIUS_SEEDS = RADIUS["seeds"] or SEEDS
 RADIUS_RULES = {
     key: entry for key, entry in RADIUS["rules"].items() if entry is not None
 }
-# how a radius moves along a trajectory; what of section motion is no setting of a run
-MOVING = ("fixed", "frame", "smooth")
+# what of section motion is no setting of a run
 MOTION_NAMES = ("networks", "groups", "chosen_by")
 check_networks()
 
 
 use rule train_model as train_network with:
     input:
-        unpack(network_inputs),
+        unpack(
+            lambda wildcards: strategy_inputs(wildcards, f"radius/{wildcards.network}")
+        ),
         **code("train_model", BACKBONE),
         frames=rules.curate.output.train,
     output:

@@ -32,6 +32,7 @@ from mlipshift.catalogue import tables as tables_of
 from mlipshift.catalogue import components
 from mlipshift.catalogue.figures import SECTIONS
 from mlipshift.catalogue.methods import METHODS, prior_calls
+from mlipshift.catalogue.runs import MOVING
 from mlipshift.catalogue.strategies import STRATEGIES as KINDS
 from mlipshift.catalogue.strategies import needed
 from mlipshift.data.manifest import Manifest, alternatives

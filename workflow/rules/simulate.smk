@@ -7,7 +7,11 @@ MOVERS = {mover_key(run): run for run in RUNS.values() if run["scheme"]}
 
 use rule train_model as train_other_forces with:
     input:
-        unpack(other_inputs),
+        unpack(
+            lambda wildcards: strategy_inputs(
+                wildcards, f"simulate/{wildcards.forces}"
+            )
+        ),
         **code("train_model", BACKBONE),
         frames=rules.curate.output.train,
     output:

@@ -6,10 +6,11 @@ import numpy as np
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
-from mlipshift.base.tables import read_table, write_table
+from mlipshift.base.tables import write_table
 from mlipshift.base.timing import Timing
 from mlipshift.evaluate import rewiring
 from mlipshift.evaluate.statistics import force_mae
+from mlipshift.mitigate.radius import chosen_in
 from mlipshift.run import cli
 
 COSTS = [*rewiring.ABOUT, "n_radii", "choose_seconds", "predict_seconds", "choose_over_predict", "measured"]
@@ -20,13 +21,12 @@ def main(args):
     frames, labels = Frames.load(args.frames), Labels.load(args.labels)
     labels = labels.select(frames.ids)
     error = lambda forces: force_mae(forces, labels.forces, frames.offsets)
-    choices = {path: read_table(path) for path in dict.fromkeys(e["choices"] for e in args.entries)}
+    choices = {path: chosen_in(path, frames.ids) for path in dict.fromkeys(e["choices"] for e in args.entries)}
     rows = {name: [] for name in ("radius_curve", "radius_rules", "radius_choices", "radius_adapted")}
     costs, options = [], (args.resamples, args.seed)
     for entry in args.entries:
         scanned = scan_of(entry, frames, error)
-        chosen = chosen_by(choices[entry["choices"]], frames)
-        picks = scanned.picks(chosen, args.margins)
+        picks = scanned.picks(choices[entry["choices"]], args.margins)
         rows["radius_curve"] += rewiring.curve(scanned, frames, *options)
         found, advised = rewiring.rules(scanned, frames, picks, *options)
         rows["radius_rules"] += found
@@ -60,21 +60,14 @@ def scan_of(entry, frames, error):
     )
 
 
-def chosen_by(table, frames):
-    """{rule: radius [S] (Å) of every structure}."""
-    wide = table.pivot(index="id", columns="rule", values="chosen_A").loc[frames.ids.astype(str)]
-    return {rule: wide[rule].to_numpy() for rule in dict.fromkeys(table.rule)}
-
-
 def cost_of(entry, scanned):
     """A row of COSTS: seconds per structure, of the first seed."""
     choose, predict = Timing.read(entry["choose_timing"]), Timing.read(entry["timings"][0])
-    each = [t.seconds / t.structures for t in (choose, predict)]
     return scanned.about | {
         "n_radii": len(scanned.radii),
-        "choose_seconds": each[0],
-        "predict_seconds": each[1],
-        "choose_over_predict": each[0] / each[1],
+        "choose_seconds": choose.each,
+        "predict_seconds": predict.each,
+        "choose_over_predict": choose.each / predict.each,
         "measured": predict.measured,
     }
 

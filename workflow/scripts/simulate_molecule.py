@@ -1,7 +1,6 @@
 """Dynamics of several replicas of one molecule; a killed run goes on where it was. No reference label is read."""
 
 import hashlib
-import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -32,11 +31,7 @@ def main(args):
     settled = replace(settled, ensemble=run["ensemble"], duration_ps=run["duration_ps"] or settled.duration_ps)
     with Process(python=args.prior_python, fitted=args.fitted, **settings["prior"]) as singlepoint:
         field = field_of(args, pool, PriorField(singlepoint, (numbers, charge, multiplicity)), numbers)
-        kept = args.output.with_name(args.output.name + ".parts")
-        trajectory, timing = dynamics.simulate(field, start, bonds, settled, kept, made_from(args))
-    trajectory.save(args.output)
-    timing.write(args.timing)
-    shutil.rmtree(kept, ignore_errors=True)
+        dynamics.write(field, start, bonds, settled, made_from(args), args.output, args.timing)
 
 
 def field_of(args, pool, prior, numbers):

@@ -1,13 +1,13 @@
 """Dynamics without thermostat of a molecule whose radius is fixed, chosen at every step, or follows smoothly."""
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import numpy as np
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
+from mlipshift.catalogue.runs import MOVING
 from mlipshift.learn import device
 from mlipshift.learn.networks import ENVELOPES
 from mlipshift.learn.potential import Potential
@@ -15,7 +15,7 @@ from mlipshift.mitigate.radius import Rule, known_graphs
 from mlipshift.run import cli
 from mlipshift.simulate import dynamics
 from mlipshift.simulate.observables import bonds_of
-from mlipshift.simulate.rewired import MODES, RewiredField, Rewiring
+from mlipshift.simulate.rewired import RewiredField, Rewiring
 
 
 def main(args):
@@ -37,12 +37,8 @@ def main(args):
     bonds = bonds_of(numbers, np.stack([start[k][1] for k in range(len(start))]))
     digest = hashlib.sha256(repr((sorted(settings.items()), args.mode, sorted(args.rule.items()), args.radii)).encode())
     digest.update((args.model / "weights.pt").read_bytes())
-    kept = args.output.with_name(args.output.name + ".parts")
     field = RewiredField(potential, numbers, rewiring)
-    trajectory, timing = dynamics.simulate(field, start, bonds, settled, kept, digest.digest())
-    trajectory.save(args.output)
-    timing.write(args.timing)
-    shutil.rmtree(kept, ignore_errors=True)
+    dynamics.write(field, start, bonds, settled, digest.digest(), args.output, args.timing)
 
 
 def start_of(frames, group, replicas):
@@ -65,7 +61,7 @@ if __name__ == "__main__":
             "train": {"type": Path, "help": "training frames"},
             "frames": {"type": Path, "help": "test frames"},
             "group": {"help": "group of the molecule"},
-            "mode": {"choices": MODES, "help": "how the radius changes"},
+            "mode": {"choices": MOVING, "help": "how the radius changes"},
             "rule": {"type": cli.settings, "help": "JSON of the rule that chooses it"},
             "cutoff": {"type": float, "help": "trained radius (Å)"},
             "radii": {"type": float, "nargs": "+", "help": "candidate radii (Å)"},

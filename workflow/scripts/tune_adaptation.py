@@ -9,6 +9,7 @@ from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import write_table
 from mlipshift.catalogue.adaptation import Settings
+from mlipshift.catalogue.groups import VALIDATION
 from mlipshift.catalogue.strategies import LEVELS
 from mlipshift.evaluate import statistics
 from mlipshift.learn import device
@@ -37,8 +38,8 @@ SCAN += ["mean_meV_per_A", "below_25_meV_per_A"]
 def summaries(errors, steps, frames, common):
     """Rows of every recorded step and validation group, and of all groups together; common: what all rows have."""
     for t, step in enumerate(steps):
-        for group in (*dict.fromkeys(frames.group), "val_all"):
-            values = errors[t, (frames.group == group) | (group == "val_all")]
+        for group in (*dict.fromkeys(frames.group), VALIDATION):
+            values = errors[t, (frames.group == group) | (group == VALIDATION)]
             values = values[np.isfinite(values)]
             if len(values):
                 yield common | {
@@ -80,7 +81,7 @@ def main(args):
         rows += summaries(errors_of(found, frames, reference), found.steps, frames, common)
     write_table(args.output, rows, SCAN)
     for mode in units:
-        of_mode = [r for r in rows if r["group"] == "val_all" and r["mode"] == mode]
+        of_mode = [r for r in rows if r["group"] == VALIDATION and r["mode"] == mode]
         if of_mode:  # no molecule may have a second geometry
             log.info("best: %s", min(of_mode, key=lambda r: r["mean_meV_per_A"]))
 

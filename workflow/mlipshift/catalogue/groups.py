@@ -11,6 +11,7 @@ AXES = {
 }
 
 POOLED = "ood_all"  # all held-out groups together
+VALIDATION = "val_all"  # all validation groups together
 COMMON = "ood_common"
 
 GROUPS = {

@@ -71,7 +71,7 @@ def dynamics(run: Run) -> list[dict]:
     found, rows = run.trajectory, []
     reference = observables.h_of_r(run.geometries)[1]
     for r in range(found.replicas):
-        frames, total, atoms = found.stable(r), found.total[:, r], len(found.numbers)
+        frames = found.stable(r)
         positions = run.positions([r])
         lengths = observables.lengths_of(positions, run.bonds.pairs).mean(axis=0)
         rows.append(
@@ -82,8 +82,8 @@ def dynamics(run: Run) -> list[dict]:
                 "stable_ps": found.stable_ps(r),
                 "event": found.event[r],
                 "temperature_K": found.temperature_K[frames, r].mean(),
-                "drift_meV_per_atom_per_ps": observables.drift(found.time_ps[frames], total[frames], atoms),
-                "excursion_meV_per_atom": observables.excursion(total[frames], atoms),
+                "drift_meV_per_atom_per_ps": found.drift(r),
+                "excursion_meV_per_atom": found.excursion(r),
                 "momentum_u_A_per_fs": found.momentum[frames, r].max(),
                 "h_of_r_error": observables.h_of_r_error(observables.h_of_r(positions)[1], reference),
                 "bond_error_mA": 1e3 * np.abs(lengths - run.bonds.lengths).mean(),

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from mlipshift.base.tables import read_table
+from mlipshift.catalogue.groups import VALIDATION
 from mlipshift.evaluate import statistics
 from mlipshift.evaluate.errors import Errors
-from mlipshift.evaluate.helped import FEW, VALIDATION, groups_of
+from mlipshift.evaluate.helped import FEW, groups_of
 from mlipshift.evaluate.statistics import INTERVAL, MEAN
 
 Row = Mapping[str, Any]

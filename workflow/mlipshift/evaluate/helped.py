@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from mlipshift.catalogue.groups import VALIDATION
 from mlipshift.evaluate import statistics
 from mlipshift.evaluate.errors import POOLED, Errors
 from mlipshift.evaluate.statistics import INTERVAL, Bootstrap
 
 SEVERE = "ood_severe"  # all held-out structures but ordinary ones
-VALIDATION = "val_all"
 ORDINARY = ("val_ordinary", "ood_ordinary")
 FEW = 10  # structures, below which no sign is judged
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from mlipshift.simulate import observables
 from mlipshift.simulate.trajectories import Trajectory
 
 MOTION = ["network", "envelope", "group", "mode", "n_atoms", "n_replicas", "attempted_ps", "stable_ps"]
@@ -20,8 +19,7 @@ def row(about: Mapping[str, Any], found: Trajectory) -> dict[str, Any]:
     """
     atoms, every = len(found.numbers), range(found.replicas)
     stable = [found.stable_ps(r) for r in every]
-    drifts = [observables.drift(found.time_ps[found.stable(r)], found.total[found.stable(r), r], atoms) for r in every]
-    far = [observables.excursion(found.total[found.stable(r), r], atoms) for r in every]
+    drifts, far = [found.drift(r) for r in every], [found.excursion(r) for r in every]
     counted, simulated = found.about["field"], sum(stable)
     changes = counted["changes"]
     return {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlipshift.base.frames import Frames
-from mlipshift.catalogue.groups import POOLED
+from mlipshift.catalogue.groups import POOLED, VALIDATION
 from mlipshift.evaluate.statistics import INTERVAL, TIE, Bootstrap, paired, resampled
 from mlipshift.mitigate.radius import least_loss
 
@@ -23,8 +23,9 @@ RULES += ["chosen_meV_per_A", "difference_meV_per_A", *INTERVAL, "relative_chang
 RULES += ["fraction_worsened", "fraction_unchanged", "best_difference_meV_per_A", "share_of_best", "recommended"]
 RADII = [*ABOUT, "id", "group", "molecule", "n_atoms", "rule", "trained_A", "chosen_A", "best_A"]
 RADII += ["trained_meV_per_A", "chosen_meV_per_A", "best_meV_per_A"]
+ADAPTED = [*ABOUT, "group", "rule", "n_structures", "n_molecules", "n_seeds", "trained_meV_per_A", "refined_meV_per_A"]
+ADAPTED += ["adapted_meV_per_A", "both_meV_per_A", "both_to_adapted_meV_per_A", *INTERVAL]
 BEST, NOTHING = "best", "nothing"
-VALIDATION, LABELLED_TEST = "val_all", ("id_", "ood_", "val_")
 ONE_DEVIATION = 0.6827  # level of an interval of one standard error to either side
 
 
@@ -187,10 +188,6 @@ def radii(scanned: Scanned, frames: Frames, picks: Mapping[str, np.ndarray], sho
                 }
             )
     return rows
-
-
-ADAPTED = [*ABOUT, "group", "rule", "n_structures", "n_molecules", "n_seeds", "trained_meV_per_A", "refined_meV_per_A"]
-ADAPTED += ["adapted_meV_per_A", "both_meV_per_A", "both_to_adapted_meV_per_A", *INTERVAL]
 
 
 def adapted(

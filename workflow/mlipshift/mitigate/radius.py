@@ -6,8 +6,9 @@ neighbour list changes: the envelope of the model keeps the trained cutoff, so r
 below it cut edges abruptly. What is nearest, and to what, is a `Rule`; that of the journal version is the default one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
 from mlipshift.base.rounding import rounding
+from mlipshift.base.tables import read_table
 from mlipshift.mitigate.references import DISTANCES, REFERENCES, Graphs
 from mlipshift.shift.distribution import beyond
 from mlipshift.shift.spectra import CAP, VARIANTS, spectra_of_many
@@ -98,8 +100,7 @@ def choose_by(
         known = known_graphs(train, trained_cutoff, next(iter(alike.values())))
         found = spectra_of_many(_positions(test), [*radii, trained_cutoff], variant, cap)
         for name, rule in alike.items():
-            averaged = lambda distance, rule=rule: _per_molecule(distance, test) if rule.per == "molecule" else distance
-            out[name] = _decided(known, test.sizes, trained_cutoff, radii, found, rule, averaged)
+            out[name] = _decided(known, test.sizes, trained_cutoff, radii, found, rule, _molecules(test))
     return {name: out[name] for name in rules}
 
 
@@ -109,13 +110,26 @@ def choose_of(
     """Radii [R] (Å) that a rule chooses for single structures [n, 3], each by itself; known: graphs of its variant."""
     found = spectra_of_many(positions, [*radii, trained_cutoff], rule.variant, rule.cap)
     sizes = np.array([len(x) for x in positions])
-    return _decided(known, sizes, trained_cutoff, radii, found, rule, lambda distance: distance).chosen
+    return _decided(known, sizes, trained_cutoff, radii, found, rule, np.arange(len(sizes))).chosen
 
 
 def known_graphs(train: Frames, trained_cutoff: float, rule: Rule) -> Graphs:
     """Training graphs at the trained cutoff (Å), with the spectra of a rule."""
     spectra = spectra_of_many(_positions(train), [trained_cutoff], rule.variant, rule.cap)
     return Graphs(train.sizes, [spectrum for (spectrum,) in spectra])
+
+
+def chosen_in(path: Path, ids: np.ndarray) -> dict[str, np.ndarray]:
+    """{rule: radius [S] (Å)} of the structures `ids` [S] in a table of rule choose_radii.
+
+    Raises UserError if a structure has none.
+    """
+    found = read_table(path)
+    found["id"] = found.id.astype(str)
+    wide = found.pivot(index="id", columns="rule", values="chosen_A").reindex(ids.astype(str))
+    if wide.isna().any(axis=None):
+        raise UserError(f"{path}: some structures have no radius; run the rule that makes it again")
+    return {rule: wide[rule].to_numpy() for rule in dict.fromkeys(found.rule)}
 
 
 def least_loss(loss: np.ndarray, margin: float) -> np.ndarray:
@@ -140,16 +154,16 @@ def _decided(
     radii: np.ndarray,
     found: Sequence,
     rule: Rule,
-    averaged: Callable[[np.ndarray], np.ndarray],
+    molecules: np.ndarray,
 ) -> Choice:
     """Choice by one rule; found: spectra of every structure at all radii and at the trained cutoff; sizes [S]: atoms.
 
-    averaged: of distances [S, k], what is compared.
+    molecules [S]: number of the molecule of every structure, whose distances a rule may average.
     """
     settings: dict[str, Any] = {"distance": rule.distance, "reference": rule.reference, "target": rule.target}
     distance = known.distances(found, sizes, **settings)
     distance, at_trained = distance[:, :-1], distance[:, -1]
-    compared = averaged(distance)
+    compared = _averaged(distance, molecules) if rule.per == "molecule" else distance
     least = compared.min(1, keepdims=True)
     nearest = radii[(compared <= least + rounding(least)).argmax(1)]  # the first of equal ones
     usable = np.full(len(sizes), rule.above) | (nearest < cutoff)
@@ -179,11 +193,14 @@ def _reasons(sizes: np.ndarray, largest: int, away: np.ndarray, usable: np.ndarr
             yield "" if below else _ABOVE
 
 
-def _per_molecule(distance: np.ndarray, frames: Frames) -> np.ndarray:
-    """Distances [S, k] averaged over the structures of a molecule within its group."""
+def _molecules(frames: Frames) -> np.ndarray:
+    """Number [S] of the molecule of every structure, within its group."""
+    return np.unique([f"{g}\n{m}" for g, m in zip(frames.group, frames.molecule)], return_inverse=True)[1]
+
+
+def _averaged(distance: np.ndarray, molecules: np.ndarray) -> np.ndarray:
+    """Distances [S, k], of every structure the mean over its molecule."""
     out = np.empty_like(distance)
-    keys = [f"{g}\n{m}" for g, m in zip(frames.group, frames.molecule)]
-    _, member = np.unique(keys, return_inverse=True)
-    for unit in range(member.max(initial=-1) + 1):
-        out[member == unit] = distance[member == unit].mean(0)
+    for one in np.unique(molecules):
+        out[molecules == one] = distance[molecules == one].mean(0)
     return out

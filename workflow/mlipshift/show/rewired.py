@@ -7,7 +7,6 @@ import pandas as pd
 from mlipshift.catalogue.methods import METHODS
 
 ENVELOPES = {"trained": "envelope at the trained radius, as published", "rescaled": "envelope moved with the radius"}
-MODES = {"fixed": "fixed", "frame": "chosen at every step", "smooth": "follows smoothly"}
 RULES = {
     "best": "Best radius (by labels)",
     "published": "Published (padded, mean)",

@@ -6,6 +6,7 @@ the time. That is a result, not an error.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -98,6 +99,18 @@ def simulate(
             run.arrive(*found)
     seconds = sum(notes["seconds"] for _, notes in parts)
     return _joined(run, parts), Timing(seconds, len(start), parts[-1][1]["measured"])
+
+
+def write(
+    field: Field, start: Frames, bonds: Bonds, settings: Settings, made_from: bytes, output: Path, timing: Path
+) -> None:
+    """`simulate`, with its parts beside the trajectory `output` until that is written, and `timing`, what it took."""
+    # Snakemake removes what a killed job has declared as its output, and nothing else
+    kept = output.with_name(output.name + ".parts")
+    trajectory, took = simulate(field, start, bonds, settings, kept, made_from)
+    trajectory.save(output)
+    took.write(timing)
+    shutil.rmtree(kept, ignore_errors=True)
 
 
 class _Run:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlipshift.base.errors import UserError
+from mlipshift.catalogue.runs import FIXED, MOVING, SMOOTH
 from mlipshift.learn import batches
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate.radius import Rule, choose_of
@@ -17,15 +18,12 @@ from mlipshift.mitigate.references import Graphs
 from mlipshift.shift import graphs
 from mlipshift.simulate.fields import Answer, NetworkField
 
-FIXED, FRAME, SMOOTH = "fixed", "frame", "smooth"
-MODES = (FIXED, FRAME, SMOOTH)
-
 
 @dataclass(frozen=True)
 class Rewiring:
     """How radii are chosen along a trajectory.
 
-    mode: of MODES; known: training graphs; trained, candidates: radii (Å); rule: that chooses among them; rate: Å per
+    mode: of MOVING; known: training graphs; trained, candidates: radii (Å); rule: that chooses among them; rate: Å per
     step at most that a smooth radius changes by; rescaled: whether the envelope ends at the radius, or at the trained
     one as published. Raises UserError for an unknown mode.
     """
@@ -39,8 +37,8 @@ class Rewiring:
     rescaled: bool
 
     def __post_init__(self):
-        if self.mode not in MODES:
-            raise UserError(f"a radius along a trajectory is {self.mode!r}; use one of {', '.join(MODES)}")
+        if self.mode not in MOVING:
+            raise UserError(f"a radius along a trajectory is {self.mode!r}; use one of {', '.join(MOVING)}")
 
 
 class RewiredField(NetworkField):

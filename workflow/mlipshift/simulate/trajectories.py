@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlipshift.base import store
-from mlipshift.simulate import integrators
+from mlipshift.simulate import integrators, observables
 
 FORMAT = "mlipshift-trajectory-1"
 
@@ -67,6 +67,15 @@ class Trajectory:
     def stable(self, replica: int) -> slice:
         """Frames before anything happened to a replica; the first one at least."""
         return slice(0, max(1, int(self.ended[replica])))
+
+    def drift(self, replica: int) -> float:
+        """Slope of the total energy of a replica before anything happened to it (meV per atom and ps)."""
+        frames = self.stable(replica)
+        return observables.drift(self.time_ps[frames], self.total[frames, replica], len(self.numbers))
+
+    def excursion(self, replica: int) -> float:
+        """Largest distance of that energy from the first one (meV per atom)."""
+        return observables.excursion(self.total[self.stable(replica), replica], len(self.numbers))
 
     def save(self, path: Path | str) -> None:
         """Write to HDF5; equal trajectories give equal bytes."""

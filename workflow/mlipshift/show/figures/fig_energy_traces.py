@@ -30,22 +30,19 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         raise samples.NothingToDraw("no run")
     shown, names = runs.molecules(table.molecule), runs.titles(table)
     # with a thermostat it only says that there is one: shown where nothing else is
-    kinds = [kind for kind in HEADS if (table.ensemble == kind).any()][:1]
-    table = table[table.ensemble.isin(kinds)]
+    kind = next(kind for kind in HEADS if (table.ensemble == kind).any())
+    table = table[table.ensemble == kind]
     looks = _looks(table.drop_duplicates("run"))
     lines = -(-len(looks) // 3)
-    height = 1.1 + 1.65 * len(kinds) + 0.16 * lines
-    margins = {"left": 0.75, "right": 0.2, "top": 0.75, "bottom": 0.55 + 0.16 * lines, "wspace": 0.3, "hspace": 0.5}
-    figure, panels = style.canvas(height, len(kinds), len(shown), **margins)
-    for row, kind in zip(panels, kinds):
-        for panel, molecule in zip(row, shown):
-            own = table[(table.molecule == molecule) & (table.ensemble == kind)]
-            _lines(panel, traces[traces.molecule == molecule], own, looks)
-            panel.set_title(f"{runs.molecule(molecule)}, {HEADS[kind]}", pad=4)
-            panel.set_xlim(0, own.attempted_ps.max())
-        row[0].set_ylabel("Total energy since\nthe start (meV/atom)")
-    for panel in panels[-1]:
+    margins = {"left": 0.75, "right": 0.2, "top": 0.75, "bottom": 0.55 + 0.16 * lines, "wspace": 0.3}
+    figure, panels = style.canvas(2.75 + 0.16 * lines, 1, len(shown), **margins)
+    for panel, molecule in zip(panels[0], shown):
+        own = table[table.molecule == molecule]
+        _lines(panel, traces[traces.molecule == molecule], own, looks)
+        panel.set_title(f"{runs.molecule(molecule)}, {HEADS[kind]}", pad=4)
+        panel.set_xlim(0, own.attempted_ps.max())
         panel.set_xlabel("Time (ps)")
+    panels[0, 0].set_ylabel("Total energy since\nthe start (meV/atom)")
     style.head(figure, title, "Every line a replica, until something broke")
     handles = [Line2D([], [], label=names[run], **look) for run, look in looks.items()]
     style.legend(figure, handles, 0.1 + 0.16 * lines, 3)
@@ -59,14 +56,13 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
 
 
 def _looks(rows: pd.DataFrame) -> dict[str, dict]:
-    """{run: keywords of its lines}; runs of one colour in a panel differ in their dashes."""
+    """{run: keywords of its lines}; runs of one colour differ in their dashes."""
     looks: dict[str, dict] = {}
     seen: dict[str, int] = {}
     for row in rows.to_dict("records"):
         colour = runs.colour(row)
-        place = f"{colour} {row['ensemble']}"
-        looks[row["run"]] = {"color": colour, "ls": STYLES[seen.get(place, 0) % len(STYLES)], "lw": 0.9}
-        seen[place] = seen.get(place, 0) + 1
+        looks[row["run"]] = {"color": colour, "ls": STYLES[seen.get(colour, 0) % len(STYLES)], "lw": 0.9}
+        seen[colour] = seen.get(colour, 0) + 1
     return looks
 
 

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mlipshift.base.text import listed
-from mlipshift.catalogue.groups import group
+from mlipshift.catalogue.runs import MOVING
 from mlipshift.show import panels as parts
-from mlipshift.show import rewired, samples, style
+from mlipshift.show import rewired, runs, samples, style
 from mlipshift.show.style import PALE, SERIES
 
 VALUES = {
@@ -30,7 +30,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     for panel, (column, label) in zip(panels[0], VALUES.items()):
         for k, kind in enumerate(kinds):
             own = table[(table.network == kind[0]) & (table.group == kind[1])].set_index("mode")
-            for j, mode in enumerate(m for m in rewired.MODES if m in own.index):
+            for j, mode in enumerate(m for m in MOVING if m in own.index):
                 colour, marker = SERIES[j]
                 value = max(FLOOR, float(np.nan_to_num(own.loc[mode, column])))
                 panel.plot(value, k + 0.22 * (j - 1), ls="none", color=colour, marker=marker, ms=4.5)
@@ -40,11 +40,11 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         panel.set_xlabel(label)
         for edge in range(1, len(kinds)):
             panel.axhline(edge - 0.5, color=PALE, lw=0.5, zorder=0)
-    names = [f"{rewired.network(n)}, {group(g).partition(': ')[2] or group(g)}" for n, g in kinds]
+    names = [f"{rewired.network(n)}, {runs.molecule(g)}" for n, g in kinds]
     panels[0, 0].set_yticks(range(len(kinds)), names)
     panels[0, 0].set_ylim(len(kinds) - 0.5, -0.5)
     handles = [
-        Line2D([], [], ls="none", color=c, marker=m, label=name) for name, (c, m) in zip(rewired.MODES.values(), SERIES)
+        Line2D([], [], ls="none", color=c, marker=m, label=name) for name, (c, m) in zip(MOVING.values(), SERIES)
     ]
     style.legend(figure, handles, 0.26, 3)
     replicas = listed(f"{n:g}" for n in sorted(table.n_replicas.unique()))

@@ -6,7 +6,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mlipshift.base.text import listed
 from mlipshift.catalogue.groups import POOLED
 from mlipshift.evaluate.statistics import INTERVAL
 from mlipshift.show import panels as parts
@@ -59,7 +58,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     style.legend(figure, handles, 0.28, 3)
     return figure, {
         "strategy": strategy,
-        "envelopes": listed([rewired.ENVELOPES["rescaled"]]),
+        "envelopes": rewired.ENVELOPES["rescaled"],
         "sample": samples.sizes(table),
     }
 

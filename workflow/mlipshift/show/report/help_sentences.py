@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from mlipshift.base.text import count, listed
+from mlipshift.catalogue.groups import VALIDATION
 from mlipshift.show import help_groups
 from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, duration, number
 
 Titles = Mapping[str, str]
-ALL, ORDINARY, VALIDATION = "ood_all", "ood_ordinary", "val_all"
+ALL, ORDINARY = "ood_all", "ood_ordinary"
 WAYS = ("corrected", "rescued", "ttt", "distilled")
 HARM = 1.0  # meV/Å on ordinary structures that are no harm
 

@@ -7,6 +7,7 @@ import pandas as pd
 from mlipshift.base.text import several
 from mlipshift.catalogue.groups import POOLED, group
 from mlipshift.catalogue.methods import METHODS
+from mlipshift.catalogue.runs import MOVING
 from mlipshift.show import rewired
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import Cell, cell, error, shared
@@ -113,7 +114,7 @@ def motion_table(results: Results) -> Table:
         [
             cell(rewired.network(row["network"]), title=row["network"]),
             cells.group_cell(row["group"]),
-            cell(rewired.MODES[row["mode"]], title=row["mode"]),
+            cell(MOVING[row["mode"]], title=row["mode"]),
             *(cell(f"{row[k]:.3g}", row[k]) for k in columns),
         ]
         for row in table.to_dict("records")
