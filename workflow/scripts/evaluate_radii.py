@@ -62,7 +62,7 @@ def scan_of(entry, frames, error):
 
 def cost_of(entry, scanned):
     """A row of COSTS: seconds per structure, of the first seed."""
-    choose, predict = Timing.read(entry["choose_timing"]), Timing.read(entry["timings"][0])
+    choose, predict = (Timing.read(Path(path)) for path in (entry["choose_timing"], entry["timings"][0]))
     return scanned.about | {
         "n_radii": len(scanned.radii),
         "choose_seconds": choose.each,
