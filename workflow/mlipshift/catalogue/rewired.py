@@ -36,7 +36,7 @@ _FIGURES: tuple[Figure, ...] = (
         "fig_radius_motion",
         "Energy along trajectories whose radius changes",
         tables=("radius_motion",),
-        caption="Dynamics without thermostat, {replicas} replicas of {duration} ps: drift of the total energy, and the"
+        caption="Dynamics without thermostat, {replicas} of {duration} ps: drift of the total energy, and the"
         " largest jump of the potential energy where the radius changes though nothing has moved, with a fixed radius,"
         " one that is chosen at every step, and one that follows it smoothly. What is 0 is at the end of the axis.",
         section="radius",

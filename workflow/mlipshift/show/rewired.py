@@ -38,8 +38,8 @@ def network(name: str) -> str:
     """Display name of a network; cutoff_3_5 is one of 3.5 Å."""
     found = re.fullmatch(r"cutoff_(\d+)(?:_(\d+))?", name)
     if found:
-        return f"cutoff {'.'.join(part for part in found.groups() if part)} Å"
-    return name.replace("_", " ")
+        return f"Cutoff {'.'.join(part for part in found.groups() if part)} Å"
+    return name.replace("_", " ").capitalize()
 
 
 def shown(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:

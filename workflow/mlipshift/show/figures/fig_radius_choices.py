@@ -38,7 +38,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         trained = own.trained_A.iloc[0]
         panel.axvline(trained, color=MUTED, lw=0.8, ls=DOTTED, zorder=0)
         panel.axhline(trained, color=MUTED, lw=0.8, ls=DOTTED, zorder=0)
-        parts.heading(panel, rewired.network(network).capitalize(), rewired.rule(rule))
+        parts.heading(panel, rewired.network(network), rewired.rule(rule))
         panel.margins(0.12)
     parts.foot(panels, len(kinds), "Chosen radius (Å)")
     for line in panels:

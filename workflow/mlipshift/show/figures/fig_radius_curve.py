@@ -11,7 +11,7 @@ from mlipshift.catalogue.groups import POOLED, group
 from mlipshift.evaluate.statistics import INTERVAL
 from mlipshift.show import panels as parts
 from mlipshift.show import rewired, samples, style
-from mlipshift.show.style import DOTTED, MUTED, SERIES
+from mlipshift.show.style import DOTTED, INK, MUTED, SERIES
 
 ABOUT = ("network", "strategy", "envelope", "group")
 NEEDS = {
@@ -20,7 +20,7 @@ NEEDS = {
         *samples.SIZES,
     )
 }
-COLUMNS = 3
+COLUMNS, LINEAR = 3, 10.0  # %, up to which the axis is linear
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:
@@ -33,7 +33,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     lines = -(-(len(groups) + 1) // 3)
     margins = {"left": 0.65, "right": 0.15, "top": 0.85, "bottom": 0.65 + 0.16 * lines, "wspace": 0.45, "hspace": 0.75}
     figure, panels = style.canvas(1.3 + 1.75 * rows + 0.16 * lines, rows, COLUMNS, **margins)
-    looks = {"id_test": (MUTED, "o")} if "id_test" in set(table.group) else {}
+    looks = {"id_test": (INK, "o")} if "id_test" in set(table.group) else {}
     looks |= {g: SERIES[k % len(SERIES)] for k, g in enumerate(groups)}
     for k, panel in enumerate(panels.flat):
         panel.set_visible(k < len(kinds))
@@ -44,9 +44,11 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
             _line(panel, own[own.group == name].sort_values("radius_A"), colour, marker)
         panel.axvline(_trained(own), color=MUTED, lw=0.9, ls=DOTTED, zorder=0)
         panel.axhline(0, color=MUTED, lw=0.6, zorder=0)
-        panel.set_yscale("symlog", linthresh=10)
+        panel.set_yscale("symlog", linthresh=LINEAR)
+        low, high = panel.get_ylim()
+        panel.set_ylim(min(low, -LINEAR), max(high, LINEAR))
         panel.yaxis.set_major_formatter(parts.signed_numbers())
-        parts.heading(panel, rewired.network(network).capitalize(), f"envelope {envelope}")
+        parts.heading(panel, rewired.network(network), f"envelope {envelope}")
         panel.set_xlabel("Radius (Å)")
     for line in panels:
         line[0].set_ylabel("Change of force MAE (%)")

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mlipshift.base.text import listed
+from mlipshift.base.text import listed, several
 from mlipshift.catalogue.runs import MOVING
 from mlipshift.show import panels as parts
 from mlipshift.show import rewired, runs, samples, style
@@ -49,5 +49,5 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     style.legend(figure, handles, 0.26, 3)
     replicas = listed(f"{n:g}" for n in sorted(table.n_replicas.unique()))
     duration = listed(f"{t:g}" for t in sorted(table.attempted_ps.unique()))
-    style.head(figure, title, f"No thermostat, {replicas} replicas, {duration} ps")
-    return figure, {"replicas": replicas, "duration": duration}
+    style.head(figure, title, f"No thermostat, {several(replicas, 'replica')}, {duration} ps")
+    return figure, {"replicas": several(replicas, "replica"), "duration": duration}

@@ -18,7 +18,7 @@ NEEDS = {
         *samples.SIZES,
     )
 }
-COLUMNS = 4
+COLUMNS = 3
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:
@@ -43,7 +43,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
         panel.set_xscale("symlog", linthresh=10)
         panel.xaxis.set_major_formatter(parts.signed_numbers())
         panel.tick_params(axis="x", labelsize=6, rotation=45)
-        panel.set_title(parts.shortened(panel, rewired.network(networks[k]).capitalize()), pad=4)
+        panel.set_title(parts.shortened(panel, rewired.network(networks[k])), pad=4)
         for edge in range(1, len(order)):
             panel.axhline(edge - 0.5, color=PALE, lw=0.4, zorder=0)
     panels[0, 0].set_yticks(range(len(order)), [rewired.rule(name) for name in order])

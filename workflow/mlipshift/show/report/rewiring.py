@@ -135,7 +135,9 @@ def rewiring_sentence(results: Results) -> tuple[str, str] | None:
     ):
         if len(own):
             changes = 100 * own.relative_change
-            parts.append(f"the {name} changes the error by {changes.min():+.1f} to {changes.max():+.1f} %")
+            parts.append(
+                f"the {name} changes the error by {number(changes.min(), True)} to {number(changes.max(), True)} %"
+            )
     text = f"On all held-out structures, over {several(str(len(pooled[ABOUT].drop_duplicates())), 'network')}: "
     text += f"{'; '.join(parts)}, the latter with the labels in hand." if parts else "nothing is known."
     advised = pooled[pooled.recommended.astype(bool)]
