@@ -2,7 +2,11 @@
 
 import time
 
+from mlipshift.run.memory import keep_memory
+
 HEADER = f"{'benchmark':<34}{'ours':>22}{'other':>22}{'ratio':>9}"
+
+keep_memory()  # as the scripts of the workflow
 
 
 def best_of_both(ours, other, rounds, clock=time.perf_counter):

@@ -13,6 +13,7 @@ from pathlib import Path
 from mlipshift.base.errors import UserError
 from mlipshift.base.files import NO_SPACE, disk_is_full
 from mlipshift.base.log import RELAY, log
+from mlipshift.run.memory import keep_memory
 from mlipshift.run.processes import end_with_the_run
 
 
@@ -41,6 +42,7 @@ def run(main: Callable[[argparse.Namespace], None], description: str, arguments:
                 os.dup2(handlers[0].stream.fileno(), descriptor)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
     end_with_the_run()
+    keep_memory()
     start = time.perf_counter()
     try:
         main(args)
