@@ -97,7 +97,7 @@ def test_paths_of_any_letters_are_read(elsewhere):
 def test_every_command_has_its_paths_whole(elsewhere):
     """All rules, from the printed commands: what names the clone or the data is one word that is a path."""
     targets = ["all", "diagnose", "variants", "ablations", "tune", "relabel", "stress", "check_sources"]
-    targets += ["universal", "rescue"]
+    targets += ["third_edition", "universal", "rescue"]
     done = elsewhere.snakemake(*targets, "--dryrun", "--printshellcmds", "--forceall")
     commands = re.findall(r"^.*workflow/scripts/.*$", done.stdout + done.stderr, re.M)
     ran = {re.search(r"workflow/scripts/(\w+)\.py", line)[1] for line in commands}

@@ -116,6 +116,53 @@ rule assemble_benchmark:
         " --output {params.directory:q} --log {log:q} >> {log:q} 2>&1"
 
 
+# The third edition of the embedded benchmark, `snakemake third_edition`: its geometries, at the level of the stress set.
+
+BENCHMARK_GROUPS = "train id_test".split() + [
+    f"{half}_{kind}"
+    for half in ("val", "ood")
+    for kind in "new_elements connectivity force_norm larger".split()
+]
+EDITION = own("resources/benchmark/third_edition")
+EDITION_SHARDS = 138
+# labels made elsewhere are no reason to label again
+EDITION_KNOWN = known_labels(config["labelling"]["known"])
+
+
+rule label_benchmark:
+    input:
+        # labels that are there stay, whatever was edited since
+        **settled(
+            **code("label_reference"),
+            geometries=expand(
+                own("resources/benchmark/{group}.extxyz"), group=BENCHMARK_GROUPS
+            ),
+            level=f"{EDITION}/level.json",
+        ),
+    output:
+        frames=f"{EDITION}/shards/{{shard}}.extxyz",
+        failures=f"{EDITION}/shards/{{shard}}.failures.csv",
+    log:
+        "<logs>/labelling/label_benchmark_{shard}.log",
+    wildcard_constraints:
+        shard=r"\d{3}",
+    conda:
+        "../../envs/reference.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing("4h"),
+    params:
+        number=lambda wildcards: int(wildcards.shard),
+        shards=EDITION_SHARDS,
+    message:
+        "Label shard {wildcards.shard} of the third edition of the benchmark with PySCF."
+    shell:
+        "python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
+        " --failures {output.failures:q} --shard {params.number:q} --shards {params.shards:q}"
+        " --settings {input.level:q} {EDITION_KNOWN} --log {log:q} >> {log:q} 2>&1"
+
+
 # The stress set, `snakemake stress`: labels the shards that resources/stress/shards lacks, checks some labels and
 # assembles the set. Its data sheet says more.
 
@@ -138,15 +185,9 @@ rule sample_stress:
         **code("sample_stress"),
         molecules=f"{STRESS}/molecules.csv",
         cages=f"{STRESS}/cages.extxyz",
-        benchmark=[
-            own(f"resources/benchmark/{group}.extxyz")
-            for group in "train id_test".split()
-            + [
-                f"{half}_{kind}"
-                for half in ("val", "ood")
-                for kind in "new_elements connectivity force_norm larger".split()
-            ]
-        ],
+        benchmark=expand(
+            own("resources/benchmark/{group}.extxyz"), group=BENCHMARK_GROUPS
+        ),
     output:
         geometries="<results>/labelling/stress/geometries.extxyz",
     log:

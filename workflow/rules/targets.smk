@@ -163,6 +163,14 @@ rule relabel:
         "The benchmark, labelled anew; copy it to resources/benchmark to use it."
 
 
+rule third_edition:
+    input:
+        expand(f"{EDITION}/shards/{{shard:03d}}.extxyz", shard=range(EDITION_SHARDS)),
+    localrule: True
+    message:
+        "The third edition of the embedded benchmark is labelled."
+
+
 rule stress:
     input:
         STRESS_SHARDS_LABELLED,

@@ -9,13 +9,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from ase.io import read, write
 
+from mlipshift.base.files import replacing
 from mlipshift.base.tables import FAILURES, write_table
 from mlipshift.labelling import reference
 from mlipshift.run import cli
 
 
 def main(args):
-    frames = read(args.geometries, index=":")[args.shard :: args.shards]
+    frames = [a for path in args.geometries for a in read(path, index=":")][args.shard :: args.shards]
     known = reference.known_labels(args.known, args.settings)
     done, failures, reused = [], [], 0
     for atoms in progress(frames, len(frames), f"shard {args.shard}"):
@@ -33,7 +34,8 @@ def main(args):
         atoms.arrays["REF_forces"] = forces
         done.append(atoms)
     write_table(args.failures, failures, FAILURES)
-    write(args.output, done, format="extxyz")
+    with replacing(args.output) as part:
+        write(part, done, format="extxyz")
     log.info("%d labels, %d of them from %s", len(done), reused, args.known)
 
 
@@ -42,7 +44,7 @@ if __name__ == "__main__":
         main,
         __doc__,
         {
-            "geometries": {"type": Path, "help": "extxyz of all geometries"},
+            "geometries": {"type": Path, "nargs": "+", "help": "extxyz files of all geometries"},
             "output": {"type": Path, "help": "extxyz of the labelled shard"},
             "failures": {"type": Path, "help": "CSV of structures without a label"},
             "shard": {"type": int, "help": "number of this shard, from 0"},
