@@ -8,7 +8,7 @@ from mlipshift.base.frames import Frames
 from mlipshift.base.tables import read_table, write_table
 from mlipshift.catalogue.captions import filled
 from mlipshift.catalogue.rewired import REWIRED
-from mlipshift.evaluate import rewired_motion, rewiring
+from mlipshift.evaluate import rewired_edges, rewired_motion, rewiring
 from mlipshift.show import drawing
 from mlipshift.show.report import rewiring as report
 from mlipshift.show.report.results import Results
@@ -19,8 +19,11 @@ OPTIONS = (50, 0)
 
 
 def frames(groups=GROUPS):
+    rng = np.random.default_rng(7)
+    elements = [6, 6, 8, 7, 1, 1, 1, 1, 1, 1]
     return Frames.build(
-        {"id": f"{g}{k}", "group": g, "molecule": f"m{k % 5}", "numbers": [6], "positions": np.zeros((1, 3))}
+        {"id": f"{g}{k}", "group": g, "molecule": f"m{k % 5}", "numbers": elements}
+        | {"positions": rng.uniform(0, 5, size=(len(elements), 3))}
         | {"charge": 0, "multiplicity": 1}
         for g in groups
         for k in range(15)
@@ -55,7 +58,8 @@ def tables(folder, networks=NETWORKS, groups=GROUPS, moved=True):
             rows["radius_adapted"] += rewiring.adapted(found, known, picks, after, *OPTIONS)
             costs.append(found.about | {"choose_over_predict": 0.2 + 0.1 * seed})
     columns = {"radius_curve": rewiring.CURVE, "radius_rules": rewiring.RULES, "radius_choices": rewiring.RADII}
-    columns["radius_adapted"] = rewiring.ADAPTED
+    columns |= {"radius_adapted": rewiring.ADAPTED, "radius_edges": rewired_edges.EDGES}
+    rows["radius_edges"] = rewired_edges.rows(rows["radius_choices"], known)
     for name, found in rows.items():
         write_table(folder / f"{name}.csv", found, columns[name])
     motion = [
@@ -113,3 +117,22 @@ def test_the_report_has_the_published_the_recommended_and_the_best_rule_of_every
     nothing = Results({"summary": None, "paired": None})
     made_of_nothing = (report.rules_table, report.adapted_table, report.motion_table, report.rewiring_sentence)
     assert [maker(nothing) for maker in made_of_nothing] == [None] * 4
+
+
+def test_edges_that_come_and_go_are_those_between_the_two_radii(made):
+    """Against distances of all pairs; the structure is one that was refined, and its atoms are all there."""
+    known = frames()
+    edges, choices = (read_table(made[name]) for name in ("radius_edges", "radius_choices"))
+    about = ["network", "strategy", "envelope", "rule", "id"]
+    assert set(edges.group) == {g for g in GROUPS if g.startswith("ood_")}
+    for (network, _, envelope, rule, name), own in edges.groupby(about):
+        positions = known[int(np.flatnonzero(known.ids == name)[0])][1]
+        distance = np.linalg.norm(positions[:, None] - positions[None], axis=2)
+        row = choices[(choices.network == network) & (choices.envelope == envelope) & (choices.rule == rule)]
+        row = row[row.id == name].iloc[0]
+        assert row.chosen_A != row.trained_A
+        low, high = sorted((row.trained_A, row.chosen_A))
+        between = {(i, j) for i, j in zip(*np.nonzero((distance >= low) & (distance < high))) if i < j}
+        kind, other = ("came", "went") if row.chosen_A > row.trained_A else ("went", "came")
+        assert set(zip(own[own.edge == kind]["first"], own[own.edge == kind]["second"])) == between
+        assert not (own.edge == other).any() and (own.edge == "atom").sum() == len(positions)

@@ -8,7 +8,7 @@ from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import write_table
 from mlipshift.base.timing import Timing
-from mlipshift.evaluate import rewiring
+from mlipshift.evaluate import rewired_edges, rewiring
 from mlipshift.evaluate.statistics import force_mae
 from mlipshift.mitigate.radius import chosen_in
 from mlipshift.run import cli
@@ -39,7 +39,9 @@ def main(args):
             }
             rows["radius_adapted"] += rewiring.adapted(scanned, frames, picks, after, *options)
         costs.append(cost_of(entry, scanned))
+    rows["radius_edges"] = rewired_edges.rows(rows["radius_choices"], frames)
     for name, columns in (
+        ("radius_edges", rewired_edges.EDGES),
         ("radius_curve", rewiring.CURVE),
         ("radius_rules", rewiring.RULES),
         ("radius_choices", rewiring.RADII),

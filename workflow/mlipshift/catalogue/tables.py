@@ -177,6 +177,7 @@ _RADIUS = (
     Table("radius_curve", "Force MAE against the radius", "network, strategy, envelope, group, radius", **_REWIRED),
     Table("radius_rules", "Rules of radii", "network, strategy, envelope, group, rule", report="optional", **_REWIRED),
     Table("radius_choices", "Chosen and best radius", "network, strategy, envelope, structure, rule", **_REWIRED),
+    Table("radius_edges", "Edges that came and went", "network, strategy, envelope, rule, group, edge", **_REWIRED),
     Table(
         "radius_adapted",
         "Test-time training on refined graphs",

@@ -2,32 +2,22 @@
 
 from collections.abc import Mapping
 from textwrap import fill
-from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlipshift.catalogue.runs import RUN
-from mlipshift.show import runs, samples, style
-from mlipshift.show.style import INK, MUTED
+from mlipshift.show import molecules, runs, samples, style
+from mlipshift.show.style import MUTED
 
-ENDS = [f"{end}_{axis}_A" for end in ("first", "second") for axis in "xyz"]
 NEEDS = {
-    "unphysical": (
-        *("molecule", "run", "event", "time_ps", "first", "second", "first_element", "second_element"),
-        *(*ENDS, "length_A", "mean_length_A"),
-    ),
+    "unphysical": (*("molecule", "run", "event", "time_ps", *molecules.PAIR, "length_A", "mean_length_A"),),
     "dynamics_summary": RUN,
 }
-COLOURS = {"H": "#F4F4F4", "C": "#5A5A5A", "N": "#3F63C8", "O": "#D0342C", "S": "#D9B310", "F": "#5DAE4B"}
-OTHER = "#B07FC7"
-SIZES = {"H": 40.0}  # points², of others OTHER_SIZE
-OTHER_SIZE = 95.0
-BROKEN = "#D55E00"
+BROKEN = {"color": "#D55E00", "ls": (0, (2, 1.5)), "lw": 1.2}
 STRETCH = 0.5  # Å, as the criterion
-COLUMNS, MOST, REACH = 4, 12, 7.0  # panels in a row and in all; Å from the middle that are shown
+COLUMNS, MOST = 4, 12  # panels in a row and in all
 
 
 def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[str, str]]:
@@ -59,32 +49,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
 
 
 def _molecule(panel: Axes, bonds: pd.DataFrame) -> None:
-    """Atoms and bonds seen along the direction in which they are spread least."""
-    ends = bonds[ENDS].to_numpy(dtype=float).reshape(-1, 2, 3)
-    atoms: dict[int, tuple[str, np.ndarray]] = {}
-    for (i, j), elements, (a, b) in zip(
-        bonds[["first", "second"]].to_numpy(), bonds[["first_element", "second_element"]].to_numpy(), ends
-    ):
-        atoms |= {i: (elements[0], a), j: (elements[1], b)}
-    points = np.array([place for _, place in atoms.values()])
-    middle = np.median(points, axis=0)
-    axes = np.linalg.svd(np.clip(points - middle, -REACH, REACH), full_matrices=False)[2]
-    flat = lambda x: (x - middle) @ axes.T
-    for (a, b), length, mean in zip(ends, bonds.length_A, bonds.mean_length_A):
-        lost = not abs(length - mean) <= STRETCH
-        (x, y), (u, v) = flat(a)[:2], flat(b)[:2]
-        look: dict[str, Any] = (
-            {"color": BROKEN, "ls": (0, (2, 1.5)), "lw": 1.2} if lost else {"color": MUTED, "lw": 1.6}
-        )
-        panel.plot([x, u], [y, v], zorder=1, **look)
-    for element, place in sorted(atoms.values(), key=lambda atom: flat(atom[1])[2]):
-        x, y, _ = flat(place)
-        size = SIZES.get(element, OTHER_SIZE)
-        panel.scatter(x, y, s=size, color=COLOURS.get(element, OTHER), edgecolor=INK, linewidth=0.5, zorder=2)
-        if element not in ("H", "C"):
-            panel.text(x, y, element, ha="center", va="center", size=5.5, color="white", zorder=3)
-    seen = np.clip(flat(points)[:, :2], -REACH, REACH)
-    low, high = seen.min(axis=0) - 0.6, seen.max(axis=0) + 0.6
-    panel.set_xlim(low[0], high[0])
-    panel.set_ylim(low[1], high[1])
-    panel.set_aspect("equal", adjustable="box")
+    """Atoms, and bonds as they are."""
+    lost = ~((bonds.length_A - bonds.mean_length_A).abs() <= STRETCH)
+    looks = [BROKEN if broken else molecules.BOND for broken in lost]
+    molecules.draw(panel, bonds, looks)
