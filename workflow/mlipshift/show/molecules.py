@@ -46,7 +46,8 @@ def draw(panel: Axes, pairs: pd.DataFrame, looks: Sequence[Mapping[str, Any] | N
         if element not in ("H", "C") and scale == 1.0:
             panel.text(x, y, element, ha="center", va="center", size=5.5, color="white", zorder=3)
     seen = np.clip(flat(points)[:, :2], -REACH, REACH)
-    low, high = seen.min(axis=0) - 0.6, seen.max(axis=0) + 0.6
-    panel.set_xlim(low[0], high[0])
-    panel.set_ylim(low[1], high[1])
-    panel.set_aspect("equal", adjustable="datalim")  # titles of a row stay level
+    middle, half = (seen.min(axis=0) + seen.max(axis=0)) / 2, np.ptp(seen, axis=0).max() / 2 + 0.6
+    # squares, so that the titles of a row stay level
+    panel.set_xlim(middle[0] - half, middle[0] + half)
+    panel.set_ylim(middle[1] - half, middle[1] + half)
+    panel.set_aspect("equal", adjustable="box")
