@@ -5,6 +5,8 @@ SHARDS = expand(
     shard=range(config["labelling"]["shards"]),
 )
 
+KNOWN_LABELS = known_labels(config["labelling"]["known"])
+
 
 rule sample_geometries:
     input:
@@ -47,7 +49,7 @@ rule label_reference:
     params:
         settings=as_json(config["labelling"]["level"]),
         shards=config["labelling"]["shards"],
-        known=known_labels(config["labelling"]["known"]),
+        known=KNOWN_LABELS,
         contents=lambda wildcards: contents(
             filter(None, [config["labelling"]["known"]])
         ),
@@ -56,7 +58,7 @@ rule label_reference:
     shell:
         "python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
         " --failures {output.failures:q} --shard {wildcards.shard} --shards {params.shards:q}"
-        " --settings {params.settings:q} {params.known} --log {log:q} >> {log:q} 2>&1"
+        " --settings {params.settings:q} {KNOWN_LABELS} --log {log:q} >> {log:q} 2>&1"
 
 
 rule check_reference:
@@ -125,13 +127,11 @@ BENCHMARK_GROUPS = "train id_test".split() + [
 ]
 EDITION = own("resources/benchmark/third_edition")
 EDITION_SHARDS = 138
-# labels made elsewhere are no reason to label again
-EDITION_KNOWN = known_labels(config["labelling"]["known"])
 
 
-rule label_benchmark:
+use rule label_reference as label_benchmark with:
     input:
-        # labels that are there stay, whatever was edited since
+        # labels that are there stay, whatever was edited since, and whatever other labels are known
         **settled(
             **code("label_reference"),
             geometries=expand(
@@ -146,21 +146,11 @@ rule label_benchmark:
         "<logs>/labelling/label_benchmark_{shard}.log",
     wildcard_constraints:
         shard=r"\d{3}",
-    conda:
-        "../../envs/reference.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing("4h"),
     params:
-        number=lambda wildcards: int(wildcards.shard),
+        settings=f"{EDITION}/level.json",
         shards=EDITION_SHARDS,
     message:
         "Label shard {wildcards.shard} of the third edition of the benchmark with PySCF."
-    shell:
-        "python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
-        " --failures {output.failures:q} --shard {params.number:q} --shards {params.shards:q}"
-        " --settings {input.level:q} {EDITION_KNOWN} --log {log:q} >> {log:q} 2>&1"
 
 
 # The stress set, `snakemake stress`: labels the shards that resources/stress/shards lacks, checks some labels and
