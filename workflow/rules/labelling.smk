@@ -58,7 +58,7 @@ rule label_reference:
     shell:
         "python {input.script:q} --geometries {input.geometries:q} --output {output.frames:q}"
         " --failures {output.failures:q} --shard {wildcards.shard} --shards {params.shards:q}"
-        " --settings {params.settings:q} {KNOWN_LABELS} --log {log:q} >> {log:q} 2>&1"
+        " --settings {params.settings:q} {params.known} --log {log:q} >> {log:q} 2>&1"
 
 
 rule check_reference:
@@ -131,7 +131,7 @@ EDITION_SHARDS = 138
 
 use rule label_reference as label_benchmark with:
     input:
-        # labels that are there stay, whatever was edited since, and whatever other labels are known
+        # labels that are there stay, whatever was edited since
         **settled(
             **code("label_reference"),
             geometries=expand(
@@ -147,8 +147,9 @@ use rule label_reference as label_benchmark with:
     wildcard_constraints:
         shard=r"\d{3}",
     params:
-        settings=f"{EDITION}/level.json",
+        settings=lambda wildcards, input: input.level,
         shards=EDITION_SHARDS,
+        known=KNOWN_LABELS,
     message:
         "Label shard {wildcards.shard} of the third edition of the benchmark with PySCF."
 
