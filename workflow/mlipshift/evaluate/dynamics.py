@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mlipshift.base.geometry import symbol
 from mlipshift.base.timing import Timing
+from mlipshift.catalogue.pairs import PAIR
 from mlipshift.catalogue.runs import RUN
+from mlipshift.evaluate.pairs import pair
 from mlipshift.simulate import observables
 from mlipshift.simulate.observables import Bonds
 from mlipshift.simulate.trajectories import Trajectory
@@ -27,8 +28,8 @@ SUMMARY = [
 H_OF_R = ["molecule", "run", "r_A", "density_per_A"]
 TRACES = ["molecule", "run", "replica", "time_ps", "total_meV_per_atom", "temperature_K"]
 UNPHYSICAL = [
-    *("molecule", "run", "replica", "event", "time_ps", "first", "second", "first_element", "second_element"),
-    *(f"{end}_{axis}_A" for end in ("first", "second") for axis in "xyz"),
+    *("molecule", "run", "replica", "event", "time_ps"),
+    *PAIR,
     *("length_A", "mean_length_A"),
 ]
 COSTS = ["molecule", "run", "n_replicas", "simulated_ps", "seconds_per_ps", "measured"]
@@ -172,11 +173,6 @@ def unphysical(run: Run) -> list[dict]:
     positions = found.positions[found.ended[r], r].astype(float)
     rows = []
     for (i, j), mean in zip(bonds.pairs, bonds.lengths):
-        ends = {
-            f"{end}_{axis}_A": positions[atom, k]
-            for end, atom in (("first", i), ("second", j))
-            for k, axis in enumerate("xyz")
-        }
         rows.append(
             {
                 "molecule": run.about["molecule"],
@@ -184,11 +180,7 @@ def unphysical(run: Run) -> list[dict]:
                 "replica": r,
                 "event": found.event[r],
                 "time_ps": found.stable_ps(r),
-                "first": i,
-                "second": j,
-                "first_element": symbol(int(found.numbers[i])),
-                "second_element": symbol(int(found.numbers[j])),
-                **ends,
+                **pair(found.numbers, positions, i, j),
                 "length_A": np.linalg.norm(positions[i] - positions[j]),
                 "mean_length_A": mean,
             }

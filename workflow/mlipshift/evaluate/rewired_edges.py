@@ -8,11 +8,12 @@ import pandas as pd
 
 from mlipshift.base import geometry
 from mlipshift.base.frames import Frames
+from mlipshift.catalogue.pairs import PAIR
+from mlipshift.evaluate.pairs import pair
 
 ATOM, BOND, CAME, WENT = "atom", "bond", "came", "went"
 EDGES = ["network", "strategy", "envelope", "rule", "group", "id", "trained_A", "chosen_A", "change_meV_per_A", "edge"]
-EDGES += ["first", "second", "first_element", "second_element"]
-EDGES += [f"{end}_{axis}_A" for end in ("first", "second") for axis in "xyz"]
+EDGES += PAIR
 LARGEST = 40  # atoms; more cannot be told from each other in a small panel
 
 
@@ -48,16 +49,7 @@ def _edges(row: pd.Series, numbers: np.ndarray, positions: np.ndarray) -> list[d
         WENT: sorted(trained - chosen),
     }
     about = {name: row[name] for name in EDGES[:8]} | {"change_meV_per_A": row.chosen_meV_per_A - row.trained_meV_per_A}
-    places = lambda end, k: {f"{end}_{axis}_A": x for axis, x in zip("xyz", positions[k])}
-    return [
-        about
-        | {"edge": kind, "first": i, "second": j}
-        | {"first_element": geometry.symbol(numbers[i]), "second_element": geometry.symbol(numbers[j])}
-        | places("first", i)
-        | places("second", j)
-        for kind, pairs in kinds.items()
-        for i, j in pairs
-    ]
+    return [about | {"edge": kind} | pair(numbers, positions, i, j) for kind, pairs in kinds.items() for i, j in pairs]
 
 
 def _pairs(positions, radius):
