@@ -7,7 +7,7 @@ MIRROR ?=
 MODELS ?=
 MODEL ?=
 KILLS ?= 50
-WORKERS ?= 2
+WORKERS ?= 4
 ENVIRONMENT := .venv
 VENV = $(CURDIR)/$(ENVIRONMENT)
 # one word of the shell, whatever letters a path has
@@ -54,7 +54,7 @@ smoke: check-cores venv-run ## run the same pipeline at its smallest in .smoke/,
 	@cd .smoke && $(SNAKEMAKE) --configfile config/smoke.yaml
 	@echo "The report of the smoke run, whose numbers mean nothing: .smoke/results/report.html"
 
-test: venv-test ## run the tests (PYTEST="-k curate" for some of them, WORKERS=4 at once)
+test: venv-test ## run the tests (PYTEST="-k curate" for some of them, WORKERS=2 at once)
 	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
 cluster-test: venv-test ## run the smoke setting and the failures of a cluster on a real Slurm (as root; seven minutes)
