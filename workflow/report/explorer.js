@@ -26,7 +26,7 @@
       const vector = flat ? flat.slice(3 * i, 3 * i + 3).map((v) => v * scale) : [0, 0, 0];
       const length = Math.hypot(...vector);
       if (length < 1e-3) return { vector: [1e-3, 0, 0], baseRadius: 1e-4, headRadius: 1e-4, headLength: 1e-4 };
-      const width = Math.min(0.06, length / 6);
+      const width = Math.min(0.07, length / 6);
       return { vector: vector, baseRadius: width, headRadius: 2 * width, headLength: Math.min(4 * width, length / 2) };
     });
   }
@@ -41,7 +41,7 @@
     }
     for (const a of page.arrows) {
       const atom = numbers.flatMap((k, j) => arrowsOf(a.vectors[k], sizes[j], scale));
-      shapes[a.title] = { kind: "arrow", parameters: { global: { color: a.colour }, atom: atom } };
+      shapes[label(a)] = { kind: "arrow", parameters: { global: { color: a.colour }, atom: atom } };
     }
     const structures = numbers.map((k) => ({ ...page.dataset.structures[k] }));
     const content = { meta: { name: document.title }, structures: structures, properties: properties };
@@ -50,8 +50,10 @@
     return content;
   }
 
+  // chemiscope takes several arrows as one text with commas
+  const label = (arrows) => arrows.title.replaceAll(",", "");
   const arrowsShown = () => (page.arrows.length ? checked("arrows") : [])
-    .map((key) => page.arrows.find((a) => a.key === key).title).join(",");
+    .map((key) => label(page.arrows.find((a) => a.key === key))).join(",");
 
   function settings(numbers) {
     let key = at("color").value;

@@ -29,22 +29,20 @@ def main(args):
     frames = Frames.load(args.frames)
     quantities = explored.measures(read_table(args.shifts), frames.ids)
     arrows = [explored.reference(Labels.load(args.reference, frames).forces)]
-    for k, (folder, path, embedding, title) in enumerate(
-        zip(args.models, args.predictions, args.embeddings, args.titles, strict=True)
-    ):
-        name, found = folder.name, Predictions.load(path, frames)
-        quantities += explored.of_model(name, title, said_by(folder, embedding, frames))
-        colour = explored.COLOURS[k % len(explored.COLOURS)]
-        arrows.append(explorer.Arrows(name, title, colour, found.forces[-1]))
+    for k, (folder, path, embedding) in enumerate(zip(args.models, args.predictions, args.embeddings, strict=True)):
+        quantities += explored.of_model(folder.name, said_by(folder, embedding, frames))
+        colour, forces = explored.COLOURS[k % len(explored.COLOURS)], Predictions.load(path, frames).forces[-1]
+        arrows.append(explorer.Arrows(folder.name, folder.name, colour, forces))
     if len(arrows) > 2:
         quantities += explored.models_apart(np.stack([a.forces for a in arrows[1:]]), frames.offsets)
     start = {"x": "window_fraction", "y": "composition_distance"}
     if args.models:
         start["y"] = explored.error_key(args.models[0].name)
     data = explorer.content(frames, quantities, arrows, start)
+    named = "".join(f" {folder.name}: {title}." for folder, title in zip(args.models, args.titles, strict=True))
     words = explored.words(
         "The diagnosed structures, one by one",
-        "Test structures alone; what has no reference label has no error and no arrows of one.",
+        f"Test structures alone; what has no reference label has no error and no arrows of the reference.{named}",
         (args.report, "Back to the diagnosis"),
     )
     with replacing(args.output) as part:

@@ -95,24 +95,24 @@ def losses(name: str, loss: np.ndarray) -> list[Quantity]:
     ]
 
 
-def of_model(name: str, heading: str, found: Mapping[str, Any]) -> list[Quantity]:
-    """What the diagnosis knows of one model.
+def of_model(name: str, found: Mapping[str, Any]) -> list[Quantity]:
+    """What the diagnosis knows of one model, which bears its short name, as axes have little room.
 
-    heading: its title; found: {"errors", "embedding"}: tables, {"spread"}: [S] meV/Å or None, {"ids"}: [S].
+    found: {"errors", "embedding"}: tables, {"spread"}: [S] meV/Å or None, {"ids"}: [S].
     """
     own = [
         Quantity(
             error_key(name),
-            f"Force MAE, {heading} (meV/Å)",
+            f"Force MAE, {name} (meV/Å)",
             explored.by_id(found["errors"], "force_mae_meV_per_A", found["ids"]),
             MAE,
         )
     ]
     if found["spread"] is not None:
         about = f"Of the members of the ensemble: {APART}; no label is needed"
-        own.append(Quantity(f"{name}_spread_meV_per_A", f"Spread, {heading} (meV/Å)", found["spread"], about))
+        own.append(Quantity(f"{name}_spread_meV_per_A", f"Spread, {name} (meV/Å)", found["spread"], about))
     own += [
-        Quantity(f"{name}_{key}", f"{label(key)}, {heading}", explored.by_id(found["errors"], key, found["ids"]))
+        Quantity(f"{name}_{key}", f"{label(key)}, {name}", explored.by_id(found["errors"], key, found["ids"]))
         for key, criterion in CRITERIA.items()
         if criterion.own and key in found["errors"].columns
     ]
@@ -120,7 +120,7 @@ def of_model(name: str, heading: str, found: Mapping[str, Any]) -> list[Quantity
     return own + [
         Quantity(
             f"{name}_component_{k}",
-            f"Representation, component {k}, {heading}",
+            f"Representation, component {k}, {name}",
             explored.by_id(found["embedding"], f"component_{k}", found["ids"]),
             about,
         )

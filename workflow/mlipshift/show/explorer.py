@@ -23,6 +23,8 @@ from mlipshift.catalogue.groups import GROUPS, group, ordered
 
 BUDGET = 9_000_000  # bytes of data on a page, beside the 3 MB of the viewer
 OF_ATOM, OF_NUMBER = 34, 9  # bytes of the element and place of an atom, and of any other number
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # lengths in Å of an arrow of 1 eV/Å
+LONG = 2.5  # Å, a tenth of the arrows may be longer at first
 DIGITS = 4  # decimals of positions in Å and of forces in eV/Å
 GROUP, NUMBER = "Group", "Group (number)"
 # the colour maps of the viewer that have bands, by the number of these
@@ -113,6 +115,14 @@ def _structures(frames):
     ]
 
 
+def scale_of(arrows: Sequence[Arrows]) -> float:
+    """The one of SCALES at which the arrows are long enough to see and few leave the picture."""
+    norms = np.concatenate([np.linalg.norm(a.forces, axis=1) for a in arrows] or [np.empty(0)])
+    norms = norms[np.isfinite(norms)]
+    long = np.quantile(norms, 0.9) if len(norms) else 0.0
+    return max((s for s in SCALES if s * long <= LONG), default=SCALES[0]) if long > 0 else 1.0
+
+
 def groups_of(frames: Frames) -> list[dict[str, Any]]:
     """{key, title, number, colour, count} of every group, in display order; no colour where there are too many."""
     keys = ordered(frames.group, GROUPS)
@@ -189,6 +199,7 @@ def content(
         "periodic": frames.pbc.any(axis=1).tolist(),
         "start": start,
         "first": first,
+        "scale": scale_of(arrows),
     }
 
 
@@ -235,6 +246,8 @@ def render(template: Path, data: dict[str, Any], words: Words) -> str:
         groups=data["groups"],
         arrows=[{k: a[k] for k in ("key", "title", "colour")} for a in data["arrows"]],
         quantities=data["quantities"],
+        scales=[f"{s:g}" for s in SCALES],
+        scale=f"{data['scale']:g}",
         shown=len(data["dataset"]["structures"]),
         total=data["total"],
     )
