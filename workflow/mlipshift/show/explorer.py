@@ -24,7 +24,7 @@ from mlipshift.catalogue.groups import GROUPS, group, ordered
 BUDGET = 9_000_000  # bytes of data on a page, beside the 3 MB of the viewer
 OF_ATOM, OF_NUMBER = 34, 9  # bytes of the element and place of an atom, and of any other number
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # lengths in Å of an arrow of 1 eV/Å
-LONG = 2.5  # Å, a tenth of the arrows may be longer at first
+CLEAR = 1.0  # Å, at first half of the arrows are at least as long, and so end outside the spheres of their atoms
 DIGITS = 4  # decimals of positions in Å and of forces in eV/Å
 GROUP, NUMBER = "Group", "Group (number)"
 # the colour maps of the viewer that have bands, by the number of these
@@ -74,7 +74,7 @@ class Words:
     back: tuple[str, str] = ("report.html", "Back to the report")
 
 
-def sample(frames: Frames, quantities: int, arrows: int, budget: int = BUDGET) -> np.ndarray:
+def sample(frames: Frames, quantities: int, arrows: int, budget: int) -> np.ndarray:
     """Sorted numbers of the structures that a page of `budget` bytes can hold; all of them, if it can.
 
     Every group gives structures in turn, so that small groups stay whole; within a group in the order of a hash of
@@ -116,11 +116,11 @@ def _structures(frames):
 
 
 def scale_of(arrows: Sequence[Arrows]) -> float:
-    """The one of SCALES at which the arrows are long enough to see and few leave the picture."""
+    """The smallest of SCALES at which half of the arrows can be seen beside the sphere of their atom; 1 without any."""
     norms = np.concatenate([np.linalg.norm(a.forces, axis=1) for a in arrows] or [np.empty(0)])
     norms = norms[np.isfinite(norms)]
-    long = np.quantile(norms, 0.9) if len(norms) else 0.0
-    return max((s for s in SCALES if s * long <= LONG), default=SCALES[0]) if long > 0 else 1.0
+    usual = np.median(norms) if len(norms) else 0.0
+    return min((s for s in SCALES if s * usual >= CLEAR), default=SCALES[-1]) if usual > 0 else 1.0
 
 
 def groups_of(frames: Frames) -> list[dict[str, Any]]:
@@ -172,7 +172,7 @@ def content(
     given = [q for q in quantities if q.is_text or np.isfinite(np.asarray(q.values, dtype=float)).any()]
     given = [q for q in given if q.key not in ("n_atoms", "charge")]
     arrows = [a for a in arrows if any(v is not None for v in _vectors(a.forces, frames))]
-    kept = sample(frames, len(given), len(arrows))
+    kept = sample(frames, len(given), len(arrows), BUDGET)
     total, counts = len(frames), Counter(frames.group)
     atoms = np.concatenate([np.arange(frames.offsets[k], frames.offsets[k + 1]) for k in kept])
     frames = frames.take(kept)
