@@ -286,7 +286,7 @@ def test_a_browser_without_a_network_shows_it(run, monkeypatch):
     text = lambda name: page.evaluate(f"document.getElementById({name!r}).textContent")
     setting = lambda words: page.evaluate(f"explorer.view.saveSettings().{words}")
     with chromium.Browser() as browser:
-        page = browser.open(path)
+        page = browser.open(path, width=900, height=880)
         until(page, "window.explorer && explorer.shows > 0")
         requests = page.evaluate("performance.getEntriesByType('resource').map((e) => e.name)")
         assert [name for name in requests if not name.startswith(("data:", "blob:"))] == []

@@ -70,10 +70,11 @@
   const place = (numbers) => Math.max(0, numbers.indexOf(current));
 
   function say() {
-    const missing = shown.filter((k) => isNaN(number(values(at("x").value)[k])) || isNaN(number(values(at("y").value)[k])));
+    const missing = shown.filter((k) => ["x", "y"].some((id) => isNaN(number(values(at(id).value)[k]))));
     let text = shown.length + " of " + ids.length + " structures pass the filters";
-    if (missing.length) text += "; " + missing.length + " of them have no value of a chosen axis and are not on the map";
-    at("status").textContent = shown.length ? text + "." : "No structure passes the filters; the map is as it was before.";
+    const lack = missing.length + " of them have no value of a chosen axis and are not on the map";
+    if (missing.length) text += "; " + lack;
+    at("status").textContent = text + ".";
   }
 
   function digits(value) {
@@ -87,7 +88,7 @@
     at("chosen").textContent = ids[current];
     at("find").value = ids[current];
     at("values").replaceChildren(...page.quantities.map((q) => {
-      const row = document.createElement("div"), name = document.createElement("dt"), value = document.createElement("dd");
+      const [row, name, value] = ["div", "dt", "dd"].map((tag) => document.createElement(tag));
       name.textContent = q.name.replace("/Å", "/\u2060Å");  // a unit is not broken
       if (q.about) name.title = q.about;
       value.textContent = digits(values(q.key)[current]);
@@ -97,7 +98,8 @@
       return row;
     }));
     const lacking = page.arrows.filter((a) => !a.vectors[current]).map((a) => a.title);
-    at("forces").textContent = lacking.length ? "No forces of this structure, and no arrows: " + lacking.join(", ") + "." : "";
+    const words = "No forces of this structure, and no arrows: " + lacking.join(", ") + ".";
+    at("forces").textContent = lacking.length ? words : "";
     remember();
   }
 
@@ -113,7 +115,10 @@
       do {
         again = false;
         const numbers = wanted();
-        if (!numbers.length) { at("status").textContent = "No structure passes the filters; the map is as it was before."; break; }
+        if (!numbers.length) {
+          at("status").textContent = "No structure passes the filters; the map is as it was before.";
+          break;
+        }
         if (view) view.remove();
         shown = numbers;
         const start = place(shown);
@@ -133,7 +138,8 @@
     } finally {
       busy = false;
     }
-    at("names").replaceChildren(...shown.map((k) => Object.assign(document.createElement("option"), { value: ids[k] })));
+    const option = (k) => Object.assign(document.createElement("option"), { value: ids[k] });
+    at("names").replaceChildren(...shown.map(option));
     window.explorer.shows += 1;
   }
 
@@ -198,7 +204,9 @@
   window.addEventListener("hashchange", () => { obey(); show(); });
 
   // for scripts on the page
-  window.explorer = { page: page, shows: 0, select: select, show: show, get view() { return view; }, get shown() { return shown; } };
+  window.explorer = {
+    page: page, shows: 0, select: select, show: show, get view() { return view; }, get shown() { return shown; },
+  };
   obey();
   show();
 })();

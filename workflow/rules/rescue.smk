@@ -167,5 +167,5 @@ rule report_rescued:
         " --table {input.table:q} --card {input.card:q} --figures {input.figures:q} --failures {input.failures:q}"
         " --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
         " --predictions {input.predictions:q} --rescued {input.rescued:q} --constant {input.constant:q}"
-        " --lines {input.lines:q} {params.run} --explorer {input.explorer:q} --template {input.template:q} --output {output:q}"
-        " --log {log:q} >> {log:q} 2>&1"
+        " --lines {input.lines:q} {params.run} --explorer {input.explorer:q} --template {input.template:q}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"

@@ -134,4 +134,5 @@ rule make_report:
         "Write the report, one HTML file."
     shell:
         "python {input.script:q} --tables {params.tables:q} --timings {params.timings:q} --figures {params.figures:q}"
-        " --run-info {input.info:q} --lines {input.lines:q} --explorer {input.explorer:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+        " --run-info {input.info:q} --lines {input.lines:q} --explorer {input.explorer:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"
