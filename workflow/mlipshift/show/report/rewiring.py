@@ -161,6 +161,8 @@ def _advice(row: pd.Series, table: pd.DataFrame) -> str:
     worst = _worst(own)
     said = f"{rewired.rule(row.rule)} for {rewired.network(row.network)}, {rewired.strategy(row.strategy)}, envelope"
     said += f" {row.envelope} ({difference(row)}"
+    if row.rule.startswith("prior_"):
+        said += "; with a prior call per structure and a prediction per radius"
     if pd.notna(row.share_of_best):
         said += f", {100 * row.share_of_best:.0f} % of what the best radius gives"
     harmed = worst.relative_change > HARM
