@@ -50,8 +50,8 @@ _FIGURES: tuple[Figure, ...] = (
         caption="One structure of every held-out group and rule that refined some of it, the one whose change of the"
         " error is the median of those that were refined (of at most 40 atoms). Blue: pairs of atoms that are"
         " neighbours at the chosen radius alone; orange, dashed: at the trained one alone; grey: bonds. Radii are"
-        " those of the first seed, changes of the error means over seeds. {network},"
-        " {strategy}.[[left: {left} more are in the table.]]",
+        " those of the first seed, changes of the error means over seeds. The network and envelope where a rule gains"
+        " most: {network}, {strategy}.[[left: {left} more are in the table.]]",
         **_OF,
     ),
     Figure(
