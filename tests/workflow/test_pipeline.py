@@ -291,6 +291,7 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
     predicts += ["fit_head", "predict_head", "rescue_models", "adapt_public", "distil_public", "finetune_public"]
     predicts += ["adapt_molecule", "simulate_molecule", "fit_prior", "finetune", "adapt_surfaces", *PREDICT]
     predicts += ["train_network", "choose_radii", "scan_radii", "adapt_rewired", "simulate_radius"]
+    predicts += ["choose_radii_of_model", "scan_public_radii"]
     # what is found out about them, and about those of the training structures, is in files apart
     compares += ["LABEL_CHECKS", "label_check/test", "label_check/{set}"]
     assert not [name for name in predicts for text in compares if text in blocks[name]]
