@@ -242,13 +242,12 @@ rule explore_diagnosis:
     params:
         models=lambda wildcards, input: [str(Path(p).parent) for p in input.summaries],
         titles=lambda wildcards: [models.entry(name)["title"] for name in DIAGNOSED],
-        template=EXPLORER[0],
     message:
         "Write the explorer of the diagnosis, one HTML file."
     shell:
         "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --shifts {input.shifts:q}"
         " --models {params.models:q} --predictions {input.predictions:q} --embeddings {input.embeddings:q}"
-        " --titles {params.titles:q} --report diagnosis.html --template {params.template:q} --output {output:q}"
+        " --titles {params.titles:q} --report diagnosis.html --template {input.template[0]:q} --output {output:q}"
         " --log {log:q} >> {log:q} 2>&1"
 
 

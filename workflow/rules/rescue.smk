@@ -118,14 +118,13 @@ rule explore_rescued:
         runtime=growing("10m"),
     params:
         title=lambda wildcards: models.entry(wildcards.model)["title"],
-        template=EXPLORER[0],
     message:
         "Write the explorer of these structures and {wildcards.model}, one HTML file."
     shell:
         "python {input.script:q} --title {params.title:q} --frames {input.frames:q} --reference {input.reference:q}"
         " --prior {input.prior:q} --predictions {input.predictions:q} --rescued {input.rescued:q}"
         " --constant {input.constant:q} --table {input.table:q} --report rescue_{wildcards.model}.html"
-        " --template {params.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+        " --template {input.template[0]:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule report_rescued:

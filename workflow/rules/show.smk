@@ -95,14 +95,12 @@ rule make_explorer:
     resources:
         mem_mb=growing(2000),
         runtime=growing("10m"),
-    params:
-        template=EXPLORER[0],
     message:
         "Write the explorer, one HTML file with every test structure."
     shell:
         "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
         " --before {input.before:q} --after {input.after:q} --shifts {input.shifts:q} --errors {input.errors:q}"
-        " --template {params.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+        " --template {input.template[0]:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule make_report:
