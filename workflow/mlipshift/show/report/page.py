@@ -14,14 +14,24 @@ from mlipshift.base.errors import UserError
 from mlipshift.catalogue.captions import INTERVAL
 from mlipshift.catalogue.figures import SECTIONS, reported
 from mlipshift.catalogue.headings import REPORT
-from mlipshift.catalogue.methods import look, title
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report import decision, finetuning, left_out, motion, optional_tables, rewiring, surfaces, tables
-from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
+from mlipshift.show.report import (
+    answer,
+    decision,
+    finetuning,
+    left_out,
+    messages,
+    motion,
+    optional_tables,
+    rewiring,
+    surfaces,
+    tables,
+)
+from mlipshift.show.report.downloads import shown
+from mlipshift.show.report.format import ALONE, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
 
-TILES = ("supervised", "joint", "joint_ttt", "joint_corrected", "prior", "delta", "joint_corrected_delta")
 # by the id of catalogue.headings.REPORT
 MAKERS = {
     "methods": tables.methods_table,
@@ -51,22 +61,6 @@ MAKERS = {
 }
 
 
-def tiles(results: Results) -> list[dict[str, str]]:
-    """Headline numbers: list of {name, key, value, interval, colour}."""
-    rows = [(k, results.error(k)) for k in TILES]
-    return [
-        {
-            "name": title(k),
-            "key": k,
-            "value": number(row[MEAN]),
-            "interval": interval(row),
-            "colour": look(k)[0],
-        }
-        for k, row in rows
-        if row is not None
-    ]
-
-
 def flat(settings: object, prefix: str = "") -> list[tuple[str, str]]:
     """Rows (key path, value) of nested settings; lists of plain values stay on one line."""
     if isinstance(settings, dict):
@@ -78,14 +72,14 @@ def flat(settings: object, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def figures(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, dict[str, object]]:
-    """{name: {number, source, caption, alt}} of the figures of a run with these settings; the SVG as data URI."""
+    """{name: {name, number, source, caption, alt}} of the figures of a run with these settings; the SVG as data URI."""
     out = {}
     for k, name in enumerate(reported(config=config), 1):
         drawing, caption = folder / f"{name}.svg", folder / f"{name}.txt"
         for path in (drawing, caption):
             if not path.exists():
                 raise UserError(f"{path}: the report needs this figure; run `snakemake {name}`")
-        out[name] = {"number": k, **embedded(drawing)}
+        out[name] = {"name": name, "number": k, **embedded(drawing)}
     return out
 
 
@@ -140,12 +134,12 @@ def render(
     """
     results = Results(given)
     settings = info.get("config") or {}
-    made = {key: {"id": key, "heading": REPORT[key].heading, "content": make(results)} for key, make in MAKERS.items()}
+    made = {key: shown(key, REPORT[key], make(results), given) for key, make in MAKERS.items()}
     sections = [
         {
             "id": key,
             "title": heading,
-            "figures": list(reported(key, settings)),
+            "figures": [{"message": messages.message(f, results), **drawn[f]} for f in reported(key, settings)],
             "tables": [made[k] for k, t in REPORT.items() if t.section == key and made[k]["content"] is not None],
         }
         for key, heading in SECTIONS.items()
@@ -156,13 +150,14 @@ def render(
         interval=INTERVAL,
         alone=ALONE if results.of_one_molecule else "",
         accuracy=CHEMICAL_ACCURACY,
-        tiles=tiles(results),
+        blocks=answer.blocks(results),
+        tiles=answer.tiles(results),
         pooled=results.error("supervised"),
         sample=sample,
         sentences=sentences(results),
         sections=sections,
-        figures=drawn,
         tables=made,
+        choice=decision.form(results),
         told=told,
         read=left_out.tables(given, given["method_failures"].to_dict("records")),
         config=flat(settings),
