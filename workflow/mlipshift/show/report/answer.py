@@ -85,8 +85,10 @@ def _shifted(r):
     headline = f"{everything} held-out {'group' if len(known) == 1 else 'groups'} lie outside the training data"
     if len(known) == 1:
         headline = f"The held-out group {'lies' if outside else 'does not lie'} outside the training data"
-    lines = [(f"{f['title'].removeprefix('Held out: ')} ({count(f['number'])})", _far(f)) for f in found]
-    usual = max((usual for f in found for *_, usual in f["far"] or []), default=0.0)
+    inside = [f | {"title": "Like training"} for f in found if f["key"] == "id_test"]
+    named = [(f["title"].removeprefix("Held out: "), f) for f in held_out + inside]
+    lines = [(f"{name[:1].upper()}{name[1:]} ({count(f['number'])})", _far(f)) for name, f in named]
+    usual = max((usual for f in held_out + inside for *_, usual in f["far"] or []), default=0.0)
     note = "Shares of structures further out than the limit of the settings"
     return _block(name, headline, *lines, f"{note}{f' (of training itself: up to {share(usual)})' if usual else ''}.")
 
@@ -128,7 +130,9 @@ def _advice(r):
         return _block(name, "Nothing can be said", "No method was evaluated on held-out structures.")
     calls, best = table.set_index("method").prior_calls_per_structure, table.loc[table[MEAN].idxmin()]
     headline = f"{title(best['method'])}: {number(best[MEAN])} meV/Å"
-    lines = [("Most accurate", f"{interval(best)}; {_price(r, best['method'], calls)}.{_as_good(r, best['method'])}")]
+    meaning = METHODS[best["method"]].meaning
+    price = f"{_price(r, best['method'], calls)}; interval {interval(best)}.{_as_good(r, best['method'])}"
+    lines = [("Most accurate", f"{meaning}; {price}")]
     if (ttt := _beside(r)) is not None:
         lines.append(("Test-time training", ttt))
     free = table[table.prior_calls_per_structure == 0]

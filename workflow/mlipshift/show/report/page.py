@@ -71,7 +71,7 @@ def flat(settings: object, prefix: str = "") -> list[tuple[str, str]]:
     return [(prefix, text)]
 
 
-def figures(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, dict[str, object]]:
+def figures(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     """{name: {name, number, source, caption, alt}} of the figures of a run with these settings; the SVG as data URI."""
     out = {}
     for k, name in enumerate(reported(config=config), 1):
@@ -79,15 +79,18 @@ def figures(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, 
         for path in (drawing, caption):
             if not path.exists():
                 raise UserError(f"{path}: the report needs this figure; run `snakemake {name}`")
-        out[name] = {"name": name, "number": k, **embedded(drawing)}
+        out[name] = embedded(drawing) | {"name": name, "number": k}
     return out
 
 
-def embedded(drawing: Path) -> dict[str, str]:
-    """{source, caption, alt} of an SVG file and the text file beside it; the SVG as data URI."""
+def embedded(drawing: Path) -> dict[str, Any]:
+    """{source, caption, alt} of an SVG file and the text file beside it; the SVG as data URI. No name, no message."""
     text = drawing.with_suffix(".txt").read_text(encoding="utf-8").strip()
     code = base64.b64encode(drawing.read_bytes()).decode()
     return {
+        "name": "",
+        "number": 0,
+        "message": "",
         "source": f"data:image/svg+xml;base64,{code}",
         "caption": text,
         "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0],
@@ -139,7 +142,7 @@ def render(
         {
             "id": key,
             "title": heading,
-            "figures": [{"message": messages.message(f, results), **drawn[f]} for f in reported(key, settings)],
+            "figures": [{**drawn[f], "message": messages.message(f, results)} for f in reported(key, settings)],
             "tables": [made[k] for k, t in REPORT.items() if t.section == key and made[k]["content"] is not None],
         }
         for key, heading in SECTIONS.items()
