@@ -17,7 +17,7 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PROGRAM = next(filter(None, map(shutil.which, NAMES)), None)
-OPTIONS = "--headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --remote-debugging-pipe".split()
+OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--remote-debugging-pipe"]
 needed = pytest.mark.skipif(PROGRAM is None, reason="no Chromium is installed (apt-get install chromium)")
 
 
@@ -104,9 +104,7 @@ class Page:
         return found["result"].get("value")
 
     def resize(self, width, height=900):
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def media(self, media="", scheme="light"):
         """Show it as on paper (media="print") or in the colours of a dark desktop (scheme="dark")."""

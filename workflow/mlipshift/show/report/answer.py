@@ -13,7 +13,6 @@ from mlipshift.catalogue.methods import METHODS, look, title
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
 from mlipshift.show.report import shifts
 from mlipshift.show.report.format import (
-    COMPARES,
     HIGH,
     LOW,
     MEAN,
@@ -31,6 +30,12 @@ from mlipshift.show.report.results import Results
 
 Block = dict[str, Any]
 TILES = ("supervised", "joint", "joint_ttt", "joint_corrected", "prior", "delta", "joint_corrected_delta")
+BESIDE = {
+    "lower": "more accurate",
+    "higher": "less accurate",
+    "unclear": "cannot be told apart",
+    "same": "as accurate",
+}
 SIMPLER = ("prior", "delta", "joint_corrected")  # what a user could do instead of TTT
 
 
@@ -133,8 +138,7 @@ def _advice(r):
     meaning = METHODS[best["method"]].meaning
     price = f"{_price(r, best['method'], calls)}; interval {interval(best)}.{_as_good(r, best['method'])}"
     lines = [("Most accurate", f"{meaning}; {price}")]
-    if (ttt := _beside(r)) is not None:
-        lines.append(("Test-time training", ttt))
+    lines += _beside(r)
     free = table[table.prior_calls_per_structure == 0]
     if len(free) and best["prior_calls_per_structure"] > 0:
         row = free.loc[free[MEAN].idxmin()]
@@ -161,15 +165,19 @@ def _as_good(r, key):
 
 
 def _beside(r):
-    """TTT against its own model, and against each of the simpler methods."""
+    """Lines on TTT against its own model, and against each of the simpler methods."""
     before = METHODS["joint_ttt"].before
     own = r.pair("joint_ttt", before)
     if own is None:
-        return None
+        return []
     text = (
-        f"It {VERBS[verdict(own)]} the error of {title(before)}, from {number(own['baseline_mean_meV_per_A'])} to"
+        f"{VERBS[verdict(own)]} the error of {title(before)}, from {number(own['baseline_mean_meV_per_A'])} to"
         f" {number(own['method_mean_meV_per_A'])} meV/Å ({difference(own)})."
     )
     rows: dict[str, pd.Series | None] = {k: r.against("joint_ttt", k) for k in SIMPLER}
-    said = [f"{COMPARES[verdict(row)]} {title(k)} ({difference(row)})" for k, row in rows.items() if row is not None]
-    return f"{text} It {'; it '.join(said)}." if said else text
+    beside = [
+        (f"TTT beside {title(k)}", f"{BESIDE[verdict(row)]}, {difference(row)}.")
+        for k, row in rows.items()
+        if row is not None
+    ]
+    return [("Test-time training (TTT)", text), *beside]

@@ -103,9 +103,13 @@ def section(name: str, title: str, **parts: Any) -> dict[str, Any]:
 
 
 def unbroken(text: str) -> Markup:
-    """Escaped text in which units and sample sizes do not break across lines."""
+    """Escaped text in which units, sample sizes and intervals do not break across lines."""
     return Markup(
-        re.sub(r"(1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+|\d [%s](?!\w))", r'<span class="u">\1</span>', str(escape(text)))
+        re.sub(
+            r"(\[[+−\d.,]+, [+−\d.,]+\]†?|1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+|\d [%s](?!\w))",
+            r'<span class="u">\1</span>',
+            str(escape(text)),
+        )
     )
 
 
