@@ -17,7 +17,8 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PROGRAM = next(filter(None, map(shutil.which, NAMES)), None)
-OPTIONS = "--headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --remote-debugging-pipe".split()
+OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"]
+OPTIONS += ["--remote-debugging-pipe"]
 needed = pytest.mark.skipif(PROGRAM is None, reason="no Chromium is installed (apt-get install chromium)")
 
 

@@ -322,7 +322,7 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
     curve = conformers(run, "joint", "joint_ttt") + conformers(
         run, "supervised", "supervised_distil", prior_weight=0.0, pseudo_weight=1.0, heads=["reference"]
     )
-    tables = {f"{n}_table": run / f"{n}.csv" for n in ("variants", "paired", "conformers", "decision")}
+    tables = {f"{n}_table": run / f"{n}.csv" for n in ("variants", "paired", "conformers", "decision", "methods")}
     strategies = dict.fromkeys([p.stem for p in variants] + ["joint_ttt"], "joint")
     script("evaluate_variants").main(
         SimpleNamespace(
@@ -355,6 +355,11 @@ def test_tables_of_variants_conformers_and_the_decision(run, pseudo):
     # 2 groups of 2 molecules of 4 geometries, half of them unseen
     assert set(common.n_structures) == {8} and set(common.n_molecules) == {4}
     assert len(choice) == 8 and choice[choice.budget_seconds_per_prediction.isna()].choice.notna().all()
+    methods = read_table(tables["methods_table"])
+    assert set(choice.choice.dropna()) <= set(methods.method) and (methods.n_structures == 8).all()
+    assert (methods.ci_low_meV_per_A <= methods.error_meV_per_A).all()
+    assert (methods.ci_high_meV_per_A >= methods.error_meV_per_A).all()
+    assert set(methods[methods.prior_calls_per_adaptation == 4].method) == {"joint_ttt (2)", "supervised_distil (2)"}
 
 
 def test_an_ablation_point_from_labels_to_its_table(run):

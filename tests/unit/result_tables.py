@@ -212,6 +212,20 @@ def choice(prior_seconds, predictions, budget):
     return cheap if predictions > 1 else dict.fromkeys(cheap)
 
 
+# method: error (meV/Å), prior calls per prediction, per adaptation, seconds of an adaptation beside them
+COSTS = {
+    "supervised": (120.0, 0, 0, 0.0),
+    "joint": (110.0, 0, 0, 0.0),
+    "prior": (160.0, 1, 0, 0.0),
+    "joint_corrected": (65.0, 1, 0, 0.0),
+    "delta": (55.0, 1, 0, 0.0),
+    "joint_ttt (1)": (82.0, 0, 5, 0.13),
+    "joint_ttt (4)": (70.0, 0, 20, 0.34),
+    "joint_distil (1)": (None, 0, 5, 0.14),
+    "joint_distil (4)": (60.0, 0, 20, 0.33),
+}
+
+
 def of_other_rules(run):
     """Shift, published values, radii, times."""
     shift = {"axis": "connectivity", "criterion": "window_fraction", "n_structures": run.n, "mean": 0.2}
@@ -241,6 +255,13 @@ def of_other_rules(run):
             for s in (0.01, 0.1, 60)
             for n in (1, 100, 1000)
             for b in (0.1, None)
+        ],
+        "decision_methods": [
+            {"method": k, "error_meV_per_A": e, "ci_low_meV_per_A": e and e - 8, "ci_high_meV_per_A": e and e + 8}
+            | {"seconds_per_prediction": 0.0 if k == "prior" else 0.0002 + 0.00001 * j}
+            | {"prior_calls_per_prediction": each, "prior_calls_per_adaptation": once, "seconds_per_adaptation": more}
+            | {**run.sizes, "n_seeds": run.seeds}
+            for j, (k, (e, each, once, more)) in enumerate(COSTS.items())
         ],
     }
 

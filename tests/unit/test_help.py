@@ -214,10 +214,11 @@ def test_the_page_says_what_the_tables_say(tables, tmp_path, kept):
     titles = {name: TITLES[name] for name in kept}
     draw_all(folder, titles, tmp_path)
     html = page.render(TEMPLATE, read, titles, tmp_path, READ, "test")
-    sources = re.findall(r'(?:src|href)="([^"]*)"', html)
+    sources = re.findall(r'src="([^"]*)"', html)
     assert len(sources) == len(HELP) and all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+    assert all(re.match("#|data:text/csv", link) for link in re.findall(r'href="([^"]*)"', html))
     assert not re.search(r"<script|<link|@import|url\(", html) and all(re.findall(r'alt="([^"]*)"', html))
-    assert "a warning" in html and "a line" in html and html.count("<details>") == 5
+    assert "a warning" in html and "a line" in html and html.count('<details class="table">') == 5
     if kept == ["good", "bad"]:
         assert "Good is the best single model" in html and "lower for hot" in html
         assert "Bad, rescued:" not in html, "strategies of models with a prior head are in the answer"

@@ -1,6 +1,7 @@
 """The report: what it says follows from the tables."""
 
 import base64
+import io
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ from html import unescape
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from result_tables import MEANS, make_tables
 
@@ -16,6 +18,7 @@ from mlipshift.base.tables import read_table
 from mlipshift.catalogue.captions import filled
 from mlipshift.catalogue.figures import FIGURES, reported
 from mlipshift.show import drawing, style
+from mlipshift.show.report import answer, messages
 from mlipshift.show.report.format import number
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
@@ -130,6 +133,64 @@ def test_report_states_the_numbers_of_the_tables(page):
     assert "10 % are below 25 meV/Å before and 20 % after" in text
 
 
+def test_the_answer_comes_first_with_its_numbers(page):
+    text = words(page)
+    heads = ("What shifted", "What it cost", "What to do", "<details", "<img")
+    assert [page.index(head) for head in heads] == sorted(page.index(head) for head in heads)
+    assert "4 groups of structures held out of training" in text, "no measure that the sentences use was made"
+    assert "2.5 times the force error" in text and "Like training: 48.0 meV/Å [40.0, 56.0]; 37 structures" in text
+    assert "Mean of correction and Δ: 52.0 meV/Å" in text
+    assert "It cannot be told apart from Δ-learning." in text
+    assert "lowers the error of Joint, from 110.0 to 70.0 meV/Å (−40.0 [−48.0, −32.0])." in text
+    assert "TTT beside Prior: more accurate, −90.0 [−98.0, −82.0]." in text
+    assert "TTT beside Δ-learning: less accurate, +15.0 [+7.0, +23.0]." in text
+    assert "TTT beside Joint + correction: cannot be told apart, +5.0 [−3.0, +13.0]." in text
+    assert "Without a prior call: Joint, 110.0 meV/Å" in text and "43 meV/Å is reached by no method" in text
+
+
+def test_what_shifted_is_what_the_shares_say(run):
+    tables = {name: read_table(path) for name, path in make_tables(run[0] / "shifted").items()}
+    rows = [
+        ("prior_force_norm_eV_per_A", g, share)
+        for g, share in (("train", 0.2), ("id_test", 0.25), ("ood_force_norm", 0.9), ("ood_larger", 0.1))
+    ] + [("n_atoms", "train", 0.4), ("n_atoms", "ood_force_norm", 0.6), ("n_atoms", "ood_larger", 0.45)]
+    found = pd.DataFrame(rows, columns=["criterion", "group", "fraction_outside"])
+    tables["shift_summary"] = found.assign(
+        n_structures=37, mean=1.0, training_mean=1.0, training_standard_deviation=1.0
+    )
+    block = answer.blocks(Results(tables))[0]
+    assert block["headline"] == "1 of 2 held-out groups lie outside the training data"
+    assert [(line["term"], line["text"]) for line in block["lines"]][:3] == [
+        ("Force norm (37)", "90 % by forces and 60 % by size"),
+        ("Larger molecules (37)", "no further out than training itself"),
+        ("Like training (37)", "no further out than training itself"),
+    ]
+    assert "of training itself: up to 40 %" in block["lines"][3]["text"]
+
+
+def test_every_figure_has_one_message_that_its_tables_allow(run):
+    results = Results({name: read_table(path) for name, path in make_tables(run[0] / "again").items()})
+    said = {name: messages.message(name, results) for name in reported()}
+    assert said["fig_ttt_steps"].startswith("Its steps take the error of Joint from 110.0 to 70.0 meV/Å; Δ-learning")
+    assert said["fig_prior_gain"].startswith("After test-time training the model is better than the prior")
+    assert said["fig_frontier"].endswith("none: 110.0 (Joint)")
+    worse = make_tables(run[0] / "worse", MEANS | {"joint_ttt": 180.0})
+    said = {n: messages.message(n, Results({k: read_table(p) for k, p in worse.items()})) for n in reported()}
+    assert said["fig_prior_gain"].startswith("After test-time training the model is worse than the prior")
+    assert "raises the error of the group held out by force norm" in said["fig_force_norm"]
+    bare = Results({n: t.iloc[:0] for n, t in results.tables.items()})
+    assert [messages.message(name, bare) for name in reported()] == [f.title for f in reported().values()]
+
+
+def test_what_is_shown_can_be_downloaded_in_every_digit(page, run):
+    found = re.findall(r'download="([^"]*)" href="data:text/csv;charset=utf-8;base64,([^"]*)"', page)
+    assert {"summary.csv", "paired.csv", "decision_methods.csv", "failures.csv"} <= {name for name, _ in found}
+    for name, code in found:
+        path = next(p for p in run[0].glob(f"*/{name}"))
+        text = io.StringIO(base64.b64decode(code).decode())
+        pd.testing.assert_frame_equal(pd.read_csv(text), pd.read_csv(path))
+
+
 def test_a_negative_result_is_reported_as_one(tmp_path):
     make_tables(tmp_path, MEANS | {"joint_ttt": 130.0, "freeze_ttt": 152.0})
     text = words(build(tmp_path))
@@ -139,6 +200,7 @@ def test_a_negative_result_is_reported_as_one(tmp_path):
     assert "gain of TTT" not in text
     assert "lowers the error in 0 of 4 shift groups, raises it in 4" in text
     assert "Joint + TTT is less accurate than Δ-learning" in text
+    assert "Test-time training (TTT): raises the error of Joint, from 110.0 to 130.0 meV/Å" in text
 
 
 def summary(paths):

@@ -133,6 +133,7 @@ rule evaluate_variants:
         paired="<results>/tables/variants_paired.csv",
         conformers="<results>/tables/conformers.csv",
         decision="<results>/timings/decision.csv",
+        methods="<results>/timings/decision_methods.csv",
     log:
         "<logs>/evaluate_variants.log",
     benchmark:
@@ -163,7 +164,7 @@ rule evaluate_variants:
         " --copies {params.copies:q} --decision {params.decision:q}"
         " --resamples {params.resamples:q} --seed {params.seed:q} --variants-table {output.variants:q}"
         " --paired-table {output.paired:q} --conformers-table {output.conformers:q}"
-        " --decision-table {output.decision:q} --log {log:q} >> {log:q} 2>&1"
+        " --decision-table {output.decision:q} --methods-table {output.methods:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule compare_published:

@@ -6,7 +6,7 @@ from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.tables import write_table
 from mlipshift.evaluate import comparisons, timings
-from mlipshift.evaluate.conformers import CONFORMERS, conformers, decision_methods
+from mlipshift.evaluate.conformers import CHOICES, CONFORMERS, choices, conformers, decision_methods
 from mlipshift.evaluate.errors import Errors
 from mlipshift.mitigate import decision
 from mlipshift.run import cli
@@ -34,6 +34,7 @@ def main(args):
     if methods:
         rows = decision.table(methods, settings["predictions"], settings["prior_seconds"], settings["budgets"])
     write_table(args.decision_table, rows, decision.COLUMNS)
+    write_table(args.methods_table, choices(curve, methods), CHOICES)
 
 
 if __name__ == "__main__":
@@ -58,5 +59,6 @@ if __name__ == "__main__":
             "paired_table": {"type": Path},
             "conformers_table": {"type": Path},
             "decision_table": {"type": Path},
+            "methods_table": {"type": Path},
         },
     )

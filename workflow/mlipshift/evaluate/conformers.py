@@ -13,6 +13,9 @@ FRACTIONS = ("fraction_improved", "fraction_worsened")
 CONFORMERS = ["group", "scheme", "strategy", "geometries", "prior_calls_per_molecule"]
 CONFORMERS += ["n_structures", "n_molecules", "n_seeds", *MEAN]
 CONFORMERS += ["baseline", *PAIR, *(f"difference_{c}" for c in INTERVAL), *FRACTIONS]
+# what the choice is made from; measured times make it one of results/timings
+CHOICES = ["method", "error_meV_per_A", *INTERVAL, "seconds_per_prediction", "prior_calls_per_prediction"]
+CHOICES += ["prior_calls_per_adaptation", "seconds_per_adaptation", "n_structures", "n_molecules", "n_seeds"]
 
 
 def _points(errors, strategies):
@@ -55,8 +58,11 @@ def conformers(errors: Errors, strategies: dict[str, str], copies: int) -> list[
             for baseline in others:
                 pair = errors.compare(values, errors.mean(baseline), same)
                 if pair:
+                    alone = errors.summarise(errors.mean(baseline), same) if group == COMMON else None
                     row_of_pair = {c: pair[c] for c in (*PAIR, *FRACTIONS)}
                     row_of_pair |= {f"difference_{c}": pair[c] for c in INTERVAL}
+                    # of the choice alone, no column of the table
+                    row_of_pair |= {f"baseline_{c}": alone[c] for c in INTERVAL if alone}
                     rows.append(row | {"baseline": baseline} | row_of_pair)
     return rows
 
@@ -93,3 +99,25 @@ def decision_methods(
                 float(np.mean(adaptations[key])),
             )
     return list(methods.values())
+
+
+def choices(curve: list[dict], methods: list[Method], group: str = COMMON) -> list[dict]:
+    """One row of CHOICES per method of `decision_methods`: its error with the interval, and its costs."""
+    known = {}
+    for r in curve:
+        if r["group"] == group:
+            sizes = {c: r[c] for c in ("n_structures", "n_molecules", "n_seeds")}
+            known[f"{r['scheme']} ({r['geometries']})"] = sizes | {c: r[c] for c in INTERVAL}
+            known[r["baseline"]] = sizes | {c: r.get(f"baseline_{c}") for c in INTERVAL}
+    return [
+        {
+            "method": m.name,
+            "error_meV_per_A": m.error,
+            "seconds_per_prediction": m.seconds,
+            "prior_calls_per_prediction": m.prior_calls,
+            "prior_calls_per_adaptation": m.adaptation_calls,
+            "seconds_per_adaptation": m.adaptation_seconds,
+            **known[m.name],
+        }
+        for m in methods
+    ]

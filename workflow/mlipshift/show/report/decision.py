@@ -1,5 +1,7 @@
 """The rational choice on the page: its few distinct answers, and which of them holds where."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,8 +9,9 @@ from mlipshift.base.text import several
 from mlipshift.catalogue.methods import look, scheme_title
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import Cell, cell, error
-from mlipshift.show.report.format import duration, number
+from mlipshift.show.report.format import bracket, duration, number, sample
 from mlipshift.show.report.results import Results
+from mlipshift.show.report.results import first as first_row
 
 Table = dict[str, list] | None
 PRIOR, PREDICTIONS, BUDGET = "prior_seconds", "predictions_per_adaptation", "budget_seconds_per_prediction"
@@ -54,6 +57,41 @@ def decision_table(results: Results) -> Table:
             rows.append(line)
     head = [_predictions(choices.columns[left], choices.columns[right]) for left, right in columns]
     return cells.table(["Allowed per prediction", "A prior call takes", *head], rows)
+
+
+def form(results: Results) -> dict[str, Any] | None:
+    """What the form of the page decides from: {"methods", "start", "sample"}; None where the run has no such table.
+
+    methods: error (meV/Å), its interval and the costs of each; start: what the form asks for at first; sample: what
+    the errors are of. The browser decides as mitigate.decision does.
+    """
+    table, choices = results.optional("decision_methods"), results.optional("decision")
+    if table is None:
+        return None
+    methods = [
+        {
+            "name": row["method"],
+            "title": scheme_title(row["method"]),
+            "colour": look(row["method"])[0],
+            "error": _plain(row["error_meV_per_A"]),
+            "interval": bracket(row["ci_low_meV_per_A"], row["ci_high_meV_per_A"]),
+            "seconds": row["seconds_per_prediction"],
+            "prior_calls": row["prior_calls_per_prediction"],
+            "adaptation_calls": row["prior_calls_per_adaptation"],
+            "adaptation_seconds": row["seconds_per_adaptation"],
+        }
+        for row in table.to_dict("records")
+    ]
+    call = first_row(results.tables["seconds"].query("method == 'prior'"))
+    measured = float(f"{call['seconds_per_structure']:.2g}") if call is not None else 1.0
+    budgets = [] if choices is None else choices[BUDGET].dropna().tolist()
+    start = {"predictions": 1000, "prior_seconds": measured, "budget": max(budgets, default=None), "tolerance": None}
+    return {"methods": methods, "start": start, "measured": call is not None, "sample": sample(table.iloc[0])}
+
+
+def _plain(value: float) -> float | None:
+    """A number as JSON has it, which knows no NaN."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _runs(lines: list[list[str]]) -> list[tuple[int, int]]:

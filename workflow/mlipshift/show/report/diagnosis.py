@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mlipshift.show import samples
 from mlipshift.show.criteria import AXES, label, short
 from mlipshift.show.report import cells, shifts
 from mlipshift.show.report.cells import Cell, Row, cell, counted, group_cell, shared
+from mlipshift.show.report.downloads import shown
 from mlipshift.show.report.format import bracket, number, share
 from mlipshift.show.report.page import embedded, page
 from mlipshift.show.report.to_explorer import address
@@ -47,20 +49,38 @@ def model(
     """What the page says of one model, from the folders of its tables and figures and the lines of its capability."""
     read = {name: read_table(tables / f"{name}.csv") for name in ("axes", "ranks", "groups")}
     summary = json.loads((tables / "diagnosis.json").read_text(encoding="utf-8"))
-    labelled = bool(summary["n_errors"])
-    return {
+    labelled, known = bool(summary["n_errors"]), {"accuracy": str(CHEMICAL_ACCURACY)}
+    known["interval"] = interval_of(summary["resampled"])
+    made = {
+        "ranks": ranks_table(read["ranks"]) if labelled else None,
+        "axes": axes_table(read["axes"]) if read["axes"][["n_inside", "n_outside"]].to_numpy().any() else None,
+        "groups": groups_table(read["groups"]),
+    }
+    own = f"{summary['model']}-"
+    return made | {
         "name": summary["model"],
         "title": title,
         "missing": summary["missing"],
         "notes": [line.removeprefix(f"{summary['model']}: ") for line in lines],
         "errors": read["groups"].set_index("group"),
-        "interval": interval_of(summary["resampled"]),
         "best": best(read["ranks"]) if labelled else "",
         "figures": drawn(figures, explorer, summary["model"]),
-        "axes": axes_table(read["axes"]) if read["axes"][["n_inside", "n_outside"]].to_numpy().any() else None,
-        "ranks": ranks_table(read["ranks"]) if labelled else None,
-        "groups": groups_table(read["groups"]),
+        "tables": [table_of(key, made[key], read, known, own) for key in made if made[key] is not None],
     }
+
+
+def table_of(
+    key: str,
+    content: Mapping[str, Any] | None,
+    given: Mapping[str, pd.DataFrame],
+    known: Mapping[str, str],
+    own: str = "",
+) -> dict[str, Any] | None:
+    """A table of the page with its heading; known: what its words lack; own: before its id, of a model."""
+    if content is None:
+        return None
+    about = DIAGNOSIS_REPORT[key]
+    return shown(f"{own}{key}", replace(about, heading=filled(about.heading, known)), content, given)
 
 
 def best(table: pd.DataFrame) -> str:
@@ -233,16 +253,16 @@ def render(
     "run"}; read: {"told": lines, "tables"} of left_out; explorer: the file that shows the structures, beside the page.
     """
     sweep, trained = sweep_table(shares["sweep"]), "train" in set(shares["outside"].group)
-    known = {"sigma": info["sigma"], "sigmas": sweep["sigmas"], "accuracy": str(CHEMICAL_ACCURACY)}
+    known = {"sigma": info["sigma"], "sigmas": str(sweep["sigmas"])}
+    given = {"shift_summary": shares["outside"], "shift_sweep": shares["sweep"]}
     return page(template).render(
         sentences=shifts.sentences(shares["outside"]),
         unsaid=shifts.unsaid(shares["outside"]),
-        outside=outside_table(shares["outside"]) if trained else None,
-        sweep=sweep,
-        side_by_side=side_by_side(models),
+        outside=table_of("outside", outside_table(shares["outside"]) if trained else None, given, known),
+        sweep=table_of("sweep", sweep, given, known),
+        side_by_side=table_of("side_by_side", side_by_side(models), given, known),
         criteria=drawn(criteria, explorer),
         read=read,
         models=models,
         info=info,
-        heading=lambda key, **more: filled(DIAGNOSIS_REPORT[key], known | more),
     )

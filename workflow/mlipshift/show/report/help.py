@@ -11,6 +11,7 @@ from mlipshift.base.text import count, several
 from mlipshift.show import help_groups
 from mlipshift.show.report import cells, help_sentences
 from mlipshift.show.report.cells import cell, counted, shared
+from mlipshift.show.report.downloads import downloads
 from mlipshift.show.report.format import HIGH, LOW, MEAN, bracket, duration, number
 from mlipshift.show.report.help_sentences import ALL, Titles, row_of
 from mlipshift.show.report.page import embedded, page, section
@@ -118,39 +119,57 @@ def crossing_table(table: pd.DataFrame, titles: Titles) -> dict[str, Any]:
     return cells.table([*head, "Structures", "Molecules"], rows)
 
 
-def folded(title: str, heading: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """A table that is folded away."""
-    return {"content": content, "heading": heading, "folded": title}
+def shown(
+    title: str,
+    heading: str,
+    content: Mapping[str, Any],
+    given: Mapping[str, pd.DataFrame],
+    key: str,
+    open: bool = False,
+) -> dict[str, Any]:
+    """A table of the page; key: its id, and the name of what it is made from; open: whether it is unfolded."""
+    parts = {"id": f"{key}-table", "title": title, "heading": heading, "content": content, "open": open}
+    return parts | {"downloads": downloads([key], given)}
 
 
 def sections(tables: Mapping[str, pd.DataFrame], titles: Titles, figures: Path, read: Mapping[str, Any]) -> list[dict]:
     """The sections behind the answer; arguments as of `render`."""
     of = lambda *names: [embedded(path) for path in (figures / f"{n}.svg" for n in names) if path.exists()]
-    errors = folded(
+    errors = shown(
         "All methods in all held-out groups",
         "Force MAE, meV/Å, 95 % intervals over molecules.",
         groups_table(tables["groups"], titles),
+        tables,
+        "groups",
     )
-    costs = folded(
-        "What it costs", "CPU time of one core, as measured in this run.", costs_table(tables["costs"], titles)
+    costs = shown(
+        "What it costs",
+        "CPU time of one core, as measured in this run.",
+        costs_table(tables["costs"], titles),
+        tables,
+        "costs",
     )
-    signs = folded("All signs", "All held-out structures.", signs_table(tables["signs"], titles))
+    signs = shown("All signs", "All held-out structures.", signs_table(tables["signs"], titles), tables, "signs")
     told = "None of these signs needs a label; which one to trust was chosen on the validation groups."
-    decision = folded(
+    decision = shown(
         "Where to help, decided without a label",
         "A structure is helped where the expected error of the model over that of GFN2-xTB is above the threshold that"
         " has the least mean error on the validation groups. Held-out structures, force MAE in meV/Å; regret:"
         " above the best choice of every structure, with its 95 % interval over molecules.",
         decision_table(tables["decision"], titles),
+        tables,
+        "decision",
     )
-    crossing = folded(
+    crossing = shown(
         "On either side of the crossover",
         "Held-out structures by the ratio of the errors of model and GFN2-xTB, the true one and the expected one.",
         crossing_table(tables["crossing"], titles),
+        tables,
+        "crossing",
     )
     left_out = [
-        {"folded": "", **read["models"]},
-        *({"folded": t["heading"].partition(",")[0], **t} for t in read["tables"]),
+        shown("What every model takes", read["models"]["heading"], read["models"]["content"], {}, "taken", open=True),
+        *({**t, "open": False} for t in read["tables"]),
     ]
     return [
         section(

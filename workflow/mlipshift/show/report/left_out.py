@@ -14,6 +14,7 @@ from mlipshift.evaluate.left_out import counted, with_groups
 from mlipshift.show.report import cells
 from mlipshift.show.report.cells import Cell, cell, group_cell
 from mlipshift.show.report.cells import counted as number_of
+from mlipshift.show.report.downloads import shown
 
 Shown = list[dict[str, object]]
 
@@ -37,7 +38,7 @@ def of_models(errors: Sequence[Path], failures: Iterable[Path]) -> list[dict]:
 
 
 def tables(given: Mapping[str, pd.DataFrame], later: Iterable[Mapping[str, str]] = ()) -> Shown:
-    """[{id, heading, content}] of the tables that have something to say.
+    """[{id, title, heading, content, downloads}] of the tables that have something to say.
 
     given: DataFrames "census", "left_out", "label_check", "duplicate_counts"; later: failures of models or methods.
     """
@@ -49,11 +50,7 @@ def tables(given: Mapping[str, pd.DataFrame], later: Iterable[Mapping[str, str]]
         "duplicates": _duplicates(given["duplicate_counts"]),
         "label_check": _label_check(given["label_check"]),
     }
-    return [
-        {"id": key, "heading": INPUT_REPORT[key], "content": content}
-        for key, content in made.items()
-        if content["rows"]
-    ]
+    return [shown(key, INPUT_REPORT[key], content, given) for key, content in made.items() if content["rows"]]
 
 
 def _in_order(table: pd.DataFrame) -> list[dict]:

@@ -14,14 +14,24 @@ from mlipshift.base.errors import UserError
 from mlipshift.catalogue.captions import INTERVAL
 from mlipshift.catalogue.figures import SECTIONS, reported
 from mlipshift.catalogue.headings import REPORT
-from mlipshift.catalogue.methods import look, title
 from mlipshift.evaluate.statistics import CHEMICAL_ACCURACY
-from mlipshift.show.report import decision, finetuning, left_out, motion, optional_tables, rewiring, surfaces, tables
-from mlipshift.show.report.format import ALONE, MEAN, interval, number, sample
+from mlipshift.show.report import (
+    answer,
+    decision,
+    finetuning,
+    left_out,
+    messages,
+    motion,
+    optional_tables,
+    rewiring,
+    surfaces,
+    tables,
+)
+from mlipshift.show.report.downloads import shown
+from mlipshift.show.report.format import ALONE, sample
 from mlipshift.show.report.results import Results
 from mlipshift.show.report.sentences import sentences
 
-TILES = ("supervised", "joint", "joint_ttt", "joint_corrected", "prior", "delta", "joint_corrected_delta")
 # by the id of catalogue.headings.REPORT
 MAKERS = {
     "methods": tables.methods_table,
@@ -51,22 +61,6 @@ MAKERS = {
 }
 
 
-def tiles(results: Results) -> list[dict[str, str]]:
-    """Headline numbers: list of {name, key, value, interval, colour}."""
-    rows = [(k, results.error(k)) for k in TILES]
-    return [
-        {
-            "name": title(k),
-            "key": k,
-            "value": number(row[MEAN]),
-            "interval": interval(row),
-            "colour": look(k)[0],
-        }
-        for k, row in rows
-        if row is not None
-    ]
-
-
 def flat(settings: object, prefix: str = "") -> list[tuple[str, str]]:
     """Rows (key path, value) of nested settings; lists of plain values stay on one line."""
     if isinstance(settings, dict):
@@ -77,23 +71,26 @@ def flat(settings: object, prefix: str = "") -> list[tuple[str, str]]:
     return [(prefix, text)]
 
 
-def figures(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, dict[str, object]]:
-    """{name: {number, source, caption, alt}} of the figures of a run with these settings; the SVG as data URI."""
+def figures(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    """{name: {name, number, source, caption, alt}} of the figures of a run with these settings; the SVG as data URI."""
     out = {}
     for k, name in enumerate(reported(config=config), 1):
         drawing, caption = folder / f"{name}.svg", folder / f"{name}.txt"
         for path in (drawing, caption):
             if not path.exists():
                 raise UserError(f"{path}: the report needs this figure; run `snakemake {name}`")
-        out[name] = {"number": k, **embedded(drawing)}
+        out[name] = embedded(drawing) | {"name": name, "number": k}
     return out
 
 
-def embedded(drawing: Path) -> dict[str, str]:
-    """{source, caption, alt} of an SVG file and the text file beside it; the SVG as data URI."""
+def embedded(drawing: Path) -> dict[str, Any]:
+    """{source, caption, alt} of an SVG file and the text file beside it; the SVG as data URI. No name, no message."""
     text = drawing.with_suffix(".txt").read_text(encoding="utf-8").strip()
     code = base64.b64encode(drawing.read_bytes()).decode()
     return {
+        "name": "",
+        "number": 0,
+        "message": "",
         "source": f"data:image/svg+xml;base64,{code}",
         "caption": text,
         "alt": re.split(r"(?<=[a-zÅ)])\. ", text)[0],
@@ -106,9 +103,13 @@ def section(name: str, title: str, **parts: Any) -> dict[str, Any]:
 
 
 def unbroken(text: str) -> Markup:
-    """Escaped text in which units and sample sizes do not break across lines."""
+    """Escaped text in which units, sample sizes and intervals do not break across lines."""
     return Markup(
-        re.sub(r"(1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+|\d [%s](?!\w))", r'<span class="u">\1</span>', str(escape(text)))
+        re.sub(
+            r"(\[[+−\d.,]+, [+−\d.,]+\]†?|1 kcal/mol/Å|meV/Å|eV/Å|n = [\d.]+|\d [%s](?!\w))",
+            r'<span class="u">\1</span>',
+            str(escape(text)),
+        )
     )
 
 
@@ -140,12 +141,12 @@ def render(
     """
     results = Results(given)
     settings = info.get("config") or {}
-    made = {key: {"id": key, "heading": REPORT[key].heading, "content": make(results)} for key, make in MAKERS.items()}
+    made = {key: shown(key, REPORT[key], make(results), given) for key, make in MAKERS.items()}
     sections = [
         {
             "id": key,
             "title": heading,
-            "figures": list(reported(key, settings)),
+            "figures": [{**drawn[f], "message": messages.message(f, results)} for f in reported(key, settings)],
             "tables": [made[k] for k, t in REPORT.items() if t.section == key and made[k]["content"] is not None],
         }
         for key, heading in SECTIONS.items()
@@ -156,13 +157,14 @@ def render(
         interval=INTERVAL,
         alone=ALONE if results.of_one_molecule else "",
         accuracy=CHEMICAL_ACCURACY,
-        tiles=tiles(results),
+        blocks=answer.blocks(results),
+        tiles=answer.tiles(results),
         pooled=results.error("supervised"),
         sample=sample,
         sentences=sentences(results),
         sections=sections,
-        figures=drawn,
         tables=made,
+        choice=decision.form(results),
         told=told,
         read=left_out.tables(given, given["method_failures"].to_dict("records")),
         config=flat(settings),

@@ -17,6 +17,7 @@ from mlipshift.show.help_groups import OUTSIDE, TRUSTED
 from mlipshift.show.report import cells, help_left_out
 from mlipshift.show.report.cells import Cell, cell, counted
 from mlipshift.show.report.format import bracket, number
+from mlipshift.show.report.help import shown
 from mlipshift.show.report.page import embedded, page, section
 from mlipshift.show.report.to_explorer import address
 
@@ -210,8 +211,9 @@ def render(
     figure = embedded(figures / f"{RESCUED.name}.svg") | {"explorer": address(RESCUED.name, explorer)}
     medians = "Medians of expected errors over the structures of a group, means of true ones."
     worst = f"The {WORST} structures with the largest expected error (meV/Å); usual: median on ordinary molecules."
-    groups = {"content": groups_table(table, ordinary), "heading": medians, "folded": ""}
-    first = {"content": worst_table(table, usual), "heading": worst, "folded": ""}
+    given = {"rescued": table}
+    groups = shown("Expected errors by group", medians, groups_table(table, ordinary), given, "rescued", open=True)
+    first = shown("The most doubtful structures", worst, worst_table(table, usual), {}, "worst", open=True)
     return page(template).render(
         title=f"{name} on your structures",
         lead="Where the model is outside, and what the better forces are; no label of these structures was used.",

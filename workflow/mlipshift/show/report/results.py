@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from mlipshift.catalogue.groups import AXES, POOLED, ordered
+from mlipshift.catalogue.methods import METHODS
+from mlipshift.evaluate import statistics
 
 
 class Results:
@@ -36,6 +38,23 @@ class Results:
         """Names of the held-out groups, without ood_, in display order."""
         groups = {g.removeprefix("ood_") for g in self.summary.group if g.startswith("ood_") and g != POOLED}
         return ordered(groups, AXES)
+
+    @property
+    def candidates(self) -> pd.DataFrame:
+        """Rows of the frontier of what one may choose; errors as they are shown, the plainer of equal methods first."""
+        mean = statistics.MEAN[0]
+        table = self.tables["frontier"].dropna(subset=[mean])
+        table = table[~table.method.isin([key for key, method in METHODS.items() if method.control])]
+        place = [list(METHODS).index(k) for k in table.method]
+        return table.assign(place=place, **{mean: table[mean].round(1)}).sort_values("place")
+
+    def against(self, key: str, baseline: str, where: str = POOLED) -> pd.Series | None:
+        """`pair`, or the pair of the two the other way round with its difference turned."""
+        row, turned = self.pair(key, baseline, where), self.pair(baseline, key, where)
+        if row is not None or turned is None:
+            return row
+        difference, low, high = "difference_meV_per_A", *statistics.INTERVAL
+        return pd.Series({**turned, difference: -turned[difference], low: -turned[high], high: -turned[low]})
 
     def pair(self, key: str, baseline: str, where: str = POOLED) -> pd.Series | None:
         """Row of the paired table, or None."""

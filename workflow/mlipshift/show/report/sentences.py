@@ -46,8 +46,7 @@ def sentences(results: Results) -> list[dict[str, str]]:
 
 def _choice(r):
     """Which method has the lowest mean error, with and without prior calls."""
-    table = r.tables["frontier"].dropna(subset=[MEAN])
-    table = table[~table.method.isin([key for key, method in METHODS.items() if method.control])]
+    table = r.candidates
     if len(table) == 0:
         return None
     seconds = r.tables["seconds"].set_index("method")
@@ -58,9 +57,6 @@ def _choice(r):
         cost = f", {duration(timed[key])} of {how[key]} per structure" if key in timed.index else ""
         return f"{title(key)} ({error_of(row)}{cost})"
 
-    # a tie goes to the plainer method
-    table = table.assign(place=[list(METHODS).index(k) for k in table.method]).sort_values("place")
-    table[MEAN] = table[MEAN].round(1)
     best = table.loc[table[MEAN].idxmin()]
     free = table[table.prior_calls_per_structure == 0]
     text = f"The lowest mean force MAE on the held-out shift groups has {named(best)}"

@@ -85,9 +85,10 @@ def _compared(row, words, unit):
     return f"{word} than in training (mean {mean:.3g} {unit}; training {known:.3g} ± {spread:.2g})"
 
 
-def _outside(own, rows):
-    """The shares outside that are more than those of training structures, and what is like training."""
-    far, near = [], []
+def _sides(own: dict[str, dict[str, Any]], rows: Rows) -> tuple[list[tuple[str, float, float]], list[str]]:
+    """([(aspect, share, that of training)] of what is outside more often than training structures, other aspects)."""
+    far: list[tuple[str, float, float]] = []
+    near: list[str] = []
     for aspect, row in own.items():
         outside = row["fraction_outside"]
         if not np.isfinite(outside):
@@ -95,15 +96,43 @@ def _outside(own, rows):
         usual = rows[row["criterion"], "train"]["fraction_outside"]
         usual = usual if np.isfinite(usual) else 0.0
         if outside > usual + MORE:
-            far.append(f"{share(outside)} by {aspect}" + (f" (training: {share(usual)})" if usual > 0 else ""))
+            far.append((aspect, outside, usual))
         else:
             near.append(aspect)
+    return far, near
+
+
+def _outside(own, rows):
+    """The shares outside that are more than those of training structures, and what is like training."""
+    far, near = _sides(own, rows)
     if not far and not near:
         return "How many lie outside the training distribution is not known."
     if not far:
         return f"By {listed(near)} they lie outside no more often than training structures themselves."
-    text = f"Outside the training distribution: {listed(far)}"
+    each = (
+        f"{share(s)} by {aspect}" + (f" (training: {share(usual)})" if usual > 0 else "") for aspect, s, usual in far
+    )
+    text = f"Outside the training distribution: {listed(each)}"
     return text + (f"; by {listed(near)} as training structures themselves." if near else ".")
+
+
+def briefly(summary: pd.DataFrame) -> list[dict[str, Any]]:
+    """[{title, key, number, far}] of the groups beside training: structures, and [(aspect, share, that of training)].
+
+    far: of what lies outside more often than training structures do, the most telling first; None where that is not
+    known of any measure. No row without training structures.
+    """
+    rows, made, groups = _rows(summary)
+    if "train" not in set(summary.group):
+        return []
+    found = []
+    for g in groups:
+        own = {aspect: rows[name, g] for aspect, name in made.items() if (name, g) in rows}
+        far, near = _sides(own, rows)
+        far.sort(key=lambda one: one[2] - one[1])
+        number = max((row["n_structures"] for row in own.values()), default=0)
+        found.append({"title": group(g), "key": g, "number": number, "far": far if far or near else None})
+    return found
 
 
 def unsaid(summary: pd.DataFrame) -> list[str]:
