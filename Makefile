@@ -68,7 +68,7 @@ benchmark: venv-reference ## measure the speed against the published way and the
 
 lint: venv-test ## check the workflow, its format, the Python code and its types
 	@$(RUN) snakemake --workflow-profile none --lint
-	@$(RUN) snakefmt --check --compact-diff Snakefile workflow/rules
+	@$(RUN) snakefmt --check --compact-diff Snakefile workflow
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check --quiet .
 	@$(RUN) mypy

@@ -239,8 +239,12 @@ def test_large_structures_are_computed_fewer_at_a_time():
     most = batches.ATOMS
     assert batches.portions([], 4) == []
     assert [(p.start, p.stop) for p in batches.portions([3] * 9, 4)] == [(0, 4), (4, 8), (8, 9)]
-    parts = batches.portions([most // 4] * 3 + [most // 2, 1, 2 * most, 5], 64)
+    parts = batches.portions([most // 4] * 3 + [most // 2, 1, 2 * most, 5], 64, "cuda")
     assert [(p.start, p.stop) for p in parts] == [(0, 3), (3, 5), (5, 6), (6, 7)]
+    # what one core computes at once stays in its cache
+    parts = batches.portions([10] * 90 + [60] * 5, 64)
+    assert [p.stop - p.start for p in parts] == [64, 26, 2, 2, 1]
+    assert all((p.stop - p.start) * 60**2 <= batches.PAIRS for p in parts[2:])
     network = small("painn")
     structures = [molecule(4 + k, k) for k in range(5)]
     together = networks.predict(network, structures)

@@ -124,6 +124,8 @@ RULES = {
     "wasserstein_nearest": Rule(distance="wasserstein", reference="nearest", variant="robust"),
     "molecule": Rule(distance="wasserstein", variant="robust", per="molecule"),
     "fallback": Rule(sigma=1.0, above=False),
+    "wide": Rule(distance="window", width=0.2871),
+    "coarse": Rule(radii_A=RADII[1:2]),
 }
 
 
@@ -137,6 +139,9 @@ def test_every_rule_is_its_definition_and_the_same_alone_and_with_others(sets):
         assert found["window"].distance[k] == pytest.approx(np.abs(fraction(own["published"][k]) - 0.55))
         aim = fraction(known["published"]).mean()
         assert found["own"].distance[k] == pytest.approx(np.abs(fraction(own["published"][k]) - aim))
+        inside = lambda s: (np.abs(s - 1) < 0.2871).sum() / max(1, len(s))
+        aim = np.mean([inside(s) for s in known["published"]])
+        assert found["wide"].distance[k] == pytest.approx([abs(inside(s) - aim) for s in own["published"][k]])
         apart = [[quantile_distance(s, t) for t in known["robust"]] for s in own["robust"][k]]
         assert found["wasserstein_nearest"].distance[k] == pytest.approx(np.min(apart, axis=1), abs=1e-9)
         table = np.array([np.r_[s, np.zeros(80 - len(s))] for s in known["published"]])
@@ -150,6 +155,9 @@ def test_every_rule_is_its_definition_and_the_same_alone_and_with_others(sets):
             rows = (test.molecule == molecule) & (test.group == group)
             assert len(set(found["molecule"].chosen[rows])) <= 1
     assert (found["fallback"].chosen <= 3.0).all()
+    assert (found["coarse"].chosen == RADII[1]).all()
+    with pytest.raises(UserError, match="none of its radii_A"):
+        radius.choose(train, test, 3.0, RADII, Rule(radii_A=[99.0]))
 
 
 def positions(frames):

@@ -117,7 +117,7 @@ def test_every_command_has_its_paths_whole(elsewhere):
     }
     others |= {"find_minima", "sample_surfaces", "adapt_surfaces", "evaluate_surfaces", "label_surface"}
     # of networks of section radius
-    others |= {"choose_radii", "scan_radii", "adapt_rewired", "evaluate_radii"}
+    others |= {"choose_radii", "scan_radii", "scan_public_radii", "adapt_rewired", "evaluate_radii"}
     others |= {"simulate_radius", "evaluate_radius_motion"}
     # of a benchmark that the settings here do not name
     others |= {"sample_connectivity", "assemble_connectivity"}

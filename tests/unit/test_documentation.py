@@ -79,7 +79,7 @@ def rules():
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     catalogue = "\n".join(path.read_text(encoding="utf-8") for path in (LIBRARY / "catalogue").glob("*.py"))
     named = re.findall(r"^rule (\w+):", text, re.M) + re.findall(r"^use rule \w+ as (\w+)", text, re.M)
-    return {*named, *re.findall(r'"(fig_\w+)"', text + catalogue)}
+    return {*named, *re.findall(r'"((?:fig|table)_\w+)"', text + catalogue)}
 
 
 def targets(line):

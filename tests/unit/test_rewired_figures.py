@@ -42,8 +42,9 @@ def scanned(network, envelope, structures, seed):
 
 def tables(folder, networks=NETWORKS, groups=GROUPS, moved=True):
     """{name: path} of the tables of networks."""
-    known, rows = frames(groups), {n: [] for n in ("radius_curve", "radius_rules", "radius_choices", "radius_adapted")}
-    costs = []
+    known, made = frames(groups), ("radius_curve", "radius_rules", "radius_choices", "radius_bins", "radius_adapted")
+    rows = {name: [] for name in made}
+    costs, fractions = [], np.random.default_rng(1).uniform(size=len(known))
     for seed, network in enumerate(networks):
         for envelope in ("rescaled",) if network == "flexible" else ("trained", "rescaled"):
             found = scanned(network, envelope, known, seed)
@@ -54,10 +55,12 @@ def tables(folder, networks=NETWORKS, groups=GROUPS, moved=True):
             rows["radius_rules"] += table
             shown = [name for name in ("published", advised) if name in picks]
             rows["radius_choices"] += rewiring.radii(found, known, picks, shown)
+            rows["radius_bins"] += rewiring.bins(found, known, picks, shown, fractions, *OPTIONS)
             after = {"nothing": found.at(picks["best"]) - 50, "published": found.at(picks["published"]) - 40}
             rows["radius_adapted"] += rewiring.adapted(found, known, picks, after, *OPTIONS)
             costs.append(found.about | {"choose_over_predict": 0.2 + 0.1 * seed})
     columns = {"radius_curve": rewiring.CURVE, "radius_rules": rewiring.RULES, "radius_choices": rewiring.RADII}
+    columns |= {"radius_bins": rewiring.BINS}
     columns |= {"radius_adapted": rewiring.ADAPTED, "radius_edges": rewired_edges.EDGES}
     rows["radius_edges"] = rewired_edges.rows(rows["radius_choices"], known)
     for name, found in rows.items():
@@ -117,6 +120,19 @@ def test_the_report_has_the_published_the_recommended_and_the_best_rule_of_every
     nothing = Results({"summary": None, "paired": None})
     made_of_nothing = (report.rules_table, report.adapted_table, report.motion_table, report.rewiring_sentence)
     assert [maker(nothing) for maker in made_of_nothing] == [None] * 4
+
+
+def test_bins_hold_every_structure_once_and_their_means_are_those_of_the_whole(made):
+    bins, rules = read_table(made["radius_bins"]), read_table(made["radius_rules"])
+    reported = sum(not g.startswith("val_") for g in GROUPS) * 15
+    for (network, envelope, rule), own in bins.groupby(["network", "envelope", "rule"]):
+        assert own.n_structures.sum() == reported
+        assert ((own.bin_mean >= own.bin_left) & (own.bin_mean < own.bin_right)).all()
+        whole = rules[(rules.network == network) & (rules.envelope == envelope) & (rules.rule == rule)]
+        whole = whole[whole.group.isin(["id_test", "ood_all"])]
+        for column in ("trained_meV_per_A", "chosen_meV_per_A"):
+            means = [np.average(t[column], weights=t.n_structures) for t in (own, whole)]
+            assert means[0] == pytest.approx(means[1])
 
 
 def test_edges_that_come_and_go_are_those_between_the_two_radii(made):

@@ -11,6 +11,7 @@ from ase.io import read, write
 
 from clone import ROOT, SMOKE, copy_repository, snakemake
 from drawn import faults
+from mlipshift.base.frames import Frames
 from mlipshift.catalogue.figures import reported
 from mlipshift.catalogue.schema import read_schema
 from mlipshift.show import drawing
@@ -50,6 +51,9 @@ def test_outputs(smoke_run):
     results = smoke_run / "results"
     assert (results / "report.html").stat().st_size > 50_000
     assert len(list((results / "figures").glob("*.svg"))) == 8
+    count = Frames.number(results / "frames/test.h5")
+    assert f"All {count} structures are on this page" in (results / "explorer.html").read_text(encoding="utf-8")
+    assert 'href="explorer.html#' in (results / "report.html").read_text(encoding="utf-8")
     summary = pd.read_csv(results / "tables/summary.csv")
     assert {"zero", "prior", "supervised", "delta", "freeze", "freeze_ttt", "joint", "joint_ttt"} <= set(
         summary["method"]
@@ -153,6 +157,7 @@ EDITS = {
     "a module that many others import": ([f"{LIBRARY}/show/style.py"], comment, False),
     "the module of a figure": ([f"{LIBRARY}/show/figures/fig_frontier.py"], comment, True),
     "the words of the report": ([f"{LIBRARY}/show/report/sentences.py"], comment, True),
+    "the page of the explorer": (["workflow/report/explorer.js"], lambda content: content + b"\n// edited\n", True),
     "a reader": ([f"{LIBRARY}/data/readers/oc20.py"], comment, False),
     "the backbone in use": ([f"{LIBRARY}/learn/backbones/painn.py"], comment, False),
     "a module that nothing in use imports: another backbone, prior or family, the console": (
@@ -171,6 +176,7 @@ DRAWN = {
     "a module that many others import": 8,
     "the colour of a method": 8,
     "the words of the report": 0,
+    "the page of the explorer": 0,
     "a caption": 0,
     "a module of the library": 7,
 }
@@ -275,6 +281,9 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
         "diagnose_model",
         "evaluate_help",
         "report_rescued",
+        "make_explorer",
+        "explore_diagnosis",
+        "explore_rescued",
         *CHOOSES,
     }
     compares = [f"{n}.output" for n in users if not n.isupper() and n not in ("curate", *CHOOSES)]
@@ -282,6 +291,7 @@ def test_no_rule_that_predicts_gets_a_reference_label_of_a_test_structure():
     predicts += ["fit_head", "predict_head", "rescue_models", "adapt_public", "distil_public", "finetune_public"]
     predicts += ["adapt_molecule", "simulate_molecule", "fit_prior", "finetune", "adapt_surfaces", *PREDICT]
     predicts += ["train_network", "choose_radii", "scan_radii", "adapt_rewired", "simulate_radius"]
+    predicts += ["choose_radii_of_model", "scan_public_radii"]
     # what is found out about them, and about those of the training structures, is in files apart
     compares += ["LABEL_CHECKS", "label_check/test", "label_check/{set}"]
     assert not [name for name in predicts for text in compares if text in blocks[name]]

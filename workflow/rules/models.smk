@@ -214,6 +214,43 @@ use rule plot_shift as plot_diagnosis with:
         "Draw the diagnosis of {wildcards.model}."
 
 
+rule explore_diagnosis:
+    input:
+        **code("explore_diagnosis"),
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        shifts=rules.diagnose_shifts.output.shifts,
+        summaries=expand(rules.diagnose_model.output.summary, model=DIAGNOSED),
+        predictions=expand(
+            "<results>/models/external/{model}/test.h5", model=DIAGNOSED
+        ),
+        embeddings=expand(
+            "<results>/models/external/{model}/test_embedding.h5", model=DIAGNOSED
+        ),
+        template=EXPLORER,
+    output:
+        "<results>/explorer_diagnosis.html",
+    log:
+        "<logs>/diagnosis/explorer.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing("10m"),
+    params:
+        models=lambda wildcards, input: [str(Path(p).parent) for p in input.summaries],
+        titles=lambda wildcards: [models.entry(name)["title"] for name in DIAGNOSED],
+    message:
+        "Write the explorer of the diagnosis, one HTML file."
+    shell:
+        "python {input.script:q} --frames {input.frames:q} --reference {input.reference:q} --shifts {input.shifts:q}"
+        " --models {params.models:q} --predictions {input.predictions:q} --embeddings {input.embeddings:q}"
+        " --titles {params.titles:q} --report diagnosis.html --template {input.template[0]:q} --output {output:q}"
+        " --log {log:q} >> {log:q} 2>&1"
+
+
 rule report_diagnosis:
     input:
         **code("report_diagnosis"),
@@ -237,6 +274,7 @@ rule report_diagnosis:
         ),
         template=own("workflow/report/diagnosis.html.j2"),
         parts=own("workflow/report/parts.j2"),
+        explorer=rules.explore_diagnosis.output[0],
         statistics=rules.diagnose_shifts.input.statistics,
     output:
         "<results>/diagnosis.html",
@@ -264,4 +302,4 @@ rule report_diagnosis:
         " --titles {params.titles:q} --capability {input.capability:q} --notes {input.notes:q}"
         " --input {input.read:q} --lines {input.lines:q} --failures {input.failures:q}"
         " --sigma {params.sigma} --cutoff {params.cutoff} {params.run} {params.statistics}"
-        " --template {input.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+        " --explorer {input.explorer:q} --template {input.template:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"

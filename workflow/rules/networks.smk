@@ -5,9 +5,10 @@ def check_networks():
     """One line for what section radius names and cannot be made."""
     for name, entry in NETWORKS.items():
         where = f"radius.networks.{name}"
-        if entry["forces"] and "forces" not in ARCHITECTURE:
+        backbone = entry["backbone"] or config["model"]["backbone"]
+        if entry["forces"] and "forces" not in config["model"][backbone]:
             refuse(
-                f"{where}.forces: the backbone {ARCHITECTURE['backbone']} has no other forces; leave it out"
+                f"{where}.forces: the backbone {backbone} has no other forces; leave it out"
             )
         low, high = entry["range_A"] or (0, entry["cutoff_A"])
         if not low <= entry["cutoff_A"] <= high or low == high:
@@ -17,6 +18,17 @@ def check_networks():
             )
     if list(RADII) != sorted(RADII):
         refuse(f"radius.radii_A is {RADII}; give the radii in ascending order")
+    for name in RADIUS["models"]:
+        if name not in DIAGNOSED:
+            refuse(
+                f"radius.models: {name} is none of the models of section models; name it there, too"
+            )
+        family = model_entry(name)["family"]
+        if family not in components.REWIRED:
+            refuse(
+                f"radius.models: the radius of {name} cannot be set, only that of the families"
+                f" {', '.join(components.REWIRED)}"
+            )
     motion = RADIUS["motion"]
     for section in ("motion", "adapt"):
         for name in RADIUS[section]["networks"]:
@@ -39,17 +51,39 @@ def reach(entry):
     return entry["range_A"][1] if entry["range_A"] else entry["cutoff_A"]
 
 
+def backbone_of(wildcards):
+    """Backbone of a network of section radius."""
+    return NETWORKS[wildcards.network]["backbone"] or config["model"]["backbone"]
+
+
+def network_backbone(wildcards):
+    """Input function: the modules of its backbone."""
+    return modules(f"learn/backbones/{backbone_of(wildcards)}")
+
+
+def network_environment(wildcards):
+    """Conda environment that can import its backbone."""
+    return environment_of(backbone_of(wildcards))
+
+
+def network_interpreter(wildcards):
+    """Param function: the Python of that environment."""
+    return interpreter(home_of(backbone_of(wildcards)))
+
+
 def architecture_of(wildcards):
     """Param function: the network of section radius, as one line of JSON."""
-    entry = NETWORKS[wildcards.network]
+    entry, backbone = NETWORKS[wildcards.network], backbone_of(wildcards)
     own = {"forces": entry["forces"]} if entry["forces"] else {}
-    return as_json(ARCHITECTURE | {"cutoff": reach(entry)} | own)
+    sizes = {"backbone": backbone, "cutoff": reach(entry)}
+    return as_json(sizes | config["model"][backbone] | own)
 
 
 def settings_of_network(wildcards):
     """Param function: its training, as one line of JSON."""
     entry = NETWORKS[wildcards.network]
     own = {"cutoffs": entry["range_A"]} if entry["range_A"] else {}
+    own |= {"steps": entry["steps"]} if entry["steps"] else {}
     return as_json(config["training"][KINDS[wildcards.strategy].recipe] | own)
 
 
@@ -70,7 +104,7 @@ def adapted_here(name, envelope):
 
 
 def network_entries():
-    """What evaluate_radii looks at: an entry per network, strategy and envelope."""
+    """What evaluate_radii looks at: an entry per network, strategy and envelope, and per model of the registry."""
     entries = []
     for name in NETWORKS:
         for strategy in RADIUS["strategies"]:
@@ -82,7 +116,7 @@ def network_entries():
                         "network": name,
                         "strategy": strategy,
                         "envelope": envelope,
-                        "radii": [NETWORKS[name]["cutoff_A"], *in_its_range(name)],
+                        "radii": in_its_range(name),
                         "choices": f"{RESULTS}/radius/{name}/choices.csv",
                         "choose_timing": f"{RESULTS}/timings/radius/{name}_choices.json",
                         "scans": expand(
@@ -99,6 +133,21 @@ def network_entries():
                         },
                     }
                 )
+    for name in RADIUS["models"]:
+        folder = f"{RESULTS}/models/external/{name}"
+        entries.append(
+            {
+                "network": name,
+                "strategy": "public",
+                "envelope": "trained",
+                "radii": RADII,
+                "choices": f"{folder}/radii.csv",
+                "choose_timing": f"{RESULTS}/timings/models/{name}_radii.json",
+                "scans": [f"{folder}/radii.h5"],
+                "timings": [f"{RESULTS}/timings/models/{name}_test.json"],
+                "adapted": {},
+            }
+        )
     return entries
 
 

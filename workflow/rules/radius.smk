@@ -1,8 +1,9 @@
 # Where radius refinement can act: networks with several cutoffs at many radii. Reference labels of test structures are an
-# input of the evaluation alone. Nothing without radius.networks.
+# input of the evaluation alone. Nothing without radius.networks and radius.models.
 
 RADIUS = config["radius"]
-NETWORKS, RADII = RADIUS["networks"], RADIUS["radii_A"]
+RADII = RADIUS["radii_A"]
+NETWORKS = {key: entry for key, entry in RADIUS["networks"].items() if entry}
 RADIUS_SEEDS = RADIUS["seeds"] or SEEDS
 RADIUS_RULES = {
     key: entry for key, entry in RADIUS["rules"].items() if entry is not None
@@ -17,7 +18,8 @@ use rule train_model as train_network with:
         unpack(
             lambda wildcards: strategy_inputs(wildcards, f"radius/{wildcards.network}")
         ),
-        **code("train_model", BACKBONE),
+        **code("train_model"),
+        backbone=network_backbone,
         frames=rules.curate.output.train,
     output:
         weights="<results>/radius/{network}/{strategy}/seed{seed}/weights.pt",
@@ -27,7 +29,10 @@ use rule train_model as train_network with:
         "<logs>/radius/train_{network}_{strategy}_{seed}.log",
     benchmark:
         "<benchmarks>/radius/train_{network}_{strategy}_{seed}.tsv"
+    conda:
+        network_environment
     params:
+        python=network_interpreter,
         architecture=architecture_of,
         settings=settings_of_network,
     message:
@@ -47,27 +52,27 @@ rule choose_radii:
     benchmark:
         "<benchmarks>/radius/{network}_choices.tsv"
     conda:
-        NETWORK_ENVIRONMENT
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=growing(3000),
         runtime=growing("1h"),
     params:
-        python=lambda wildcards: interpreter(NETWORK),
         cutoff=lambda wildcards: NETWORKS[wildcards.network]["cutoff_A"],
         radii=lambda wildcards: in_its_range(wildcards.network),
         rules=as_json(RADIUS_RULES),
     message:
         "Choose the radius of every test graph for {wildcards.network} by every rule."
     shell:
-        "{params.python:q} {input.script:q} --train {input.train:q} --frames {input.frames:q}"
-        " --cutoff {params.cutoff} --radii {params.radii} --rules {params.rules:q}"
+        "python {input.script:q} --train {input.train:q} --frames {input.frames:q}"
+        " --cutoff {params.cutoff:q} --radii {params.radii} --rules {params.rules:q}"
         " --choices {output.choices:q} --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule scan_radii:
     input:
-        **code("scan_radii", BACKBONE),
+        **code("scan_radii"),
+        backbone=network_backbone,
         model=rules.train_network.output.weights,
         frames=rules.curate.output.test,
         prior="<results>/prior/test.h5",
@@ -79,13 +84,13 @@ rule scan_radii:
     benchmark:
         "<benchmarks>/radius/scan_{network}_{strategy}_{seed}_{envelope}.tsv"
     conda:
-        NETWORK_ENVIRONMENT
+        network_environment
     threads: 1
     resources:
         mem_mb=growing(3000),
         runtime=growing("1h"),
     params:
-        python=lambda wildcards: interpreter(NETWORK),
+        python=network_interpreter,
         device=config["model"]["device"],
         directory=subpath(input.model, parent=True),
         cutoff=rules.choose_radii.params.cutoff,
@@ -102,7 +107,8 @@ rule scan_radii:
 
 rule adapt_rewired:
     input:
-        **code("adapt_rewired", BACKBONE),
+        **code("adapt_rewired"),
+        backbone=network_backbone,
         model=rules.train_network.output.weights,
         frames=rules.curate.output.test,
         prior="<results>/prior/test.h5",
@@ -114,13 +120,13 @@ rule adapt_rewired:
     benchmark:
         "<benchmarks>/radius/ttt_{network}_{strategy}_{seed}_{envelope}_{rewiring}.tsv"
     conda:
-        NETWORK_ENVIRONMENT
+        network_environment
     threads: 1
     resources:
         mem_mb=growing(3000),
         runtime=growing("2h"),
     params:
-        python=lambda wildcards: interpreter(NETWORK),
+        python=network_interpreter,
         device=config["model"]["device"],
         directory=subpath(input.model, parent=True),
         cutoff=rules.choose_radii.params.cutoff,
@@ -174,7 +180,8 @@ rule evaluate_radii:
 
 rule simulate_radius:
     input:
-        **code("simulate_radius", BACKBONE),
+        **code("simulate_radius"),
+        backbone=network_backbone,
         model=f"<results>/radius/{{network}}/joint/seed{RADIUS_SEEDS[0]}/weights.pt",
         train=rules.curate.output.train,
         frames=rules.curate.output.test,
@@ -186,13 +193,13 @@ rule simulate_radius:
     benchmark:
         "<benchmarks>/radius/motion_{network}_{group}_{moving}.tsv"
     conda:
-        NETWORK_ENVIRONMENT
+        network_environment
     threads: 1
     resources:
         mem_mb=growing(3000),
         runtime=growing("2h"),
     params:
-        python=lambda wildcards: interpreter(NETWORK),
+        python=network_interpreter,
         device=config["model"]["device"],
         directory=subpath(input.model, parent=True),
         cutoff=rules.choose_radii.params.cutoff,

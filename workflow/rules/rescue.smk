@@ -94,6 +94,39 @@ rule plot_rescued:
         " --table {input.table:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
 
 
+rule explore_rescued:
+    input:
+        **code("explore_rescued"),
+        frames=rules.curate.output.test,
+        reference=rules.curate.output.test_reference,
+        prior="<results>/prior/test.h5",
+        predictions=PREDICTED_TEST,
+        rescued=rules.write_rescued.input.rescued,
+        constant=constant_forces,
+        table=rules.write_rescued.output.table,
+        template=EXPLORER,
+    output:
+        "<results>/explorer_rescue_{model}.html",
+    log:
+        "<logs>/help/{model}_explorer.log",
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing("10m"),
+    params:
+        title=lambda wildcards: models.entry(wildcards.model)["title"],
+    message:
+        "Write the explorer of these structures and {wildcards.model}, one HTML file."
+    shell:
+        "python {input.script:q} --title {params.title:q} --frames {input.frames:q} --reference {input.reference:q}"
+        " --prior {input.prior:q} --predictions {input.predictions:q} --rescued {input.rescued:q}"
+        " --constant {input.constant:q} --table {input.table:q} --report rescue_{wildcards.model}.html"
+        " --template {input.template[0]:q} --output {output:q} --log {log:q} >> {log:q} 2>&1"
+
+
 rule report_rescued:
     input:
         **code("report_rescued"),
@@ -111,6 +144,7 @@ rule report_rescued:
         lines=INPUT_LINES,
         template=own("workflow/report/help.html.j2"),
         parts=own("workflow/report/parts.j2"),
+        explorer=rules.explore_rescued.output[0],
     output:
         "<results>/rescue_{model}.html",
     log:
@@ -132,5 +166,5 @@ rule report_rescued:
         " --table {input.table:q} --card {input.card:q} --figures {input.figures:q} --failures {input.failures:q}"
         " --frames {input.frames:q} --reference {input.reference:q} --prior {input.prior:q}"
         " --predictions {input.predictions:q} --rescued {input.rescued:q} --constant {input.constant:q}"
-        " --lines {input.lines:q} {params.run} --template {input.template:q} --output {output:q}"
-        " --log {log:q} >> {log:q} 2>&1"
+        " --lines {input.lines:q} {params.run} --explorer {input.explorer:q} --template {input.template:q}"
+        " --output {output:q} --log {log:q} >> {log:q} 2>&1"

@@ -68,6 +68,16 @@ def own(path):
     return path if Path.cwd() == HOME else str(HOME / path)
 
 
+def home_of(backbone):
+    """Environment that can import a backbone."""
+    return "mace" if backbone == "mace" else "torch"
+
+
+def environment_of(backbone):
+    """Its file, for conda."""
+    return str(Path(HOME, "envs", f"{home_of(backbone)}.yaml"))
+
+
 configfile: own("config/config.yaml")
 
 
@@ -223,8 +233,8 @@ TUNED = FINETUNING["groups"]  # whose labels models learn
 
 # the network that every strategy trains: its module, the environment that can import it, and how it is built
 BACKBONE = f"learn/backbones/{config['model']['backbone']}"
-NETWORK = "mace" if config["model"]["backbone"] == "mace" else "torch"
-NETWORK_ENVIRONMENT = str(Path(HOME, "envs", f"{NETWORK}.yaml"))
+NETWORK = home_of(config["model"]["backbone"])
+NETWORK_ENVIRONMENT = environment_of(config["model"]["backbone"])
 ARCHITECTURE = {
     "backbone": config["model"]["backbone"],
     "cutoff": config["model"]["cutoff_A"],

@@ -10,7 +10,7 @@ from mlipshift.base.tables import write_table
 from mlipshift.base.timing import Timing
 from mlipshift.evaluate import rewired_edges, rewiring
 from mlipshift.evaluate.statistics import force_mae
-from mlipshift.mitigate.radius import chosen_in
+from mlipshift.mitigate.radius import chosen_in, connectivity_in
 from mlipshift.run import cli
 
 COSTS = [*rewiring.ABOUT, "n_radii", "choose_seconds", "predict_seconds", "choose_over_predict", "measured"]
@@ -22,7 +22,7 @@ def main(args):
     labels = labels.select(frames.ids)
     error = lambda forces: force_mae(forces, labels.forces, frames.offsets)
     choices = {path: chosen_in(path, frames.ids) for path in dict.fromkeys(e["choices"] for e in args.entries)}
-    rows = {name: [] for name in ("radius_curve", "radius_rules", "radius_choices", "radius_adapted")}
+    rows = {name: [] for name in ("radius_curve", "radius_rules", "radius_choices", "radius_bins", "radius_adapted")}
     costs, options = [], (args.resamples, args.seed)
     for entry in args.entries:
         scanned = scan_of(entry, frames, error)
@@ -32,6 +32,8 @@ def main(args):
         rows["radius_rules"] += found
         shown = [name for name in dict.fromkeys((FIRST, advised)) if name in picks]
         rows["radius_choices"] += rewiring.radii(scanned, frames, picks, shown)
+        connectivity = connectivity_in(Path(entry["choices"]), frames.ids)
+        rows["radius_bins"] += rewiring.bins(scanned, frames, picks, shown, connectivity, *options)
         if entry["adapted"]:
             after = {
                 rule: np.mean([error(Predictions.load(path, frames).forces[-1]) for path in paths], axis=0)
@@ -45,6 +47,7 @@ def main(args):
         ("radius_curve", rewiring.CURVE),
         ("radius_rules", rewiring.RULES),
         ("radius_choices", rewiring.RADII),
+        ("radius_bins", rewiring.BINS),
         ("radius_adapted", rewiring.ADAPTED),
     ):
         write_table(args.output / f"{name}.csv", rows[name], columns)
@@ -56,7 +59,7 @@ def scan_of(entry, frames, error):
     found = [Predictions.load(path, frames) for path in entry["scans"]]
     return rewiring.Scanned(
         **{name: entry[name] for name in rewiring.ABOUT},
-        radii=np.array(entry["radii"], dtype=float),
+        radii=np.array([found[0].cutoff[0], *entry["radii"]]),
         errors=np.stack([error(scan.forces) for scan in found]),
         losses=np.stack([scan.loss for scan in found]),
     )

@@ -8,7 +8,7 @@ from mlipshift.base.files import replacing
 from mlipshift.base.tables import read_table
 from mlipshift.catalogue.tables import in_report
 from mlipshift.run import cli
-from mlipshift.show.report import left_out, page
+from mlipshift.show.report import left_out, page, to_explorer
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "report" / "report.html.j2"
 
@@ -28,7 +28,8 @@ def main(args):
     config = info.get("config")
     known = in_report("needed", "optional", config=config)
     tables = {name: read_table(paths[name]) for name in known if name in paths}
-    text = page.render(TEMPLATE, tables, page.figures(args.figures, config), info, left_out.lines(args.lines))
+    figures = to_explorer.linked(page.figures(args.figures, config), args.explorer)
+    text = page.render(TEMPLATE, tables, figures, info, left_out.lines(args.lines))
     with replacing(args.output) as part:
         part.write_text(text, encoding="utf-8")
 
@@ -43,6 +44,7 @@ if __name__ == "__main__":
             "figures": {"type": Path, "help": "folder of the figures (SVG) and their captions (txt)"},
             "lines": {"type": Path, "nargs": "*", "default": [], "required": False, "help": "texts on the input"},
             "run_info": {"type": Path, "help": "run_info.json"},
+            "explorer": {"type": Path, "required": False, "help": "the explorer, beside the report"},
             "output": {"type": Path, "help": "HTML file to write"},
         },
     )

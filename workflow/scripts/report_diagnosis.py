@@ -16,8 +16,8 @@ def lines_of(paths):
 
 def main(args):
     models = [
-        diagnosis.model(title, tables, figures, lines_of([lines, *(p for p in args.notes if p.parent == lines.parent)]))
-        for title, tables, figures, lines in zip(args.titles, args.models, args.model_figures, args.capability)
+        diagnosis.model(*about, lines_of([lines, *(p for p in args.notes if p.parent == lines.parent)]), args.explorer)
+        for *about, lines in zip(args.titles, args.models, args.model_figures, args.capability)
     ]
     missing = [] if models else ["No model is named in the setting models: there are no errors and no embedding map."]
     if args.statistics:
@@ -27,7 +27,7 @@ def main(args):
     later = left_out.of_models([folder / "errors.csv" for folder in args.models], args.failures)
     tables = left_out.tables({path.stem: read_table(path) for path in args.input}, later)
     read = {"told": left_out.lines(args.lines), "tables": tables}
-    page = diagnosis.render(args.template, shares, args.criteria, models, info, read)
+    page = diagnosis.render(args.template, shares, args.criteria, models, info, read, args.explorer)
     with replacing(args.output) as part:
         part.write_text(page, encoding="utf-8")
 
@@ -53,6 +53,7 @@ if __name__ == "__main__":
             "sigma": {"type": float, "help": "outside beyond this many training standard deviations"},
             "cutoff": {"type": float, "help": "radius of the graphs (Å)"},
             "run": {"required": False, "default": "", "help": "name of the run"},
+            "explorer": {"type": Path, "required": False, "help": "the explorer, beside the page"},
             "template": {"type": Path, "help": "Jinja template of the page"},
             "output": {"type": Path, "help": "HTML file to write"},
         },

@@ -27,7 +27,7 @@ def main(args):
     usual = help_groups.usual(read_table(args.structures), args.model, evaluate.SIGNS)
     table = with_errors(read_table(args.table), args)
     failures = read_table(args.failures)
-    about = (args.title, usual, args.card, args.figures, failures, left_out.lines(args.lines), args.run)
+    about = (args.title, usual, args.card, args.figures, failures, left_out.lines(args.lines), args.run, args.explorer)
     page = rescued.render(args.template, table, *about)
     with replacing(args.output) as part:
         part.write_text(page, encoding="utf-8")
@@ -53,6 +53,7 @@ if __name__ == "__main__":
             "constant": {"type": Path, "help": "forces with one weight for all"},
             "lines": {"type": Path, "nargs": "*", "help": "texts on what was read and left out"},
             "run": {"required": False, "default": "", "help": "name of the run"},
+            "explorer": {"type": Path, "required": False, "help": "the explorer, beside the page"},
             "template": {"type": Path, "help": "Jinja template of the page"},
             "output": {"type": Path, "help": "HTML file to write"},
         },

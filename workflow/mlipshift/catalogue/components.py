@@ -66,6 +66,13 @@ DIFFERENTIABLE = (
     "aimnet2",
 )
 
+# those of FAMILIES whose neighbour list can end at another radius
+REWIRED = (
+    "mace",
+    "chgnet",
+    "sevennet",
+)
+
 
 def engine_of(method: str, library: str = "") -> str:
     """Module of prior.engines that labels with a method of PRIORS: that of `library` where there is a choice."""

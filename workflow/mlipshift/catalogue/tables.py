@@ -9,11 +9,18 @@ from typing import Any
 
 
 def asked(setting: str, config: Mapping[str, Any]) -> bool:
-    """Whether settings have a value other than nothing at a key such as "simulate.molecules"; "" asks for nothing."""
-    value: Any = config
-    for key in setting.split(".") if setting else ():
-        value = (value or {}).get(key)
-    return bool(value) or not setting
+    """Whether settings have a value other than nothing at a key such as "simulate.molecules"; "" asks for nothing.
+
+    Keys with a | between them ask for any of them.
+    """
+    return not setting or any(_value(key, config) for key in setting.split("|"))
+
+
+def _value(key, config):
+    """Value at a key with dots."""
+    for name in key.split("."):
+        config = (config or {}).get(name)
+    return config
 
 
 @dataclass(frozen=True)
@@ -180,11 +187,12 @@ _MOTION = (
     Table("bonds", "Faults along bonds", "molecule, bond, method, seed", **_SURFACES),
     Table("bond_scores", "Share of sound bonds of every model", "method", report="optional", **_SURFACES),
 )
-_REWIRED = {"rule": "evaluate_radii", "setting": "radius.networks"}
+_REWIRED = {"rule": "evaluate_radii", "setting": "radius.networks|radius.models"}
 _RADIUS = (
     Table("radius_curve", "Force MAE against the radius", "network, strategy, envelope, group, radius", **_REWIRED),
     Table("radius_rules", "Rules of radii", "network, strategy, envelope, group, rule", report="optional", **_REWIRED),
     Table("radius_choices", "Chosen and best radius", "network, strategy, envelope, structure, rule", **_REWIRED),
+    Table("radius_bins", "Force MAE by connectivity", "network, strategy, envelope, rule, bin", **_REWIRED),
     Table("radius_edges", "Edges that came and went", "network, strategy, envelope, rule, group, edge", **_REWIRED),
     Table(
         "radius_adapted",

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlipshift.base.frames import Frames
+from mlipshift.base.rounding import places
 from mlipshift.catalogue.groups import POOLED, VALIDATION
+from mlipshift.evaluate.bins import bin_edges
 from mlipshift.evaluate.statistics import INTERVAL, TIE, Bootstrap, paired, resampled
 from mlipshift.mitigate.radius import least_loss
 
@@ -25,6 +27,8 @@ RADII = [*ABOUT, "id", "group", "molecule", "n_atoms", "rule", "trained_A", "cho
 RADII += ["trained_meV_per_A", "chosen_meV_per_A", "best_meV_per_A"]
 ADAPTED = [*ABOUT, "group", "rule", "n_structures", "n_molecules", "n_seeds", "trained_meV_per_A", "refined_meV_per_A"]
 ADAPTED += ["adapted_meV_per_A", "both_meV_per_A", "both_to_adapted_meV_per_A", *INTERVAL]
+BINS = [*ABOUT, "rule", "bin_left", "bin_right", "bin_mean", "n_structures", "n_molecules", "n_seeds"]
+BINS += ["trained_meV_per_A", "chosen_meV_per_A", "best_meV_per_A", "difference_meV_per_A", *INTERVAL]
 BEST, NOTHING = "best", "nothing"
 ONE_DEVIATION = 0.6827  # level of an interval of one standard error to either side
 
@@ -185,6 +189,47 @@ def radii(scanned: Scanned, frames: Frames, picks: Mapping[str, np.ndarray], sho
                     "trained_meV_per_A": trained[k],
                     "chosen_meV_per_A": error[k],
                     "best_meV_per_A": least[k],
+                }
+            )
+    return rows
+
+
+def bins(
+    scanned: Scanned,
+    frames: Frames,
+    picks: Mapping[str, np.ndarray],
+    shown: Sequence[str],
+    connectivity: np.ndarray,
+    resamples: int,
+    seed: int,
+) -> list[dict]:
+    """Rows of BINS of the rules `shown`: the paper's figure 6, in and out of distribution, without validation groups.
+
+    connectivity [S]: fraction of the eigenvalues in (0.9, 1.1) at the trained radius.
+    """
+    own = np.flatnonzero(scanned.known & ~frames.of_kind("val_"))
+    if not len(own):
+        return []
+    edges, rows = bin_edges(connectivity[own]), []
+    place = places(connectivity[own], edges)
+    trained, least = scanned.errors[:, 0].mean(0), scanned.at(picks[BEST])
+    for name in shown:
+        error = scanned.at(picks[name])
+        for k in np.unique(place):
+            part = own[place == k]
+            found = paired(error[part], trained[part], frames.molecule[part], frames.ids[part], resamples, seed)
+            rows.append(
+                {
+                    **scanned.about,
+                    "rule": name,
+                    "bin_left": edges[k],
+                    "bin_right": edges[k + 1],
+                    "bin_mean": connectivity[part].mean(),
+                    "n_seeds": len(scanned.errors),
+                    "trained_meV_per_A": found["baseline_mean_meV_per_A"],
+                    "chosen_meV_per_A": found["method_mean_meV_per_A"],
+                    "best_meV_per_A": least[part].mean(),
+                    **{key: found[key] for key in ("n_structures", "n_molecules", "difference_meV_per_A", *INTERVAL)},
                 }
             )
     return rows

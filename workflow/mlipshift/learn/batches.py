@@ -15,6 +15,7 @@ import torch
 from mlipshift.shift.graphs import Graph
 
 ATOMS = 2**13  # of the structures that are computed at once, of which each has as many as the largest
+PAIRS = 2**13  # of atoms of structures that one core computes at once: their features stay in its cache
 
 
 @dataclass
@@ -46,12 +47,17 @@ class Batch:
         return torch.where(real, near * near.shape[2] + slot, flat).flatten()
 
 
-def portions(sizes: Sequence[int] | np.ndarray, count: int) -> list[slice]:
-    """Consecutive parts of structures of `sizes` atoms: `count` of them, fewer where they are padded beyond ATOMS."""
+def portions(sizes: Sequence[int] | np.ndarray, count: int, device: torch.device | str = "cpu") -> list[slice]:
+    """Consecutive parts of structures of `sizes` atoms: `count` of them, fewer large ones.
+
+    Fewer where they are padded beyond ATOMS, and on a CPU beyond PAIRS.
+    """
+    pairs = PAIRS if torch.device(device).type == "cpu" else np.inf
     parts, start, largest = [], 0, 0
     for k, size in enumerate(sizes):
         largest = max(largest, int(size))
-        if k > start and (k - start == count or (k - start + 1) * largest > ATOMS):
+        padded = (k - start + 1) * largest
+        if k > start and (k - start == count or padded > ATOMS or padded * largest > pairs):
             parts.append(slice(start, k))
             start, largest = k, int(size)
     return [*parts, slice(start, len(sizes))] if len(sizes) else []

@@ -95,7 +95,7 @@ def tune(
 def force_errors(network: Backbone, data: training.Dataset, batch: int = 64) -> list[float]:
     """Mean absolute error per force component of the reference head on every structure of `data` (eV/Å)."""
     sizes, out = [len(g.numbers) for g in data.graphs], []
-    for part in batches.portions(sizes, batch):
+    for part in batches.portions(sizes, batch, network.device):
         index = range(len(sizes))[part]
         collated, forces, _ = data.batch(index, network.dtype, network.device)
         with torch.no_grad():

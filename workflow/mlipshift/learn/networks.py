@@ -57,7 +57,7 @@ def predict(
         raise UserError(f"envelope {envelope!r} is unknown; use one of {', '.join(ENVELOPES)}")
     cutoffs = [network.architecture.cutoff] * len(structures) if cutoffs is None else cutoffs
     out = []
-    for part in batches.portions([len(numbers) for numbers, _ in structures], batch):
+    for part in batches.portions([len(numbers) for numbers, _ in structures], batch, network.device):
         both = zip(structures[part], cutoffs[part])
         rows = [graphs.build(*s, c, c if envelope == "rescaled" else None) for s, c in both]
         with torch.no_grad():

@@ -182,7 +182,7 @@ class Potential:
     def features_of_atoms(self, frames: Frames, batch: int = 64) -> list[np.ndarray]:
         """Scalar features of the shared representation of the atoms [n, F], for each structure."""
         out, network = [], self.network
-        for rows_of in batches.portions(frames.sizes, batch):
+        for rows_of in batches.portions(frames.sizes, batch, network.device):
             part = [frames[k][:2] for k in range(rows_of.start, rows_of.stop)]
             rows = [graphs.build(*structure, self.cutoff) for structure in part]
             found = network.features(batches.collate([rows], network.dtype, network.device))[0]

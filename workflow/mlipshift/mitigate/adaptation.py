@@ -139,7 +139,7 @@ def adapt(
     prior loss (eV/Å), NaN where nothing was adapted. The network is left as it was. Zero steps are the base model.
     """
     order = np.argsort([u.size for u in units], kind="stable")
-    parts = batches.portions([units[u].size for u in order], settings.batch if network.stacks else 1)
+    parts = batches.portions([units[u].size for u in order], settings.batch if network.stacks else 1, network.device)
     chunks = [order[part] for part in parts]
     predictions: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in units]
     losses = np.full((len(units), len(settings.checkpoints)), np.nan)

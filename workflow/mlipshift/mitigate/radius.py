@@ -19,7 +19,7 @@ from mlipshift.base.rounding import rounding
 from mlipshift.base.tables import read_table
 from mlipshift.mitigate.references import DISTANCES, REFERENCES, Graphs
 from mlipshift.shift.distribution import beyond
-from mlipshift.shift.spectra import CAP, VARIANTS, spectra_of_many
+from mlipshift.shift.spectra import CAP, VARIANTS, WINDOW, spectra_of_many, window_fraction
 
 PER = ("structure", "molecule")
 
@@ -29,21 +29,24 @@ class Rule:
     """How radii are chosen. Raises UserError for a value that is none.
 
     distance: of DISTANCES; reference: of REFERENCES; target: fraction of eigenvalues in the window that is aimed at,
-    that of the training graphs if None; variant, cap: of shift.spectra; per: "molecule" gives all geometries of one the
-    radius of the least mean distance, so that it does not change along a trajectory; sigma: refine what is further from
-    the training graphs than their mean distance by so many standard deviations and no larger than they are, all else
-    keeps the trained cutoff; None refines everything, as published; above: whether a radius above the trained cutoff
-    counts as refined, which it is for a model that can use it.
+    that of the training graphs if None; width: of the window to either side of 1; variant, cap: of shift.spectra; per:
+    "molecule" gives all geometries of one the radius of the least mean distance, so that it does not change along a
+    trajectory; sigma: refine what is further from the training graphs than their mean distance by so many standard
+    deviations and no larger than they are, all else keeps the trained cutoff; None refines everything, as published;
+    above: whether a radius above the trained cutoff counts as refined, which it is for a model that can use it;
+    radii_A: those of the candidates that it looks at (Å), all if None.
     """
 
     distance: str = "padded"
     reference: str = "mean"
     target: float | None = None
+    width: float = WINDOW
     variant: str = "published"
     cap: int | None = CAP
     per: str = "structure"
     sigma: float | None = None
     above: bool = True
+    radii_A: Sequence[float] | None = None
 
     def __post_init__(self):
         for name, known in (
@@ -113,6 +116,11 @@ def choose_of(
     return _decided(known, sizes, trained_cutoff, radii, found, rule, np.arange(len(sizes))).chosen
 
 
+def window_fractions(frames: Frames, cutoff: float) -> np.ndarray:
+    """Fraction [S] of the published eigenvalues in (0.9, 1.1) at a cutoff (Å), the connectivity of the paper."""
+    return window_fraction([spectrum for (spectrum,) in spectra_of_many(_positions(frames), [cutoff])])
+
+
 def known_graphs(train: Frames, trained_cutoff: float, rule: Rule) -> Graphs:
     """Training graphs at the trained cutoff (Å), with the spectra of a rule."""
     spectra = spectra_of_many(_positions(train), [trained_cutoff], rule.variant, rule.cap)
@@ -130,6 +138,13 @@ def chosen_in(path: Path, ids: np.ndarray) -> dict[str, np.ndarray]:
     if wide.isna().any(axis=None):
         raise UserError(f"{path}: some structures have no radius; run the rule that makes it again")
     return {rule: wide[rule].to_numpy() for rule in dict.fromkeys(found.rule)}
+
+
+def connectivity_in(path: Path, ids: np.ndarray) -> np.ndarray:
+    """`window_fractions` [S] of the structures `ids` [S] at the trained radius, in the same table."""
+    found = read_table(path)
+    first = found.drop_duplicates("id")
+    return first.set_index(first.id.astype(str)).window_fraction.reindex(ids.astype(str)).to_numpy()
 
 
 def least_loss(loss: np.ndarray, margin: float) -> np.ndarray:
@@ -160,9 +175,10 @@ def _decided(
 
     molecules [S]: number of the molecule of every structure, whose distances a rule may average.
     """
-    settings: dict[str, Any] = {"distance": rule.distance, "reference": rule.reference, "target": rule.target}
+    settings: dict[str, Any] = {n: getattr(rule, n) for n in ("distance", "reference", "target", "width")}
     distance = known.distances(found, sizes, **settings)
     distance, at_trained = distance[:, :-1], distance[:, -1]
+    distance = np.where(_looked_at(rule, radii), distance, np.inf)
     compared = _averaged(distance, molecules) if rule.per == "molecule" else distance
     least = compared.min(1, keepdims=True)
     nearest = radii[(compared <= least + rounding(least)).argmax(1)]  # the first of equal ones
@@ -191,6 +207,16 @@ def _reasons(sizes: np.ndarray, largest: int, away: np.ndarray, usable: np.ndarr
             yield "in distribution at the trained cutoff"
         else:
             yield "" if below else _ABOVE
+
+
+def _looked_at(rule: Rule, radii: np.ndarray) -> np.ndarray:
+    """Candidates [k] that a rule looks at. Raises UserError if there are none."""
+    if rule.radii_A is None:
+        return np.ones(len(radii), dtype=bool)
+    found = np.isclose(radii[:, None], np.asarray(rule.radii_A)).any(1)
+    if not found.any():
+        raise UserError(f"rule of radii: none of its radii_A {list(rule.radii_A)} is among {radii.tolist()} Å")
+    return found
 
 
 def _molecules(frames: Frames) -> np.ndarray:

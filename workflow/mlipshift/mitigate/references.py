@@ -1,6 +1,6 @@
 """How far the spectrum of a graph is from those of training graphs: by three distances, to three references.
 
-distance     window       fraction of eigenvalues in (0.9, 1.1), the first version of the paper, which aims at 0.55
+distance     window       fraction of eigenvalues near 1; (0.9, 1.1) and 0.55 in the first version of the paper
              padded       squared Euclidean distance of the ascending spectra with zeros at the end, the journal version
              wasserstein  area between the quantile functions, which compares graphs of different size rightly
 reference    mean         average over all training graphs
@@ -16,7 +16,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from mlipshift.shift import wasserstein
-from mlipshift.shift.spectra import mean_spectrum, padded, padded_distance, window_fraction
+from mlipshift.shift.spectra import WINDOW, mean_spectrum, padded, padded_distance, window_fraction
 
 DISTANCES = ("window", "padded", "wasserstein")
 REFERENCES = ("mean", "size", "nearest")
@@ -39,36 +39,56 @@ class Graphs:
         return np.unique(np.linspace(0, len(self.sizes) - 1, min(SAMPLE, len(self.sizes))).astype(int))
 
     def distances(
-        self, found: Sequence[Spectra], sizes: np.ndarray, distance: str, reference: str, target: float | None = None
+        self,
+        found: Sequence[Spectra],
+        sizes: np.ndarray,
+        distance: str,
+        reference: str,
+        target: float | None = None,
+        width: float = WINDOW,
     ) -> np.ndarray:
-        """Distances [S, k] of S structures with spectra at k radii; sizes [S]: their atoms; target: of the window."""
+        """Distances [S, k] of S structures with spectra at k radii; sizes [S]: their atoms.
+
+        target: fraction in the window that is aimed at, that of the training graphs if None; width: of the window to
+        either side of 1.
+        """
         flat = [values for row in found for values in row]
         radii = len(flat) // max(1, len(found))
         if reference == "size":
             out = np.empty((len(found), radii))
             for size in np.unique(sizes).tolist():
                 own = np.flatnonzero(sizes == size).tolist()
-                out[own] = self._alike(size).distances([found[k] for k in own], sizes[own], distance, "mean")
+                rows = [found[k] for k in own]
+                out[own] = self._alike(size).distances(rows, sizes[own], distance, "mean", width=width)
             return out
         skipped = np.full(len(flat), -1, dtype=np.intp)
-        return self._to(flat, distance, reference, target, skipped).reshape(len(found), radii)
+        return self._to(flat, distance, reference, target, width, skipped).reshape(len(found), radii)
 
-    def usual(self, distance: str, reference: str, target: float | None = None) -> tuple[float, float]:
+    def usual(
+        self, distance: str, reference: str, target: float | None = None, width: float = WINDOW
+    ) -> tuple[float, float]:
         """(mean, standard deviation) of the distances of the training graphs themselves, computed once."""
-        key = (distance, reference, target)
+        key = (distance, reference, target, width)
         if key not in self._usual:
             own = self.own_distances(*key)
             self._usual[key] = float(np.nanmean(own)), float(np.nanstd(own))
         return self._usual[key]
 
-    def own_distances(self, distance: str, reference: str, target: float | None = None) -> np.ndarray:
+    def own_distances(
+        self, distance: str, reference: str, target: float | None = None, width: float = WINDOW
+    ) -> np.ndarray:
         """The same of the training graphs themselves [T], of the sample for the nearest, which is another one."""
         if reference == "size":
-            return self.distances([[s] for s in self.spectra], self.sizes, distance, reference)[:, 0]
+            return self.distances([[s] for s in self.spectra], self.sizes, distance, reference, width=width)[:, 0]
         if reference == "mean":
-            return self._to(self.spectra, distance, reference, target, np.full(len(self.sizes), -1, dtype=np.intp))
+            none = np.full(len(self.sizes), -1, dtype=np.intp)
+            return self._to(self.spectra, distance, reference, target, width, none)
         rows = [self.spectra[k] for k in self.sample]
-        return self._to(rows, distance, reference, target, np.arange(len(rows)))
+        return self._to(rows, distance, reference, target, width, np.arange(len(rows)))
+
+    @cached_property
+    def _aims(self) -> dict[float, float]:
+        return {}
 
     @cached_property
     def _sizes(self) -> dict[int, "Graphs"]:
@@ -83,9 +103,11 @@ class Graphs:
             self._sizes[size] = Graphs(self.sizes[chosen], [self.spectra[k] for k in chosen])
         return self._sizes[size]
 
-    @cached_property
-    def _fraction(self) -> float:
-        return float(window_fraction(self.spectra).mean())
+    def _aim(self, width: float) -> float:
+        """Mean fraction of the eigenvalues in a window, computed once."""
+        if width not in self._aims:
+            self._aims[width] = float(window_fraction(self.spectra, width).mean())
+        return self._aims[width]
 
     @cached_property
     def _mean(self) -> np.ndarray:
@@ -102,11 +124,11 @@ class Graphs:
         return wasserstein.Known.of([self.spectra[k] for k in self.sample])
 
     def _to(
-        self, flat: Spectra, distance: str, reference: str, target: float | None, skipped: np.ndarray
+        self, flat: Spectra, distance: str, reference: str, target: float | None, width: float, skipped: np.ndarray
     ) -> np.ndarray:
         """Distances [N] of spectra to the mean or the nearest training graph but skipped [N], -1 for none."""
         if distance == "window":
-            return np.abs(window_fraction(flat) - (self._fraction if target is None else target))
+            return np.abs(window_fraction(flat, width) - (self._aim(width) if target is None else target))
         if reference == "nearest":
             return self._known.nearest(flat, skipped) if distance == "wasserstein" else self._padded(flat, skipped)
         return padded_distance(flat, self._mean) if distance == "padded" else self._centre.distance(flat)

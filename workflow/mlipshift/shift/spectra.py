@@ -148,13 +148,14 @@ def padded(many: Sequence[np.ndarray], length: int = 0) -> tuple[np.ndarray, np.
     return table, sizes
 
 
-def window_fraction(many: Sequence[np.ndarray]) -> np.ndarray:
-    """Fraction [S] of eigenvalues in (0.9, 1.1), the paper's first measure; 0 for an empty spectrum.
+def window_fraction(many: Sequence[np.ndarray], width: float = WINDOW) -> np.ndarray:
+    """Fraction [S] of eigenvalues in (1 - width, 1 + width), 0 for an empty spectrum.
 
+    (0.9, 1.1) is the first measure of the paper.
     A complete graph of 11 atoms has the eigenvalue 1.1 ten times, which rounding would put on either side.
     """
     table, sizes = padded(many)
-    return (np.abs(table - 1.0) < WINDOW - ROUNDING).sum(1) / np.maximum(sizes, 1)
+    return (np.abs(table - 1.0) < width - ROUNDING).sum(1) / np.maximum(sizes, 1)
 
 
 def mean_spectrum(many: Sequence[np.ndarray]) -> np.ndarray:

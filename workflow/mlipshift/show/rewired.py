@@ -13,6 +13,12 @@ RULES = {
     "published_fallback": "Published, with fallback",
     "window": "Window, 55 %",
     "window_of_training": "Window, as in training",
+    "window_50": "Window, 50 %",
+    "window_60": "Window, 60 %",
+    "window_narrow": "Window of ±0.05, 55 %",
+    "window_wide": "Window of ±0.2, 55 %",
+    "cap_20": "Published, cap of 20",
+    "coarse": "Published, three radii",
     "written": "As written (self loops)",
     "no_cap": "Published, no cap",
     "padded_size": "Padded, by size",
@@ -42,8 +48,13 @@ def network(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+def strategy(name: str) -> str:
+    """Display name of what a network has learned by."""
+    return METHODS[name].title if name in METHODS else "Public model as it is"
+
+
 def shown(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """(rows of one strategy, joint if it is there, its name): the others are in the tables."""
     found = dict.fromkeys(table.strategy)
-    strategy = "joint" if "joint" in found else next(iter(found))
-    return table[table.strategy == strategy], METHODS[strategy].title
+    one = "joint" if "joint" in found else next(iter(found))
+    return table[table.strategy == one], strategy(one)

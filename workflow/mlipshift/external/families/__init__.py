@@ -27,7 +27,8 @@ class Family(Protocol):
 
     cutoff: radius of its neighbour list in Å, None if unknown. A family may have a method `many`, structures ->
     Answers in their order, the same as of each alone but for rounding, and `block`, the atoms that it takes at once
-    (prediction.BLOCK if it does not say).
+    (prediction.BLOCK if it does not say). It may have a method `set_radius`, after which its neighbour list ends at a
+    radius in Å and its envelope where it did, as published radius refinement does by setting r_max; `cutoff` stays.
     """
 
     cutoff: float | None

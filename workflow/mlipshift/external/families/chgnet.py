@@ -30,7 +30,14 @@ class Model:
             self.model = CHGNet.from_file(str(checkpoint), **entry["arguments"])
         else:
             self.model = CHGNet.load(use_device="cpu", verbose=False, **entry["arguments"])
-        self.cutoff = float(self.model.graph_converter.atom_graph_cutoff)
+        converter = self.model.graph_converter
+        self.cutoff, self.bonds = float(converter.atom_graph_cutoff), float(converter.bond_graph_cutoff)
+
+    def set_radius(self, radius: float) -> None:
+        converter = self.model.graph_converter
+        converter.atom_graph_cutoff = radius
+        # an angle is between two neighbours
+        converter.bond_graph_cutoff = min(self.bonds, radius)
 
     @staticmethod
     def weights(entry: Mapping[str, Any], checkpoint: Path | None) -> Path | None:

@@ -17,7 +17,7 @@ from ase import Atoms
 from mlipshift.base.errors import UserError, shortened
 from mlipshift.base.text import listed
 from mlipshift.external.answer import Answer, spread_of
-from mlipshift.external.families.ase import Calculated, atoms_of
+from mlipshift.external.families.ase import Calculated, Pristine, atoms_of
 from mlipshift.external.legacy import upgraded
 from mlipshift.external.structure import Structure
 
@@ -78,6 +78,10 @@ class Model(Calculated):
         if len(out) > 1:
             return [Answer.of_members(*one) for one in each]
         return [Answer.of_atoms(e[0], f[0], a) for e, f, a in each]
+
+    def set_radius(self, radius: float) -> None:
+        self.calculator.r_max = radius
+        self.pristine = Pristine(self.calculator)
 
     def batch(self, structures: Sequence[Structure]) -> torch_geometric.Batch:
         """Structures as one graph."""

@@ -18,7 +18,7 @@ from sevenn.util import pretrained_name_to_path
 from torch_geometric.data import Batch
 
 from mlipshift.external.answer import Answer
-from mlipshift.external.families.ase import Calculated, atoms_of
+from mlipshift.external.families.ase import Calculated, Pristine, atoms_of
 from mlipshift.external.structure import Structure
 
 READOUT = "reduce_input_to_hidden"  # first layer of the readout; what goes into it is the representation
@@ -38,6 +38,10 @@ class Model(Calculated):
     @staticmethod
     def weights(entry: Mapping[str, Any], checkpoint: Path | None) -> Path | None:
         return checkpoint or Path(pretrained_name_to_path(entry["arguments"].get("model", "7net-0")))
+
+    def set_radius(self, radius: float) -> None:
+        self.calculator.cutoff = radius
+        self.pristine = Pristine(self.calculator)
 
     def many(self, structures: Sequence[Structure]) -> list[Answer]:
         """Answers for structures at once, as graphs side by side."""

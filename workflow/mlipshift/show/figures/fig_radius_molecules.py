@@ -29,8 +29,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     if len(table) == 0:
         raise samples.NothingToDraw("no structure of a held-out group was refined")
     table, strategy = rewired.shown(table)
-    # the first network, and the rules that refined something with it
-    first = table.iloc[0]
+    first = _most_gained(table)
     table = table[(table.network == first.network) & (table.envelope == first.envelope)]
     found = list(table.groupby(["rule", "group"], sort=False))
     kept = found[: molecules.MOST]
@@ -38,7 +37,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     for panel, ((rule, group), pairs) in zip(panels, kept):
         molecules.draw(panel, pairs, [LOOKS.get(edge) for edge in pairs.edge], scale=0.35)
         row, n = pairs.iloc[0], pairs.edge.value_counts()
-        change = f"{row.change_meV_per_A:+.0f} meV/Å".replace("-", "−")
+        change = _signed(row.change_meV_per_A)
         lines = [f"{shift(group.removeprefix('ood_'))}, {row.trained_A:g} to {row.chosen_A:g} Å"]
         lines += [f"+{n.get('came', 0)} −{n.get('went', 0)} edges, {change}"]
         molecules.label(panel, rewired.rule(rule), lines)
@@ -48,3 +47,17 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
     figure.legend(handles=handles, loc="upper right", ncol=2, frameon=False, fontsize=7)
     facts = {"network": rewired.network(first.network), "strategy": strategy}
     return figure, facts | ({"left": str(len(found) - len(kept))} if len(found) > len(kept) else {})
+
+
+def _most_gained(table: pd.DataFrame) -> pd.Series:
+    """A row of the network and envelope where a rule gains in most groups, and most: some edges change nothing."""
+    about = ["network", "envelope", "rule"]
+    changes = table.drop_duplicates([*about, "group"]).groupby(about, sort=False).change_meV_per_A
+    gains = changes.agg(groups=lambda values: (values <= -1).sum(), change="sum").reset_index()
+    best = gains.sort_values(["groups", "change"], ascending=[False, True], kind="stable").iloc[0]
+    return table[(table.network == best.network) & (table.envelope == best.envelope)].iloc[0]
+
+
+def _signed(change: float) -> str:
+    """A change in words, no sign where it is rounded to nothing."""
+    return f"{change:+.0f} meV/Å".replace("-", "−") if round(change) else "0 meV/Å"

@@ -41,6 +41,7 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> tuple[Figure, dict[s
             _point(panel, order.index(row["rule"]), row)
         panel.axvline(0, color=MUTED, lw=0.7, zorder=0)
         panel.set_xscale("symlog", linthresh=10)
+        panel.margins(x=0.08)
         panel.xaxis.set_major_formatter(parts.signed_numbers())
         panel.tick_params(axis="x", labelsize=6, rotation=45)
         panel.set_title(parts.shortened(panel, rewired.network(networks[k])), pad=4)

@@ -24,11 +24,18 @@ from mlipshift.show.report.cells import Cell, Row, cell, counted, group_cell, sh
 from mlipshift.show.report.downloads import shown
 from mlipshift.show.report.format import bracket, number, share
 from mlipshift.show.report.page import embedded, page
+from mlipshift.show.report.to_explorer import address
 
 
-def drawn(folder: Path) -> list[dict[str, str]]:
-    """[{source, caption, alt}] of the figures that a folder holds, the SVG as data URI."""
-    return [embedded(path) for path in (folder / f"{name}.svg" for name in DIAGNOSIS) if path.exists()]
+def drawn(folder: Path, explorer: Path | None = None, model: str = "") -> list[dict[str, str]]:
+    """[{source, caption, alt, explorer}] of the figures that a folder holds, the SVG as data URI.
+
+    explorer: the file that shows their structures, beside the page; model: whose figures they are.
+    """
+    paths = {name: folder / f"{name}.svg" for name in DIAGNOSIS}
+    return [
+        embedded(path) | {"explorer": address(name, explorer, model)} for name, path in paths.items() if path.exists()
+    ]
 
 
 def interval_of(resampled: str) -> str:
@@ -36,7 +43,9 @@ def interval_of(resampled: str) -> str:
     return filled(INTERVAL_OF, samples.resampling(resampled))
 
 
-def model(title: str, tables: Path, figures: Path, lines: Iterable[str] = ()) -> dict[str, Any]:
+def model(
+    title: str, tables: Path, figures: Path, lines: Iterable[str] = (), explorer: Path | None = None
+) -> dict[str, Any]:
     """What the page says of one model, from the folders of its tables and figures and the lines of its capability."""
     read = {name: read_table(tables / f"{name}.csv") for name in ("axes", "ranks", "groups")}
     summary = json.loads((tables / "diagnosis.json").read_text(encoding="utf-8"))
@@ -55,7 +64,7 @@ def model(title: str, tables: Path, figures: Path, lines: Iterable[str] = ()) ->
         "notes": [line.removeprefix(f"{summary['model']}: ") for line in lines],
         "errors": read["groups"].set_index("group"),
         "best": best(read["ranks"]) if labelled else "",
-        "figures": drawn(figures),
+        "figures": drawn(figures, explorer, summary["model"]),
         "tables": [table_of(key, made[key], read, known, own) for key in made if made[key] is not None],
     }
 
@@ -235,12 +244,13 @@ def render(
     models: list[Mapping[str, Any]],
     info: Mapping[str, Any],
     read: Mapping[str, Any],
+    explorer: Path | None = None,
 ) -> str:
     """HTML of the report.
 
     template: path of the Jinja template; shares: DataFrames "outside" and "sweep" of the share of structures outside;
     criteria: folder of the figure of the measures; models: list from `model`; info: {"sigma", "cutoff", "missing",
-    "run"}; read: {"told": lines, "tables"} of left_out.
+    "run"}; read: {"told": lines, "tables"} of left_out; explorer: the file that shows the structures, beside the page.
     """
     sweep, trained = sweep_table(shares["sweep"]), "train" in set(shares["outside"].group)
     known = {"sigma": info["sigma"], "sigmas": str(sweep["sigmas"])}
@@ -251,7 +261,7 @@ def render(
         outside=table_of("outside", outside_table(shares["outside"]) if trained else None, given, known),
         sweep=table_of("sweep", sweep, given, known),
         side_by_side=table_of("side_by_side", side_by_side(models), given, known),
-        criteria=drawn(criteria),
+        criteria=drawn(criteria, explorer),
         read=read,
         models=models,
         info=info,

@@ -19,6 +19,7 @@ from mlipshift.show.report.cells import Cell, cell, counted
 from mlipshift.show.report.format import bracket, number
 from mlipshift.show.report.help import shown
 from mlipshift.show.report.page import embedded, page, section
+from mlipshift.show.report.to_explorer import address
 
 WORST = 20  # structures that are listed
 BOOTSTRAP = (1000, 0)  # resamples, seed
@@ -176,11 +177,13 @@ def render(
     failures: pd.DataFrame,
     lines: Sequence[str],
     run: str,
+    explorer: Path | None = None,
 ) -> str:
     """HTML of the page.
 
     table: CSV of write_rescued, with true errors if any; usual: help_groups.usual; card: that of the ASE calculator;
-    figures: folder of plot_rescued; failures: structures without a prediction of the model; lines: on what was read.
+    figures: folder of plot_rescued; failures: structures without a prediction of the model; lines: on what was read;
+    explorer: the file that shows the structures, beside the page.
     """
     name, ordinary = title.partition(",")[0], usual["expected"]
     content: Mapping[str, Any] = json.loads(card.read_text(encoding="utf-8"))
@@ -205,7 +208,7 @@ def render(
         "It runs in the environment of the model, with the folder workflow on the PYTHONPATH, and makes one call of"
         " GFN2-xTB per geometry.",
     ]
-    drawing = figures / f"{RESCUED.name}.svg"
+    figure = embedded(figures / f"{RESCUED.name}.svg") | {"explorer": address(RESCUED.name, explorer)}
     medians = "Medians of expected errors over the structures of a group, means of true ones."
     worst = f"The {WORST} structures with the largest expected error (meV/Å); usual: median on ordinary molecules."
     given = {"rescued": table}
@@ -218,7 +221,7 @@ def render(
         answer=verdict(table, name, ordinary, failures),
         warnings=[],
         sections=[
-            section("structures", "Group by group", figures=[embedded(drawing)], tables=[groups]),
+            section("structures", "Group by group", figures=[figure], tables=[groups]),
             section("worst", "Where to look first", tables=[first]),
             section("forces", "What was done to the forces", texts=done),
             section("use", "How to use it", texts=use, code=code),

@@ -6,7 +6,6 @@ import pandas as pd
 
 from mlipshift.base.text import several
 from mlipshift.catalogue.groups import POOLED, group
-from mlipshift.catalogue.methods import METHODS
 from mlipshift.catalogue.runs import MOVING
 from mlipshift.show import rewired
 from mlipshift.show.report import cells
@@ -56,7 +55,7 @@ def _about(about: Iterable[str]) -> list[Cell]:
     network, strategy, envelope = about
     return [
         cell(rewired.network(network), title=network),
-        cell(METHODS[strategy].title, title=strategy),
+        cell(rewired.strategy(strategy), title=strategy),
         cell(envelope, title=rewired.ENVELOPES[envelope]),
     ]
 
@@ -160,8 +159,10 @@ def _advice(row: pd.Series, table: pd.DataFrame) -> str:
     """A recommended rule in words, with what it does to the worst group."""
     own = table[(table[ABOUT] == row[ABOUT]).all(axis=1) & (table.rule == row.rule)]
     worst = _worst(own)
-    said = f"{rewired.rule(row.rule)} for {rewired.network(row.network)}, {METHODS[row.strategy].title}, envelope"
+    said = f"{rewired.rule(row.rule)} for {rewired.network(row.network)}, {rewired.strategy(row.strategy)}, envelope"
     said += f" {row.envelope} ({difference(row)}"
+    if row.rule.startswith("prior_"):
+        said += "; with a prior call per structure and a prediction per radius"
     if pd.notna(row.share_of_best):
         said += f", {100 * row.share_of_best:.0f} % of what the best radius gives"
     harmed = worst.relative_change > HARM
