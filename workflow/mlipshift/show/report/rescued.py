@@ -211,9 +211,10 @@ def render(
     figure = embedded(figures / f"{RESCUED.name}.svg") | {"explorer": address(RESCUED.name, explorer)}
     medians = "Medians of expected errors over the structures of a group, means of true ones."
     worst = f"The {WORST} structures with the largest expected error (meV/Å); usual: median on ordinary molecules."
-    given = {"rescued": table}
-    groups = shown("Expected errors by group", medians, groups_table(table, ordinary), given, "rescued", open=True)
-    first = shown("The most doubtful structures", worst, worst_table(table, usual), {}, "worst", open=True)
+    groups = shown(
+        "Expected errors by group", medians, groups_table(table, ordinary), {"rescued": table}, "rescued", True
+    )
+    first = shown("The most doubtful structures", worst, worst_table(table, usual), {}, "worst", True)
     return page(template).render(
         title=f"{name} on your structures",
         lead="Where the model is outside, and what the better forces are; no label of these structures was used.",
