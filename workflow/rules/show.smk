@@ -113,6 +113,7 @@ rule make_report:
         lines=INPUT_LINES,
         explorer=rules.make_explorer.output[0],
         template=own("workflow/report/report.html.j2"),
+        parts=[own(f"workflow/report/{name}") for name in ("parts.j2", "choice.js")],
     output:
         "<results>/report.html",
     log:

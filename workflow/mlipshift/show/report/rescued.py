@@ -167,6 +167,17 @@ def worst_table(table: pd.DataFrame, usual: Mapping[str, float]) -> dict[str, An
     return cells.table([*head, *true.values()], rows)
 
 
+def _tables(table, usual):
+    """The two tables of the page: expected errors by group, and the structures to look at first."""
+    medians = "Medians of expected errors over the structures of a group, means of true ones."
+    worst = f"The {WORST} structures with the largest expected error (meV/Å); usual: median on ordinary molecules."
+    groups, given = groups_table(table, usual["expected"]), {"rescued": table}
+    return (
+        shown("Expected errors by group", medians, groups, given, "rescued", True),
+        shown("The most doubtful structures", worst, worst_table(table, usual), {}, "worst", True),
+    )
+
+
 def render(
     template: Path,
     table: pd.DataFrame,
@@ -209,11 +220,7 @@ def render(
         " GFN2-xTB per geometry.",
     ]
     figure = embedded(figures / f"{RESCUED.name}.svg") | {"explorer": address(RESCUED.name, explorer)}
-    medians = "Medians of expected errors over the structures of a group, means of true ones."
-    worst = f"The {WORST} structures with the largest expected error (meV/Å); usual: median on ordinary molecules."
-    given = {"rescued": table}
-    groups = shown("Expected errors by group", medians, groups_table(table, ordinary), given, "rescued", open=True)
-    first = shown("The most doubtful structures", worst, worst_table(table, usual), {}, "worst", open=True)
+    groups, first = _tables(table, usual)
     return page(template).render(
         title=f"{name} on your structures",
         lead="Where the model is outside, and what the better forces are; no label of these structures was used.",
