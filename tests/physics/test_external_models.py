@@ -368,6 +368,27 @@ def test_many_structures_at_once_get_the_answers_of_each(name, request, tmp_path
                 np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["mace_trained", "sevennet0", "chgnet"])
+def test_a_shorter_neighbour_list_cuts_edges_and_a_longer_one_changes_nothing(name, request, tmp_path, ethanol):
+    """As published radius refinement does by setting r_max: the envelope ends where it did."""
+    checkpoint = {"checkpoint": request.getfixturevalue("mace_checkpoint")} if name == "mace_trained" else {}
+    if not PLACES[name].exists():
+        pytest.skip(f"{PLACES[name].parents[1].name} is not there; make models")
+    frames = Frames.build([row("a", ethanol), row("b", ethanol, ethanol.positions[::-1], np.arange(9)[::-1])])
+    frames.save(tmp_path / "frames.h5")
+    (tmp_path / "excluded.csv").write_text("set,id,reason\n")
+    options = {"model": name, "entry": json.dumps(entry_of(name)), "frames": "frames.h5", "excluded": "excluded.csv"}
+    done = {"output": "scan.h5", "failures": "failures.csv"}
+    run(PLACES[name], "scan_public_radii", tmp_path, **options, **done, **checkpoint, radii="2.2")
+    own = Predictions.load(tmp_path / "scan.h5", frames)
+    beyond = own.cutoff[0] + 0.7
+    run(PLACES[name], "scan_public_radii", tmp_path, **options, **done, **checkpoint, radii=str(beyond))
+    longer = Predictions.load(tmp_path / "scan.h5", frames)
+    assert np.abs(own.forces[1] - own.forces[0]).max() > 1e-4, "no edge was cut"
+    np.testing.assert_allclose(longer.forces[1], longer.forces[0], atol=1e-5)
+    np.testing.assert_allclose(longer.forces[0], own.forces[0], atol=1e-6)
+
+
 # what a package itself says of atoms: energy, forces, and forces of the members of an ensemble
 OWN = {
     "aimnet2": """
