@@ -53,7 +53,11 @@ def rules():
             # a model names its own environment; test_registry.py looks after these
             if script and "model_environment" not in block:
                 environment = re.search(r"envs/(\w+)\.yaml", block)
-                names = ("torch", "mace") if "NETWORK_ENVIRONMENT" in block else [environment and environment[1]]
+                names = (
+                    ("torch", "mace")
+                    if re.search("network_environment", block, re.I)
+                    else [environment and environment[1]]
+                )
                 for name in names:
                     yield pytest.param(script[1], name, id=f"{script[1]}-{name}")
 

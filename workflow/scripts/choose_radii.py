@@ -15,6 +15,7 @@ from mlipshift.mitigate import radius
 from mlipshift.run import cli
 
 CHOICES = ["id", "group", "rule", "trained_A", "nearest_A", "chosen_A", "distance_at_trained", "least_distance"]
+TIMED = "published"  # rule whose cost is stated; a small cap makes directed graphs, which take longer
 CHOICES += ["reason_for_fallback", "window_fraction"]
 
 
@@ -56,7 +57,7 @@ def main(args):
     ]
     write_table(args.choices, rows, CHOICES)
     # what a rule costs once the training graphs are known: spectra of the test graphs and distances, of one rule
-    one = {name: rules[name] for name in list(rules)[:1]}
+    one = {name: rules[name] for name in ([TIMED] if TIMED in rules else list(rules)[:1])}
     watch = Stopwatch()
     radius.choose_by(few[0], test, cutoff, args.radii, one)
     watch.timing(len(test)).write(args.timing)
