@@ -13,7 +13,7 @@ from mlipshift.catalogue.captions import filled
 from mlipshift.catalogue.motion import MOTION
 from mlipshift.evaluate import dynamics, published
 from mlipshift.show import drawing, runs
-from mlipshift.show.report import motion
+from mlipshift.show.report import messages_motion, motion
 from mlipshift.show.report.results import Results
 from mlipshift.simulate import observables
 from mlipshift.simulate.trajectories import Trajectory
@@ -174,7 +174,15 @@ def test_the_report_has_a_row_per_run_and_says_what_became_of_each(made):
     assert "Toluene: whole to the end in all replicas: Joint + TTT (12) and Joint + TTT (12), direct forces;" in text
     assert "not with Supervised (1 of 2, " in text
     assert "error of h(r): " in text and "Steepest drift" in text
-    assert motion.dynamics_table(Results({"summary": None, "paired": None})) is None
+    said = {name: make(results) for name, make in messages_motion.MAKERS.items()}
+    assert "runs every replica stays whole to the end; the first to break is" in said["fig_stable_time"]
+    assert said["fig_h_of_r"].startswith("Error of h(r) of Joint before and after test-time training: Toluene ")
+    assert said["fig_energy_traces"].startswith("Steepest drift without a thermostat: ")
+    assert "simulated replicas do not stay whole" in said["fig_unphysical"]
+    assert said["fig_dynamics_cost"].startswith("A picosecond takes ")
+    nothing = Results({"summary": None, "paired": None})
+    assert motion.dynamics_table(nothing) is None
+    assert {make(nothing) for make in messages_motion.MAKERS.values()} == {None}
 
 
 def test_runs_are_called_by_what_they_are():

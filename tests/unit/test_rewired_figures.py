@@ -10,6 +10,7 @@ from mlipshift.catalogue.captions import filled
 from mlipshift.catalogue.rewired import REWIRED
 from mlipshift.evaluate import rewired_edges, rewired_motion, rewiring
 from mlipshift.show import drawing
+from mlipshift.show.report import messages_motion
 from mlipshift.show.report import rewiring as report
 from mlipshift.show.report.results import Results
 
@@ -114,6 +115,11 @@ def test_the_report_has_the_published_the_recommended_and_the_best_rule_of_every
     heading, text = report.rewiring_sentence(found)
     assert heading == "Spectral rewiring" and "over 9 networks: the published rule changes the error by" in text
     assert "Choosing a radius takes 20 to 60 % of a prediction." in text
+    said = messages_motion.MAKERS["fig_radius_rules"](found)
+    assert said.startswith("The published rule lowers the error of ") and "of 9 networks" in said
+    assert messages_motion.MAKERS["fig_radius_motion"](found).startswith(
+        "Largest jump of the energy, meV per atom: fixed"
+    )
     for maker in (report.adapted_table, report.motion_table):
         table = maker(found)
         assert table["rows"] and all(len(row) == len(table["head"]) for row in table["rows"])

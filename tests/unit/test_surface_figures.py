@@ -13,6 +13,7 @@ from mlipshift.base.tables import read_table, write_table
 from mlipshift.catalogue.captions import filled
 from mlipshift.catalogue.motion import MOTION
 from mlipshift.show import drawing
+from mlipshift.show.report import messages_motion
 from mlipshift.show.report import surfaces as report
 from mlipshift.show.report.results import Results
 from mlipshift.simulate import bond_tables, bonds, grids, minima, surfaces
@@ -105,6 +106,13 @@ def test_the_report_has_a_row_per_surface_and_method_with_medians(made):
     assert line[2]["sort"] == pytest.approx(chosen.roughness_meV.median())
     assert line[6]["sort"] == pytest.approx(chosen.difference_to_reference_meV.median())
     assert "2 values" in line[6]["title"], "of ethanol alone, two seeds"
+    said = {
+        name: messages_motion.MAKERS[name](results(made)) for name in ("fig_surfaces", "fig_roughness", "fig_bonds")
+    }
+    soft = rough[(rough.scan == "soft") & (rough.method == "joint")]
+    assert f"Joint {soft.difference_to_prior_meV.median():.3g} meV" in said["fig_surfaces"]
+    assert f"Joint {soft.roughness_over_prior.median():.2f}" in said["fig_roughness"]
+    assert said["fig_bonds"].startswith("Stretched and compressed bonds without any fault: Prior ")
 
 
 def test_the_report_says_how_long_the_model_of_a_score_lasted(made):

@@ -49,7 +49,8 @@
       return better[0].title + " is no dearer and as good or better";
     }
     if (budget !== null && cost(m, n, prior) > budget) return "takes longer than allowed";
-    return cost(m, n, prior) < cost(chosen, n, prior) ? "cheaper, less accurate" : "more accurate than asked for, dearer";
+    var cheaper = chosen && cost(m, n, prior) < cost(chosen, n, prior);
+    return cheaper ? "cheaper, less accurate" : "more accurate than asked for, dearer";
   }
   function row(m, chosen, n, prior, budget, line) {
     var tr = document.createElement("tr"), each = cost(m, n, prior);
@@ -75,11 +76,11 @@
     ["choice", "error", "seconds", "breakeven"].forEach(function (key) { delete output.dataset[key]; });
     Object.keys(data || {}).forEach(function (key) { output.dataset[key] = data[key]; });
   }
-  // what an adaptation pays for, once the first table is there: against the most accurate method that needs none
-  function paying(chosen, prior) {
-    var best = function (once) {
+  // from when the most accurate adaptation is cheaper than the most accurate method without one, and at what error
+  function paying(prior) {
+    var best = function (adapts) {
       return methods.filter(function (m) {
-        return m.error !== null && (m.adaptation_calls + m.adaptation_seconds > 0) === once;
+        return m.error !== null && (m.adaptation_calls + m.adaptation_seconds > 0) === adapts;
       }).sort(function (a, b) { return a.error - b.error; })[0];
     };
     var adapted = best(true), direct = best(false);
@@ -97,7 +98,7 @@
     if (n === null || !(n >= 1)) return say("Give 1 or more predictions per adaptation.");
     if (prior === null || !(prior >= 0)) return say("Give the seconds of a prior call, 0 or more.");
     if (isNaN(budget) || isNaN(tolerance)) return say("Give numbers, or leave the last two fields empty.");
-    var line = frontier(n, prior), chosen = choose(n, prior, tolerance, budget), pays = paying(chosen, prior);
+    var line = frontier(n, prior), chosen = choose(n, prior, tolerance, budget), pays = paying(prior);
     if (chosen) {
       var each = cost(chosen, n, prior);
       say(chosen.title + ": " + number(chosen.error) + " meV/Å " + chosen.interval + ", " + duration(each)
@@ -105,10 +106,9 @@
         {choice: chosen.name, error: chosen.error, seconds: each, breakeven: pays.from});
     } else say("No method is that cheap." + pays.text, {choice: "", breakeven: pays.from});
     methods.slice().sort(function (a, b) { return cost(a, n, prior) - cost(b, n, prior); }).forEach(function (m) {
-      body.appendChild(row(m, chosen || m0, n, prior, budget, line));
+      body.appendChild(row(m, chosen, n, prior, budget, line));
     });
   }
-  var m0 = {adaptation_seconds: 0, adaptation_calls: 0, seconds: 0, prior_calls: 0, error: null};
 
   form.hidden = false;
   // the tables of all answers stand open for those without scripts

@@ -34,7 +34,7 @@ def main(args):
     if methods:
         rows = decision.table(methods, settings["predictions"], settings["prior_seconds"], settings["budgets"])
     write_table(args.decision_table, rows, decision.COLUMNS)
-    write_table(args.methods_table, choices(curve, methods), CHOICES)
+    write_table(args.methods_table, choices(errors, args.strategies, methods), CHOICES)
 
 
 if __name__ == "__main__":

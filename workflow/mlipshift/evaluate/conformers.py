@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlipshift.evaluate.comparisons import alternatives, calls_of
+from mlipshift.evaluate.comparisons import COUNTS, alternatives, calls_of
 from mlipshift.evaluate.errors import POOLED, Errors
 from mlipshift.evaluate.statistics import INTERVAL, MEAN
 from mlipshift.mitigate.decision import Method
@@ -15,7 +15,7 @@ CONFORMERS += ["n_structures", "n_molecules", "n_seeds", *MEAN]
 CONFORMERS += ["baseline", *PAIR, *(f"difference_{c}" for c in INTERVAL), *FRACTIONS]
 # what the choice is made from; measured times make it one of results/timings
 CHOICES = ["method", "error_meV_per_A", *INTERVAL, "seconds_per_prediction", "prior_calls_per_prediction"]
-CHOICES += ["prior_calls_per_adaptation", "seconds_per_adaptation", "n_structures", "n_molecules", "n_seeds"]
+CHOICES += ["prior_calls_per_adaptation", "seconds_per_adaptation", *COUNTS]
 
 
 def _points(errors, strategies):
@@ -24,9 +24,14 @@ def _points(errors, strategies):
     return {n: (s, int(count)) for n, (s, _, count) in split.items() if s in strategies and count.isdigit()}
 
 
-def _groups(errors, points, others):
-    """Errors.groups, and COMMON; others: methods without an adaptation that are compared."""
-    groups = errors.groups()
+def _beside(errors, strategies):
+    """{strategy: methods without an adaptation that are compared with its own}."""
+    return {s: [other for other in alternatives(s) if other in errors.final] for s in strategies.values()}
+
+
+def _groups(errors, points, beside):
+    """Errors.groups, and COMMON; beside: of `_beside`."""
+    groups, others = errors.groups(), {other for others in beside.values() for other in others}
     # numbers of geometries that no held-out molecule has are no points of the curve
     reached = [np.isfinite(errors.mean(name)) & groups[POOLED] for name in points]
     reached = [r for r in reached if r.any()]
@@ -43,8 +48,8 @@ def conformers(errors: Errors, strategies: dict[str, str], copies: int) -> list[
     points, rows = _points(errors, strategies), []
     if not points:
         return []
-    beside = {s: [other for other in alternatives(s) if other in errors.final] for s in strategies.values()}
-    for group, chosen in _groups(errors, points, {other for others in beside.values() for other in others}).items():
+    beside = _beside(errors, strategies)
+    for group, chosen in _groups(errors, points, beside).items():
         for name, (scheme, count) in points.items():
             values = errors.mean(name)
             others = beside[strategies[scheme]]
@@ -58,11 +63,8 @@ def conformers(errors: Errors, strategies: dict[str, str], copies: int) -> list[
             for baseline in others:
                 pair = errors.compare(values, errors.mean(baseline), same)
                 if pair:
-                    alone = errors.summarise(errors.mean(baseline), same) if group == COMMON else None
                     row_of_pair = {c: pair[c] for c in (*PAIR, *FRACTIONS)}
                     row_of_pair |= {f"difference_{c}": pair[c] for c in INTERVAL}
-                    # of the choice alone, no column of the table
-                    row_of_pair |= {f"baseline_{c}": alone[c] for c in INTERVAL if alone}
                     rows.append(row | {"baseline": baseline} | row_of_pair)
     return rows
 
@@ -101,23 +103,17 @@ def decision_methods(
     return list(methods.values())
 
 
-def choices(curve: list[dict], methods: list[Method], group: str = COMMON) -> list[dict]:
-    """One row of CHOICES per method of `decision_methods`: its error with the interval, and its costs."""
-    known = {}
-    for r in curve:
-        if r["group"] == group:
-            sizes = {c: r[c] for c in ("n_structures", "n_molecules", "n_seeds")}
-            known[f"{r['scheme']} ({r['geometries']})"] = sizes | {c: r[c] for c in INTERVAL}
-            known[r["baseline"]] = sizes | {c: r.get(f"baseline_{c}") for c in INTERVAL}
-    return [
-        {
-            "method": m.name,
-            "error_meV_per_A": m.error,
-            "seconds_per_prediction": m.seconds,
-            "prior_calls_per_prediction": m.prior_calls,
-            "prior_calls_per_adaptation": m.adaptation_calls,
-            "seconds_per_adaptation": m.adaptation_seconds,
-            **known[m.name],
-        }
-        for m in methods
-    ]
+def choices(errors: Errors, strategies: dict[str, str], methods: list[Method]) -> list[dict]:
+    """One row of CHOICES per method of `decision_methods`, of the same structures: error with interval, and costs."""
+    points = _points(errors, strategies)
+    keys = {f"{scheme} ({count})": name for name, (scheme, count) in points.items()}
+    common = _groups(errors, points, _beside(errors, strategies))[COMMON] if points else None
+    rows = []
+    for m in methods:
+        key = keys.get(m.name, m.name)
+        found = errors.summarise(errors.mean(key), common)
+        costs = (m.error, m.seconds, m.prior_calls, m.adaptation_calls, m.adaptation_seconds)
+        row = {"method": m.name} | dict(zip([c for c in CHOICES[1:] if c not in (*INTERVAL, *COUNTS)], costs))
+        row |= {c: found[c] for c in (*INTERVAL, "n_structures", "n_molecules")}
+        rows.append(row | {"n_seeds": len(errors.seeds[key]) if key in errors.seeds else None})
+    return rows

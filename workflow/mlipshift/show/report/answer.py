@@ -86,7 +86,8 @@ def _shifted(r):
         headline = f"{several(len(r.shifts), 'group')} of structures held out of training"
         return _block(name, headline, *lines, "How far they lie from the training data was not measured.")
     outside = sum(bool(f["far"]) for f in known)
-    everything = f"All {len(known)}" if outside == len(known) > 1 else f"{outside} of {len(known)}"
+    whole = "Both" if len(known) == 2 else f"All {len(known)}"
+    everything = whole if outside == len(known) else f"{outside} of {len(known)}"
     headline = f"{everything} held-out {'group' if len(known) == 1 else 'groups'} lie outside the training data"
     if len(known) == 1:
         headline = f"The held-out group {'lies' if outside else 'does not lie'} outside the training data"
@@ -139,6 +140,9 @@ def _advice(r):
     price = f"{_price(r, best['method'], calls)}; interval {interval(best)}.{_as_good(r, best['method'])}"
     lines = [("Most accurate", f"{meaning}; {price}")]
     lines += _beside(r)
+    if (refined := r.pair("supervised_rr", "supervised")) is not None:
+        said = f"{VERBS[verdict(refined)]} the error of {title('supervised')} ({difference(refined)})."
+        lines.append(("Radius refinement (RR)", said))
     free = table[table.prior_calls_per_structure == 0]
     if len(free) and best["prior_calls_per_structure"] > 0:
         row = free.loc[free[MEAN].idxmin()]

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
 from mlipshift.base.text import several
 from mlipshift.catalogue.figures import ASKED, FIGURES
 from mlipshift.catalogue.groups import POOLED, shift
 from mlipshift.catalogue.methods import scheme_title, title
+from mlipshift.show.report import messages_motion
 from mlipshift.show.report.format import HIGH, LOW, MEAN, VERBS, difference, number, portion, share, verdict
 from mlipshift.show.report.results import Results
 
@@ -79,8 +78,8 @@ def _prior_gain(r: Results) -> Message:
     words = {"lower": "is better than", "higher": "is worse than"}.get(verdict(row), "cannot be told apart from")
     n = row["n_structures"]
     return (
-        f"After test-time training the model {words} the prior that it learns from, by {difference(row)} meV/Å;"
-        f" it is for {portion(row['fraction_improved'], n)}"
+        f"After test-time training the model {words} the prior that it learns from, {difference(row)} meV/Å; it is the"
+        f" better one for {portion(row['fraction_improved'], n)}"
     )
 
 
@@ -116,42 +115,6 @@ def _frontier(r: Results) -> Message:
     )
 
 
-def _stable_time(r: Results) -> Message:
-    table = r.optional("dynamics_summary")
-    if table is None:
-        return None
-    table = table[(table.ensemble == "nvt") & (table.model != "prior")]
-    adapted = table.scheme.map(lambda scheme: isinstance(scheme, str))
-    said = [
-        f"{part.n_stable.sum():.0f} of {part.n_replicas.sum():.0f} {words}"
-        for part, words in ((table[~adapted], "without adaptation"), (table[adapted], "of adapted models"))
-        if len(part)
-    ]
-    return f"Simulated replicas that stay whole: {', '.join(said)}" if said else None
-
-
-def _learning_curves(r: Results) -> Message:
-    table = r.optional("labels_needed")
-    if table is None:
-        return None
-    reached = np.isfinite(table.n_labels_needed)
-    target = f"{table.target_meV_per_A.iloc[0]:g}"
-    if not reached.any():
-        most, least = table.n_labels_most.max(), number(table.best_meV_per_A.min())
-        return f"No start comes below {target} meV/Å with up to {most:.0f} labels; the least is {least}"
-    fewest = table.n_labels_needed.min()
-    return f"{reached.sum()} of {len(table)} curves come below {target} meV/Å, the first with {fewest:.0f} labels"
-
-
-def _bonds(r: Results) -> Message:
-    table = r.optional("bond_scores")
-    if table is None:
-        return None
-    scores = table.set_index("method").sound_percent
-    said = [f"{title(k)} {scores[k]:.0f} %" for k in ("prior", "supervised", "joint", "joint_ttt") if k in scores]
-    return f"Bonds without any fault when they are stretched: {', '.join(said)}" if said else None
-
-
 MAKERS: dict[str, Callable[[Results], Message]] = {
     "fig_shift_axes": _shift_axes,
     "fig_force_norm": _by_axis("force_norm"),
@@ -161,7 +124,5 @@ MAKERS: dict[str, Callable[[Results], Message]] = {
     "fig_prior_gain": _prior_gain,
     "fig_conformers": _conformers,
     "fig_frontier": _frontier,
-    "fig_stable_time": _stable_time,
-    "fig_learning_curves": _learning_curves,
-    "fig_bonds": _bonds,
+    **messages_motion.MAKERS,
 }
