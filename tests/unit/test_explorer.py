@@ -19,12 +19,15 @@ from clone import ROOT
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.predictions import Predictions
+from mlipshift.external.answer import Answer
+from mlipshift.external.embedding import Embedding
 from mlipshift.show import explored, explorer
 from mlipshift.show.report import to_explorer
 
 COUNTS = {"id_test": 4, "ood_larger": 2, "val_larger": 3}
 UNLABELLED = "ood_larger/m/1"
 METHODS = ("prior", "joint", "joint_ttt", "delta")
+WAYS = ("model", "rescued", "constant")  # forces of the page of rescued structures
 TEMPLATE = ROOT / "workflow/report/explorer.html.j2"
 # the browser draws in software: a test machine need not have a graphics card
 DRAWS = "--enable-unsafe-swiftshader"
@@ -250,6 +253,110 @@ def test_mistakes_are_said():
         content(structures({}), [])
     with pytest.raises(ValueError, match="two quantities of one name"):
         content(structures(), [], [("n", np.ones(9)), ("Formula", np.ones(9))])
+
+
+# the pages of the diagnosis and of rescued structures
+
+
+def written(script, folder, **options):
+    """Data of the page that a script writes; options: its command line, a list is several words."""
+    command = [sys.executable, ROOT / f"workflow/scripts/{script}.py", "--template", TEMPLATE, "--log", folder / "log"]
+    for name, value in (options | {"output": folder / "page.html", "report": "back.html"}).items():
+        command += [f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else [value])]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
+    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert 'href="back.html"' in (folder / "page.html").read_text(encoding="utf-8")
+    return held(folder / "page.html")
+
+
+def stored(folder, frames, **made):
+    """{name: path} of stores of forces, as labels of the reference and the prior, else as predictions."""
+    frames.save(folder / "frames.h5")
+    for name, values in made.items():
+        if name in ("reference", "prior"):
+            Labels.build(frames, rows(frames, values), name).save(folder / f"{name}.h5")
+        else:
+            said = [r and ([r[0]], r[1][None]) for r in rows(frames, values)]
+            Predictions.build(frames, said, [0], 5.0, name, 0).save(folder / f"{name}.h5")
+    return {name: folder / f"{name}.h5" for name in ("frames", *made)}
+
+
+def arrows_of(data, key, name):
+    """Forces of a structure on a page, flat; None where it has none."""
+    return next(a for a in data["arrows"] if a["key"] == key)["vectors"][list(values(data, "id")).index(name)]
+
+
+@pytest.mark.parametrize("models", [0, 2])
+def test_the_diagnosis_shows_what_is_known_of_each_model(tmp_path, models):
+    frames = structures()
+    made = {f"m{k}": forces(frames, k, ["id_test/m/0"] if k else []) for k in range(models)}
+    paths = stored(tmp_path, frames, reference=np.full((len(frames.numbers), 3), np.nan), **made)
+    pd.DataFrame({"id": frames.ids, "window_fraction": np.linspace(0, 1, len(frames))}).to_csv(tmp_path / "s.csv")
+    for k, name in enumerate(made):
+        (tmp_path / "of" / name).mkdir(parents=True)
+        about = {"id": frames.ids, "force_mae_meV_per_A": np.nan, "predicted_force_norm_eV_per_A": 2.0 + k}
+        pd.DataFrame(about).to_csv(tmp_path / "of" / name / "errors.csv")
+        points = {"id": ["train/0", *frames.ids], "component_1": np.arange(1 + len(frames)), "component_2": 1.0}
+        pd.DataFrame(points)[: None if k else 0].to_csv(tmp_path / "of" / name / "embedding.csv")
+        said = [Answer(0.0, np.zeros((n, 3)), spread=np.full(n, 0.5) if k else None) for n in frames.sizes]
+        Embedding.build(frames, said).save(tmp_path / f"{name}_embedding.h5")
+    several = {
+        "models": [tmp_path / "of" / name for name in made],
+        "predictions": [paths[name] for name in made],
+        "embeddings": [tmp_path / f"{name}_embedding.h5" for name in made],
+        "titles": [f"Model {name}, first" for name in made],
+    }
+    given = {"frames": paths["frames"], "reference": paths["reference"], "shifts": tmp_path / "s.csv"}
+    data = written("explore_diagnosis", tmp_path, **given, **several)
+    keys = {q["key"] for q in data["quantities"]}
+    assert list(values(data, "window_fraction").values()) == pytest.approx(np.linspace(0, 1, len(frames)))
+    assert [a["key"] for a in data["arrows"]] == list(made), "no label, and so no arrows of the reference"
+    assert not keys & {"m0_meV_per_A", "m1_meV_per_A"}, "nor errors"
+    if models:
+        assert "m0_component_1" not in keys and set(values(data, "m1_spread_meV_per_A").values()) == {500.0}
+        assert list(values(data, "m1_component_1").values()) == list(range(1, 1 + len(frames)))
+        apart = values(data, "disagreement_meV_per_A")
+        assert apart["id_test/m/0"] is None and apart["id_test/m/1"] > 0
+        assert arrows_of(data, "m1", "id_test/m/0") is None and arrows_of(data, "m0", "id_test/m/0") is not None
+
+
+def test_rescued_structures_are_shown_without_those_of_validation_groups(tmp_path):
+    frames = structures()
+    made = {"reference": forces(frames, 1, [UNLABELLED]), "prior": forces(frames, 2)}
+    made |= {name: forces(frames, 3 + k, ["id_test/m/1"] if k == 0 else []) for k, name in enumerate(WAYS)}
+    paths = stored(tmp_path, frames, **made)
+    own = [str(name) for name in frames.ids if not str(name).startswith("val_")]
+    expected = {"expected_model_meV_per_A": np.arange(len(own)) * 1.0, "expected_error_meV_per_A": 1.0}
+    said = {"trusted": ["model", "prior", "", *["corrected"] * (len(own) - 3)], "weights": "model 0.90; prior 0.10"}
+    pd.DataFrame({"id": own} | expected | said).to_csv(tmp_path / "table.csv", index=False)
+    given = {name: paths[name] for name in ("frames", "reference", "prior", "rescued", "constant")}
+    given |= {"predictions": paths["model"], "title": "Model M, large", "table": tmp_path / "table.csv"}
+    data = written("explore_rescued", tmp_path, **given)
+    assert list(values(data, "id")) == own == list(values(data, "expected_model_meV_per_A"))
+    assert [a["title"] for a in data["arrows"]] == ["Reference", "Model M", "Rescued", "One weight for all", "GFN2-xTB"]
+    assert list(values(data, "trusted").values())[:4] == ["the model", "GFN2-xTB", "–", "the corrected model"]
+    for key, values_of in made.items():
+        for name in own:
+            k = list(frames.ids).index(name)
+            part = values_of[frames.offsets[k] : frames.offsets[k + 1]]
+            found = arrows_of(data, key, name)
+            assert found == pytest.approx(part.ravel(), abs=1e-4) if np.isfinite(part).all() else found is None
+    true = values(data, "true_rescued_meV_per_A")
+    error = lambda name: np.abs(made["rescued"] - made["reference"])[np.repeat(frames.ids == name, frames.sizes)].mean()
+    assert true == {name: None if name == UNLABELLED else pytest.approx(1000 * error(name), rel=1e-4) for name in own}
+    assert values(data, "true_model_meV_per_A")["id_test/m/1"] is None, "what the model cannot predict has no error"
+
+
+def test_crystals_keep_their_cell():
+    about = {"group": "ood_crystal", "molecule": "m", "numbers": [6], "positions": np.zeros((1, 3))}
+    about |= {"charge": 0, "multiplicity": 1}
+    cells = [{}, {"cell": 3 * np.eye(3), "pbc": [True] * 3}]
+    frames = Frames.build(about | {"id": str(k)} | cell for k, cell in enumerate(cells))
+    data = content(frames, [])
+    molecule, crystal = data["dataset"]["structures"]
+    assert "cell" not in molecule and crystal["cell"] == list(np.ravel(3 * np.eye(3)))
+    assert data["periodic"] == [False, True]
 
 
 # the page

@@ -221,9 +221,7 @@ rule explore_diagnosis:
         reference=rules.curate.output.test_reference,
         shifts=rules.diagnose_shifts.output.shifts,
         summaries=expand(rules.diagnose_model.output.summary, model=DIAGNOSED),
-        predictions=expand(
-            "<results>/models/external/{model}/test.h5", model=DIAGNOSED
-        ),
+        predictions=expand("<results>/models/external/{model}/test.h5", model=DIAGNOSED),
         embeddings=expand(
             "<results>/models/external/{model}/test_embedding.h5", model=DIAGNOSED
         ),
