@@ -107,11 +107,12 @@ def choices(errors: Errors, strategies: dict[str, str], methods: list[Method]) -
     """One row of CHOICES per method of `decision_methods`, of the same structures: error with interval, and costs."""
     points = _points(errors, strategies)
     keys = {f"{scheme} ({count})": name for name, (scheme, count) in points.items()}
-    common = _groups(errors, points, _beside(errors, strategies))[COMMON] if points else None
+    common = _groups(errors, points, _beside(errors, strategies))[COMMON]
     rows = []
     for m in methods:
         key = keys.get(m.name, m.name)
         found = errors.summarise(errors.mean(key), common)
+        assert found is not None  # it has an error on these very structures
         costs = (m.error, m.seconds, m.prior_calls, m.adaptation_calls, m.adaptation_seconds)
         row = {"method": m.name} | dict(zip([c for c in CHOICES[1:] if c not in (*INTERVAL, *COUNTS)], costs))
         row |= {c: found[c] for c in (*INTERVAL, "n_structures", "n_molecules")}
