@@ -5,11 +5,13 @@ For the compact network and GemNet-dT, with random weights, on structures of the
 training        steps of force loss, in batches of 16 (the default) and 256 structures
 prediction      in batches of 64 (the default) and 1024 structures
 TTT step        of many structures side by side, and of one at a time, as published
+dynamics        steps of replicas of butane side by side
 
 "Other" is one core of the processor at its default batch, and one structure at a time for TTT on the processor; the
-last column is the ratio. A GPU is measured in single precision without TF32, as everywhere here. What the card itself
-does is a matrix product of 8192 x 8192 in the same precision, and the operations of a training step are counted by
-torch. Forces of both devices are compared after 20 adaptation steps in both precisions.
+last column is the ratio. On a GPU steps are recorded once and replayed (learn.recorded); "eager" is without. A GPU is
+measured in single precision without TF32, as everywhere here. What the card itself does is a matrix product of
+8192 x 8192 in the same precision, and the operations of a training step are counted by torch. Forces of both devices
+are compared after 20 adaptation steps in both precisions.
 
     python benchmarks/bench_devices.py
 """
@@ -19,18 +21,24 @@ import time
 
 import numpy as np
 import torch
+from ase.build import molecule
 from cases import alone, calibrate, structures_of, training_step
 from common import line
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlipshift.catalogue.adaptation import Settings
-from mlipshift.learn import device, networks
+from mlipshift.learn import device, networks, training
+from mlipshift.learn.potential import Potential
 from mlipshift.mitigate.adaptation import adapt
+from mlipshift.shift import graphs
+from mlipshift.simulate.fields import NetworkField
 
-NETWORKS = {"compact": {}, "GemNet-dT": {"backbone": "gemnet"}}
+NETWORKS = {"compact": {}, "compact, gradient": {"forces": "gradient"}, "GemNet-dT": {"backbone": "gemnet"}}
 # default batches, and those that fill a card
-SIZES = {"training": (16, 256), "prediction": (64, 1024), "TTT step": (64, 512)}
+SIZES = {"training": (16, 256), "prediction": (64, 1024), "TTT step": (64, 512), "dynamics": (16, 256)}
 LEAST = 1.0  # seconds that a measurement lasts
+FIT = {"steps": 10**9, "learning_rate": 1e-4, "weight_decay": 0.01, "energy_weight": 0.0, "average": 0.999}
+MOLECULE = molecule("trans-butane")
 
 
 def rate(function, count, on):
@@ -57,19 +65,45 @@ def network(architecture, on, structures, forces):
     return model.to(on)
 
 
+def learning(model, structures, forces, size):
+    """Function that takes steps of training, `steps` of them in each call."""
+    rows = [graphs.build(*s, model.architecture.cutoff) for s in structures]
+    data = training.Dataset(rows, forces, np.full(len(rows), np.nan))
+    names = [name for name, _ in model.named_parameters() if not name.startswith("heads.prior.")]
+    goals, rng = [("reference", data, 1.0)], np.random.default_rng(0)
+    steps = training.descend(model, goals, training.learning(model, names), FIT | {"batch": size}, rng, cosine=True)
+    return lambda: [next(steps) for _ in range(10)]
+
+
+def moving(model, replicas):
+    """Function that takes ten steps of as many replicas."""
+    field = NetworkField(Potential(model, {"strategy": "joint", "seed": 0}), MOLECULE.numbers)
+    batch = np.repeat(MOLECULE.positions[None], replicas, 0)
+    return lambda: [field(batch) for _ in range(10)]
+
+
 def adapting(model, structures, forces, size, steps=10):
     """(function that adapts every structure by itself, structure-steps that it does)."""
     units = alone(structures, forces)
     return lambda: adapt(model, units, Settings(steps=steps, batch=size)), steps * len(units)
 
 
-def measured(architecture, on, known):
-    """{(task, batch): structures per second}, and of TTT structure-steps."""
+def measured(architecture, on, known, recorded=True):
+    """{(task, batch): structures per second}, and of TTT and dynamics structure-steps."""
     structures, forces = known
     model, found = network(architecture, on, structures, forces), {}
+    model.recordable = recorded
     large = on == "cuda"  # batches that fill a card take the processor minutes
     for size in SIZES["training"][: 1 + large]:
-        found["training", size] = rate(training_step(model, structures[:size], forces[:size]), size, on)
+        other = network(architecture, on, structures, forces)
+        other.recordable = recorded
+        step = learning(other, structures, forces, size)
+        found["training", size] = rate(step, 10 * size, on)
+    for size in SIZES["dynamics"][: 1 + large]:
+        found["dynamics", size] = rate(moving(model, size), 10 * size, on)
+    if not recorded:
+        function, count = adapting(model, structures[:64], forces[:64], 64)
+        return found | {("TTT step", 64): rate(function, count, on)}
     for size in SIZES["prediction"][: 1 + large]:
         some = structures[:size]
         found["prediction", size] = rate(lambda s=some, n=size: networks.predict(model, s, batch=n), size, on)
@@ -121,7 +155,10 @@ def main():
             show(f"{name}, {task}, cpu", size, found, base[task])
         if not there:
             continue
+        eager = measured(architecture, "cuda", known, recorded=False)
         theirs = measured(architecture, "cuda", known)
+        for (task, size), found in eager.items():
+            show(f"{name}, {task}, replayed", size, theirs[task, size], found)
         for (task, size), found in theirs.items():
             show(f"{name}, {task}, cuda", size, found, ours[task, min(size, SIZES[task][0])])
         model = network(architecture, "cpu", *known)

@@ -23,11 +23,13 @@ from mlipshift.catalogue.adaptation import PRESETS
 from mlipshift.learn import networks, training
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import adaptation
+from mlipshift.simulate.fields import NetworkField
 
 REAL = sys.argv[2:] == ["cuda"]
 if not REAL:
     _setup_privateuseone_for_python_backend("other")
 OTHER = torch.device("cuda" if REAL else "other", 0)
+STEPS = 4  # a GPU records the second and replays the others
 aten = torch.ops.aten
 COPIES = {aten.copy_.default, aten._to_copy.default}
 # CUDA too takes positions that lie on the processor
@@ -114,7 +116,7 @@ def refuses_to_mix():
 
 def trained(kind, device):
     """Weights and predictions after pre-training, through a file, and freezing or joint training."""
-    data, short = springs(8), FIT | {"steps": 2}
+    data, short = springs(8), FIT | {"steps": STEPS}
     model, _ = training.train("pretrain", KINDS[kind], short, 0, prior=data, device=device)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -142,16 +144,28 @@ def adapted(kind, device):
     everything = {"energy_weight": 0.1, "prior_weight": 1.0, "pseudo_weight": 0.5, "heads": ("prior",)}
     everything |= {"stop": "held_out", "record": (1,)}
     for settings in (everything, PRESETS["published"]):
-        settings = replace(SETTINGS, **settings | {"steps": 2})
+        settings = replace(SETTINGS, **settings | {"steps": STEPS})
         _, results, losses = adaptation.adapt(model, units, settings)
         rows += [losses.ravel(), *(f.ravel() for result in results for _, f in result)]
+    return np.concatenate(rows)
+
+
+def simulated(kind, device):
+    """Energies and forces along a few steps of three replicas, of which one ends."""
+    numbers, positions = molecule(6, 4)
+    potential = Potential(small(kind).to(device).eval(), {"strategy": "joint", "seed": 0})
+    field, rows = NetworkField(potential, numbers, "float64"), []
+    rng = np.random.default_rng(0)
+    for step in range(6):
+        here = positions + rng.normal(scale=0.05, size=(3 - step // 4, *positions.shape))
+        rows += [part.ravel() for part in field(here)]
     return np.concatenate(rows)
 
 
 def main(kind):
     torch.set_num_threads(1)
     differences = {}
-    for part in (trained, adapted):
+    for part in (trained, adapted, simulated):
         expected = part(kind, "cpu")
         with nullcontext() if REAL else Present():
             assert refuses_to_mix()

@@ -64,14 +64,17 @@ def portions(sizes: Sequence[int] | np.ndarray, count: int, device: torch.device
 
 
 def collate(
-    replicas: Sequence[Sequence[Graph]], dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    replicas: Sequence[Sequence[Graph]],
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    least: tuple[int, int] = (0, 0),
 ) -> Batch:
     """Batch of a list of replicas, each a list of Graphs; structures are numbered in reading order.
 
-    Either all Graphs or none have an envelope.
+    Either all Graphs or none have an envelope. least: atoms and neighbours that are padded to where there are fewer.
     """
-    n = max(sum(len(g.numbers) for g in graphs) for graphs in replicas)
-    width = max(g.neighbours.shape[1] for graphs in replicas for g in graphs)
+    n = max(least[0], *(sum(len(g.numbers) for g in graphs) for graphs in replicas))
+    width = max(least[1], *(g.neighbours.shape[1] for graphs in replicas for g in graphs))
     total = sum(len(graphs) for graphs in replicas)
     z = np.zeros((len(replicas), n), dtype=np.int64)
     neighbours = np.zeros((len(replicas), n, width), dtype=np.int64)

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.catalogue.strategies import HEADS, STRATEGIES
-from mlipshift.learn import batches
+from mlipshift.learn import batches, recorded
 from mlipshift.learn.backbones.base import MAX_ELEMENT, Backbone
 from mlipshift.learn.networks import build
 from mlipshift.shift import graphs
@@ -37,16 +38,22 @@ class Dataset:
     rng: np.random.Generator | None = None
 
     def batch(
-        self, index: Sequence[int] | np.ndarray, dtype: torch.dtype, device: torch.device | str = "cpu"
+        self,
+        index: Sequence[int] | np.ndarray,
+        dtype: torch.dtype,
+        device: torch.device | str = "cpu",
+        least: tuple[int, int] = (0, 0),
     ) -> tuple[batches.Batch, Tensor, Tensor]:
-        """(Batch, forces [1, n, 3], energy [S]) of the structures `index` in one replica."""
+        """(Batch, forces [1, n, 3], energy [S]) of the structures `index` in one replica; least: see collate."""
         chosen = [self.graphs[k] for k in index]
         if self.cutoffs is not None and self.rng is not None:
             # edges beyond the envelope weigh nothing, so that the lists stay as they are
             chosen = [replace(graph, envelope=float(self.rng.uniform(*self.cutoffs))) for graph in chosen]
-        batch = batches.collate([chosen], dtype, device)
-        forces = torch.as_tensor(np.concatenate([self.forces[k] for k in index]), dtype=dtype, device=device)[None]
-        return batch, forces, torch.as_tensor(self.energy[index], dtype=dtype, device=device)
+        batch = batches.collate([chosen], dtype, device, least)
+        forces = torch.zeros(batch.vectors[:, :, 0].shape, dtype=dtype)
+        rows = np.concatenate([self.forces[k] for k in index])
+        forces[0, : len(rows)] = torch.as_tensor(rows, dtype=dtype)
+        return batch, forces.to(device), torch.as_tensor(self.energy[index], dtype=dtype, device=device)
 
 
 def difference(reference: Labels, prior: Labels) -> Labels:
@@ -101,9 +108,10 @@ def loss_of(
     """Force loss plus `energy_weight` times the mean absolute energy error per atom of those that are not NaN."""
     loss = force_loss(output[1], forces, batch)
     known = energy.isfinite()
-    if energy_weight and known.any():
-        error = output[0] - energy if known.all() else output[0][..., known] - energy[known]
-        loss = loss + energy_weight * (error.abs() / batch.sizes[known]).mean()
+    # a GPU is not asked
+    if energy_weight and (known.is_cuda or known.any()):
+        error = (output[0] - torch.where(known, energy, output[0].detach())).abs() / batch.sizes
+        loss = loss + energy_weight * error.sum() / known.sum().clamp_min(1)
     return loss
 
 
@@ -167,28 +175,82 @@ def descend(
     goals: (head, its data, weight of its loss), a batch of each per step; settings: as for `fit`; cosine: whether the
     learning rate falls to zero with the last step.
     """
-    optimiser = torch.optim.AdamW(
-        trained, lr=settings["learning_rate"], weight_decay=settings["weight_decay"], foreach=True
-    )
-    steps = settings["steps"]
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps) if cosine else None
+    steps, on = settings["steps"], network.device
+    optimiser, rates = _optimiser(trained, settings, cosine, on)
     average = [p.detach().clone() for p in trained]
     streams = [_epochs(len(data.graphs), settings["batch"], rng) for _, data, _ in goals]
-    for step in range(1, steps + 1):
+    given = [_Given(network, data, settings["batch"]) for _, data, _ in goals]
+
+    def learn():
         optimiser.zero_grad()
         losses = []
-        for (head, data, weight), stream in zip(goals, streams):
-            batch, forces, energy = data.batch(next(stream), torch.float32, network.device)
-            loss = loss_of(network(batch, (head,))[head], batch, forces, energy, settings["energy_weight"])
+        for (head, data, weight), known in zip(goals, given):
+            batch, forces, energy = known.now()
+            own = settings["energy_weight"] if np.isfinite(data.energy).any() else 0
+            loss = loss_of(network(batch, (head,))[head], batch, forces, energy, own)
             (weight * loss).backward()
-            losses.append(float(loss.detach()))
+            losses.append(loss.detach())
         torch.nn.utils.clip_grad_norm_(trained, CLIP)
         optimiser.step()
-        if schedule:
-            schedule.step()
+        return torch.stack(losses)
+
+    recorded_step = recorded.Recorded(learn, on, network.recordable)
+    for step in range(1, steps + 1):
+        for known, stream in zip(given, streams):
+            known.take(next(stream))
+        losses = recorded_step().cpu().tolist()
+        rates.step()
+        if on.type == "cuda":
+            optimiser.param_groups[0]["lr"].fill_(rates.get_last_lr()[0])
         decay = min(settings["average"], step / (step + 10))
         torch._foreach_lerp_(average, [p.detach() for p in trained], 1 - decay)
         yield step, losses, average
+
+
+def _optimiser(trained, settings, cosine, on):
+    """(AdamW, schedule of its rate); a GPU reads the rate at every step of a recording, so it lies there."""
+    rate, decay = settings["learning_rate"], settings["weight_decay"]
+    fall = (lambda o: CosineAnnealingLR(o, settings["steps"])) if cosine else (lambda o: LambdaLR(o, lambda _: 1.0))
+    if on.type != "cuda":
+        optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=decay, foreach=True)
+        return optimiser, fall(optimiser)
+    there = torch.tensor(rate, device=on)
+    optimiser = torch.optim.AdamW(trained, lr=there, weight_decay=decay, fused=True, capturable=True)
+    # the rate itself is reckoned in double precision, as on the processor
+    reckoned = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    schedule = fall(reckoned)
+    reckoned.step()  # torch warns of a schedule that goes ahead of its optimiser
+    return optimiser, schedule
+
+
+class _Given:
+    """The batch of a step with its labels; on a GPU in the same places at every step, as large as the largest."""
+
+    def __init__(self, network, data, size):
+        self.data, self.on = data, network.device
+        self.fixed = self.on.type == "cuda" and network.recordable
+        self.batch: tuple[batches.Batch, Tensor, Tensor] | None = None
+        self.slots: recorded.Slots | None = None
+        self.least = 0, 0
+        if self.fixed:
+            network.check_elements(np.unique(np.concatenate([g.numbers for g in data.graphs])))
+            sizes = np.array([len(g.numbers) for g in data.graphs])
+            self.least = recorded.room(sizes, size), max(g.neighbours.shape[1] for g in data.graphs)
+
+    def take(self, index):
+        """Those of the structures `index`."""
+        if not self.fixed:
+            self.batch = self.data.batch(index, torch.float32, self.on)
+            return
+        batch = self.data.batch(index, torch.float32, "cpu", self.least)
+        if self.slots is None:
+            self.slots = recorded.Slots.of(*batch, self.on)
+        else:
+            self.slots.fill(*batch)
+
+    def now(self):
+        """(Batch, forces, energy)"""
+        return self.batch if self.slots is None else (self.slots.fresh(), self.slots.forces, self.slots.energy)
 
 
 def _epochs(total: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -26,12 +26,12 @@ from mlipshift.learn import batches
 from mlipshift.learn.backbones.base import Backbone
 from mlipshift.learn.networks import call
 from mlipshift.learn.potential import MOLECULES_ONLY, Potential, Row
+from mlipshift.learn.recorded import Recorded
 from mlipshift.mitigate.correction import with_prior
+from mlipshift.mitigate.stepping import clip, optimiser_of
 from mlipshift.mitigate.stopping import Stopping
 from mlipshift.mitigate.units import Unit, Units
 from mlipshift.shift import graphs
-
-CLIP = 10.0  # gradient norm per unit, as in the released code
 
 
 @dataclass(frozen=True)
@@ -256,14 +256,28 @@ class _Run:
 
     def checkpoints(self) -> Iterator[dict[str, Tensor]]:
         """Step, and yield the parameters that predict after every recorded step; they change in place after that."""
-        settings = self.settings
-        optimiser = _optimiser(self.stacked, settings)
+        settings, on = self.settings, self.network.device
+        optimiser = optimiser_of(self.stacked, settings, on)
+
+        def descend():
+            optimiser.zero_grad()
+            loss, shown = self._losses()
+            # units are independent: the gradient of the sum is every unit's own gradient
+            loss.sum().backward()
+            return shown.detach()
+
+        def move():
+            clip(self.stacked)
+            optimiser.step()
+
+        descend, move = (Recorded(part, on, self.network.recordable) for part in (descend, move))
         for step in range(settings.steps + 1):
-            last = step == settings.steps
-            loss = shown = None
-            if settings.steps:
-                with torch.set_grad_enabled(not last):
-                    loss, shown = self._losses()
+            last, shown = step == settings.steps, None
+            if not last:
+                shown = descend()
+            elif settings.steps:
+                with torch.no_grad():
+                    _, shown = self._losses()
             if step in settings.checkpoints:
                 with torch.no_grad():
                     weights = self._predicting()
@@ -271,12 +285,7 @@ class _Run:
                 self._look(weights, shown)
             if last or self.stopping.skipped().all():
                 break
-            # units are independent: the gradient of the sum is every unit's own gradient
-            optimiser.zero_grad()
-            assert loss is not None  # there is a step to take
-            loss.sum().backward()
-            _clip(self.stacked)
-            optimiser.step()
+            move()
 
     def outcome(self) -> tuple[np.ndarray, np.ndarray]:
         """(index [R, T] of the checkpoint that each unit is at after each recorded step, loss there [R, T])."""
@@ -315,27 +324,8 @@ class _Run:
         """Keep the reported loss of a recorded step, and let the stopping rule see the one that it watches."""
         if shown is None:
             return
-        self.trace.append(shown.detach())
+        self.trace.append(shown.clone())  # a recorded step writes where it wrote before
         if self.held is not None:
             with torch.no_grad():
                 shown = self.held.force_loss(call(self.network, weights, self.held.batch, ("prior",))["prior"][1])
-        self.stopping.look(shown.detach())
-
-
-def _optimiser(parameters, settings):
-    """torch's fused kernel on stacked parameters [R, ...]; element by element, so replicas stay apart."""
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": True}
-    if settings.optimiser == "sgd":
-        return torch.optim.SGD(parameters, momentum=settings.momentum, **common)
-    return torch.optim.Adam(parameters, **common)
-
-
-def _clip(parameters):
-    """Scale the gradients of every replica to a norm of at most CLIP."""
-    # an energy readout has no gradient where only forces are fitted
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]).norm(dim=0)
-    if bool((norm > CLIP).any()):
-        scale = (CLIP / norm).clamp_max(1.0)
-        for g in gradients:
-            g.mul_(scale.view(-1, *[1] * (g.dim() - 1)))
+        self.stopping.look(shown)

@@ -7,6 +7,7 @@ the envelope is zero beyond the cutoff (a contract of every backbone).
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.catalogue.strategies import HEADS
 from mlipshift.learn import batches
 from mlipshift.learn.potential import Potential
+from mlipshift.learn.recorded import Recorded
 from mlipshift.mitigate.on_the_fly import OnTheFly
 from mlipshift.prior.engines import Singlepoint
 from mlipshift.shift import graphs
@@ -100,20 +102,20 @@ class NetworkField(Field):
                 raise UserError(f"{potential.name}: a residual correction needs two heads; take freeze or joint")
             self.heads = HEADS
         self._batches: dict[int, batches.Batch] = {}
+        self._answers: dict[int, Recorded] = {}
         self.take(potential)
 
     def take(self, potential: Potential) -> None:
         """Go on with another model of the same architecture."""
         self.potential = potential
+        self._answers = {}
         self.network = deepcopy(potential.network).to(PRECISIONS[self.precision]).eval()
         count = [len(self.numbers)]
         # of the model itself: atomic energies are in double precision
         self.baseline = {h: float(potential.network.baseline(h, self.numbers, count)[0]) for h in self.heads}
 
     def __call__(self, positions: np.ndarray) -> Answer:
-        batch = self._batch(positions)
-        with torch.no_grad():
-            out = self.network(batch, self.heads)
+        out = self._ask(positions)
         found = {head: [v.double().cpu().numpy() for v in out[head]] for head in self.heads}
         for said in found.values():
             # there is no net force but by rounding, which would add up over many steps
@@ -140,20 +142,24 @@ class NetworkField(Field):
         if self.prior is not None:
             self.prior.restore(arrays, notes)
 
-    def _batch(self, positions):
-        """The replicas as a Batch; only the vectors of the complete list change from step to step."""
+    @torch.no_grad()
+    def _ask(self, positions):
+        """What the network says of the replicas; only the vectors of the complete list change from step to step."""
         network, n = self.network, len(self.numbers)
         if not 1 < n <= COMPLETE:
             rows = [[graphs.build(self.numbers, x, network.architecture.cutoff)] for x in positions]
-            return batches.collate(rows, network.dtype, network.device)
+            return network(batches.collate(rows, network.dtype, network.device), self.heads)
         others = np.arange(n - 1) + (np.arange(n - 1) >= np.arange(n)[:, None])
         vectors = positions[:, others] - positions[:, :, None]
         if len(positions) not in self._batches:
             rows = [[graphs.Graph(np.asarray(self.numbers, dtype=np.int64), others, v)] for v in vectors]
             self._batches[len(positions)] = batches.collate(rows, network.dtype, network.device)
         batch = self._batches[len(positions)]
-        batch.vectors = torch.as_tensor(vectors, dtype=network.dtype, device=network.device)
-        return batch
+        batch.vectors.copy_(torch.as_tensor(vectors, dtype=network.dtype))
+        if len(positions) not in self._answers:
+            ask = partial(network, batch, self.heads)
+            self._answers[len(positions)] = Recorded(ask, network.device, network.recordable)
+        return self._answers[len(positions)]()
 
 
 class AdaptingField(NetworkField):

@@ -86,6 +86,9 @@ class Backbone(nn.Module):
     name: str | None = None
     forces: tuple[str, ...] = FORCES
     stacks = True
+    # whether its steps can be recorded on a GPU: no tensor is read, no shape depends on one (learn.recorded)
+    recordable = True
+    elements = MAX_ELEMENT
     # bytes that a prediction and a gradient step need for every neighbour of every atom, measured at the default size
     slot_bytes = 2000, 7500
     shift: Tensor
@@ -154,6 +157,12 @@ class Backbone(nn.Module):
             forces = forces - mean.unflatten(0, batch.structure.shape)
             out[name] = (_total(energy, batch, real), forces)
         return out
+
+    def check_elements(self, numbers: np.ndarray) -> None:
+        """Raise UserError for atomic numbers that the network has no weights for."""
+        largest = int(np.max(numbers, initial=0))
+        if largest > self.elements:
+            raise UserError(f"element {largest} is beyond the {self.elements} of {self.name}; leave its structures out")
 
     def _check_memory(self, batch):
         derives = torch.is_grad_enabled() or self.architecture.forces == "gradient"

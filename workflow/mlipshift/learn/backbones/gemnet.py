@@ -37,6 +37,7 @@ from mlipshift.base.errors import UserError
 from mlipshift.catalogue.strategies import HEADS
 from mlipshift.learn.backbones.base import Backbone, Dense, Embedding, envelope_of, gather
 from mlipshift.learn.batches import Batch
+from mlipshift.learn.recorded import recording
 
 EXPONENT = 5  # of the envelope
 ELEMENTS = 83  # up to bismuth
@@ -289,7 +290,7 @@ class Head(nn.Module):
 class GemNet(Backbone):
     """GemNet-dT or, with gradient forces, GemNet-T; see the module. Raises UserError for fewer than two blocks."""
 
-    name, slot_bytes = "gemnet", (15_000, 120_000)
+    name, slot_bytes, elements = "gemnet", (15_000, 120_000), ELEMENTS
 
     def __init__(self, architecture: Architecture = Architecture(), heads: Collection[str] = HEADS):
         super().__init__(architecture, heads)
@@ -305,9 +306,8 @@ class GemNet(Backbone):
         self.heads = nn.ModuleDict({name: Head(a) for name in heads})
 
     def represent(self, batch: Batch, vectors: Tensor) -> State:
-        largest = int(batch.z.max())
-        if largest > ELEMENTS:
-            raise UserError(f"element {largest} is beyond the {ELEMENTS} of GemNet; leave its structures out")
+        if not recording():
+            self.check_elements(batch.z.cpu().numpy())
         geometry = Geometry(batch, vectors, self.architecture)
         basis = self.projections(geometry)
         h = self.atoms((batch.z - 1).clamp_min(0))

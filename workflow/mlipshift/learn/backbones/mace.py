@@ -68,7 +68,7 @@ class MACE(Backbone):
 
     name = "mace"
     forces = ("gradient",)
-    stacks = False
+    stacks = recordable = False
     row: Tensor
 
     def __init__(self, architecture: Architecture = Architecture(), heads: Collection[str] = HEADS):
