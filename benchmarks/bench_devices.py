@@ -8,10 +8,10 @@ TTT step        of many structures side by side, and of one at a time, as publis
 dynamics        steps of replicas of butane side by side
 
 "Other" is one core of the processor at its default batch, and one structure at a time for TTT on the processor; the
-last column is the ratio. On a GPU steps are recorded once and replayed (learn.recorded); "eager" is without. A GPU is
-measured in single precision without TF32, as everywhere here. What the card itself does is a matrix product of
-8192 x 8192 in the same precision, and the operations of a training step are counted by torch. Forces of both devices
-are compared after 20 adaptation steps in both precisions.
+last column is the ratio. Steps that a GPU records once and replays (learn.recorded) stand beside those that it is told
+one by one. A GPU is measured in single precision without TF32, as everywhere here. What the card itself does is a
+matrix product of 8192 x 8192 in the same precision, and the operations of a training step are counted by torch. Forces
+of both devices are compared after 20 adaptation steps in both precisions.
 
     python benchmarks/bench_devices.py
 """
@@ -27,7 +27,7 @@ from common import line
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlipshift.catalogue.adaptation import Settings
-from mlipshift.learn import device, networks, training
+from mlipshift.learn import device, networks, recorded, training
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate.adaptation import adapt
 from mlipshift.shift import graphs
@@ -88,20 +88,20 @@ def adapting(model, structures, forces, size, steps=10):
     return lambda: adapt(model, units, Settings(steps=steps, batch=size)), steps * len(units)
 
 
-def measured(architecture, on, known, recorded=True):
+def measured(architecture, on, known, replayed=True):
     """{(task, batch): structures per second}, and of TTT and dynamics structure-steps."""
     structures, forces = known
     model, found = network(architecture, on, structures, forces), {}
-    model.recordable = recorded
+    model.recordable = replayed
     large = on == "cuda"  # batches that fill a card take the processor minutes
     for size in SIZES["training"][: 1 + large]:
         other = network(architecture, on, structures, forces)
-        other.recordable = recorded
+        other.recordable = replayed
         step = learning(other, structures, forces, size)
         found["training", size] = rate(step, 10 * size, on)
     for size in SIZES["dynamics"][: 1 + large]:
         found["dynamics", size] = rate(moving(model, size), 10 * size, on)
-    if not recorded:
+    if not replayed:
         function, count = adapting(model, structures[:64], forces[:64], 64)
         return found | {("TTT step", 64): rate(function, count, on)}
     for size in SIZES["prediction"][: 1 + large]:
@@ -143,7 +143,7 @@ def card():
 
 def main():
     device.configure()
-    there = torch.cuda.is_available()
+    there = recorded.ENABLED = torch.cuda.is_available()
     if there:
         device.configure(device="cuda")
         print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
@@ -155,7 +155,7 @@ def main():
             show(f"{name}, {task}, cpu", size, found, base[task])
         if not there:
             continue
-        eager = measured(architecture, "cuda", known, recorded=False)
+        eager = measured(architecture, "cuda", known, replayed=False)
         theirs = measured(architecture, "cuda", known)
         for (task, size), found in eager.items():
             show(f"{name}, {task}, replayed", size, theirs[task, size], found)

@@ -1,9 +1,9 @@
 """Everything a backbone does on a second device of torch: a GPU, or an emulated one on machines without.
 
 The emulated device, `other`, computes as the processor does and refuses to mix its tensors with the processor's, as
-CUDA does. `python second_device.py KIND [cuda]` trains, saves, loads, predicts and adapts a small model there and on
-the processor, and prints the largest difference of each as JSON; a process of its own, since torch takes one emulated
-device per process, and no GPU beside it.
+CUDA does. `python second_device.py KIND [cuda [recorded]]` trains, saves, loads, predicts and adapts a small model
+there and on the processor, and prints the largest difference of each as JSON; a process of its own, since torch takes
+one emulated device per process, and no GPU beside it.
 """
 
 import json
@@ -20,12 +20,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from mlipshift.catalogue.adaptation import PRESETS
-from mlipshift.learn import networks, training
+from mlipshift.learn import networks, recorded, training
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import adaptation
 from mlipshift.simulate.fields import NetworkField
 
-REAL = sys.argv[2:] == ["cuda"]
+REAL = sys.argv[2:3] == ["cuda"]
+recorded.ENABLED = sys.argv[3:] == ["recorded"]
 if not REAL:
     _setup_privateuseone_for_python_backend("other")
 OTHER = torch.device("cuda" if REAL else "other", 0)

@@ -224,13 +224,13 @@ def test_a_card_without_a_backbone_is_the_compact_network(tmp_path):
     assert energy == expected and np.array_equal(forces, same)
 
 
-@pytest.mark.parametrize("device", ["other", "cuda"])
+@pytest.mark.parametrize("device", ["other", "cuda", "cuda recorded"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_stays_on_the_device_it_is_told(kind, device):
     """On a GPU, and on an emulated device that mixes no tensors with the processor's; see second_device.py."""
-    if device == "cuda" and not torch.cuda.is_available():
+    if device.startswith("cuda") and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    differences = results("second_device.py", kind, MACE if kind == "mace" else sys.executable, device)
+    differences = results("second_device.py", kind, MACE if kind == "mace" else sys.executable, *device.split())
     # training is in single precision, and Adam divides by gradients that may be rounding alone
     assert differences["trained"] < 1e-2 and differences["adapted"] < 1e-12 and differences["simulated"] < 1e-12
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mlipshift.base.frames import Frames, Labels
-from mlipshift.learn import training
+from mlipshift.learn import recorded, training
 from mlipshift.learn.networks import build
 
 ARCHITECTURE = {"features": 8, "blocks": 1, "radial": 6, "cutoff": 4.0}
@@ -171,3 +171,32 @@ def test_a_level_of_the_representation_can_stay_as_it_was(data, pretrained):
     changed, frozen = differing(model, pretrained), set(pretrained.representation("min"))
     assert frozen and not changed & frozen
     assert any(n.startswith("heads.prior.") for n in changed)
+
+
+@pytest.mark.parametrize("backbone", ["painn", "gemnet"])
+def test_a_batch_in_the_places_of_another_is_learnt_from_as_by_itself(data, backbone):
+    """A step that is recorded on a GPU finds every batch in the same places, padded to the largest."""
+    torch.manual_seed(0)
+    model = build({"cutoff": 4.0, "backbone": backbone}).double()
+    known = training.dataset(*data, 4.0, np.zeros(95))
+    known.energy[1] = np.nan
+    sizes = np.array([len(g.numbers) for g in known.graphs])
+    least = recorded.room(sizes, 4), max(g.neighbours.shape[1] for g in known.graphs)
+    first, second = np.argsort(sizes)[-4:], [0, 1, 2, 3]
+    assert least[0] == sizes[first].sum() > sizes[second].sum()
+
+    def learnt(batch, forces, energy):
+        found = model(batch, ("reference",))["reference"]
+        loss = training.loss_of(found, batch, forces, energy, 0.1)
+        model.zero_grad()
+        loss.backward()
+        return loss.item(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    slots = recorded.Slots.of(*known.batch(first, torch.float64, "cpu", least), torch.device("cpu"))
+    learnt(slots.fresh(), slots.forces, slots.energy)
+    slots.fill(*known.batch(second, torch.float64, "cpu", least))
+    loss, gradient = learnt(slots.fresh(), slots.forces, slots.energy)
+    alone, expected = learnt(*known.batch(second, torch.float64))
+    assert loss == pytest.approx(alone, rel=1e-12) and len(gradient) == len(expected)
+    for one, other in zip(gradient, expected):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)

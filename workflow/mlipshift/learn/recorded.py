@@ -1,7 +1,8 @@
 """Steps of small networks on a GPU, recorded once and replayed.
 
 The hundreds of kernels of a step take a GPU microseconds each, and the processor longer to ask for them one by one; a
-recording asks for all of them at once (CUDA graphs). Elsewhere a step is called as it is.
+recording asks for all of them at once (CUDA graphs). Elsewhere a step is called as it is. Off, since no GPU was at hand
+to compare it on; `tests/physics/second_device.py KIND cuda recorded` does, and `benchmarks/bench_devices.py` times it.
 """
 
 import warnings
@@ -15,19 +16,25 @@ from torch import Tensor
 
 from mlipshift.learn.batches import Batch
 
+ENABLED = False
 CAPTURABLE = "This instance was constructed with capturable=True"  # how torch's warning of an eager step begins
+
+
+def records(device: torch.device, possible: bool = True) -> bool:
+    """Whether steps on a device are recorded that can be."""
+    return ENABLED and possible and device.type == "cuda"
 
 
 class Recorded:
     """A function without arguments whose tensors keep their places and shapes from call to call.
 
-    On a GPU the first call is eager, the second is recorded, and every call from then on replays it: results lie where
-    they lay before. The function must not read a tensor of the GPU there, and make no shape depend on one. device: of
-    its tensors; possible: whether the function can be recorded at all.
+    Where steps are recorded the first call is eager, the second is recorded, and every call from then on replays it:
+    results lie where they lay before. The function must not read a tensor of the GPU there, and make no shape depend on
+    one. device: of its tensors; possible: whether the function can be recorded at all.
     """
 
     def __init__(self, function: Callable[[], Any], device: torch.device, possible: bool = True):
-        self.function, self.possible = function, possible and device.type == "cuda"
+        self.function, self.possible = function, records(device, possible)
         self.graph: torch.cuda.CUDAGraph | None = None
         self.result: Any = None
         self.stream = torch.cuda.Stream(device) if self.possible else None

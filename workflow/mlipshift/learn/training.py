@@ -108,8 +108,8 @@ def loss_of(
     """Force loss plus `energy_weight` times the mean absolute energy error per atom of those that are not NaN."""
     loss = force_loss(output[1], forces, batch)
     known = energy.isfinite()
-    # a GPU is not asked
-    if energy_weight and (known.is_cuda or known.any()):
+    # nothing is asked of a GPU that records
+    if energy_weight and (recorded.recording() or known.any()):
         error = (output[0] - torch.where(known, energy, output[0].detach())).abs() / batch.sizes
         loss = loss + energy_weight * error.sum() / known.sum().clamp_min(1)
     return loss
@@ -176,7 +176,8 @@ def descend(
     learning rate falls to zero with the last step.
     """
     steps, on = settings["steps"], network.device
-    optimiser, rates = _optimiser(trained, settings, cosine, on)
+    records = recorded.records(on, network.recordable)
+    optimiser, rates = _optimiser(trained, settings, cosine, on if records else None)
     average = [p.detach().clone() for p in trained]
     streams = [_epochs(len(data.graphs), settings["batch"], rng) for _, data, _ in goals]
     given = [_Given(network, data, settings["batch"]) for _, data, _ in goals]
@@ -200,7 +201,7 @@ def descend(
             known.take(next(stream))
         losses = recorded_step().cpu().tolist()
         rates.step()
-        if on.type == "cuda":
+        if records:
             optimiser.param_groups[0]["lr"].fill_(rates.get_last_lr()[0])
         decay = min(settings["average"], step / (step + 10))
         torch._foreach_lerp_(average, [p.detach() for p in trained], 1 - decay)
@@ -208,10 +209,10 @@ def descend(
 
 
 def _optimiser(trained, settings, cosine, on):
-    """(AdamW, schedule of its rate); a GPU reads the rate at every step of a recording, so it lies there."""
+    """(AdamW, schedule of its rate); a recording reads the rate on the GPU `on` at every step, so it lies there."""
     rate, decay = settings["learning_rate"], settings["weight_decay"]
     fall = (lambda o: CosineAnnealingLR(o, settings["steps"])) if cosine else (lambda o: LambdaLR(o, lambda _: 1.0))
-    if on.type != "cuda":
+    if on is None:
         optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=decay, foreach=True)
         return optimiser, fall(optimiser)
     there = torch.tensor(rate, device=on)
@@ -224,11 +225,11 @@ def _optimiser(trained, settings, cosine, on):
 
 
 class _Given:
-    """The batch of a step with its labels; on a GPU in the same places at every step, as large as the largest."""
+    """The batch of a step with its labels; where steps are recorded always in the same places, with room for any."""
 
     def __init__(self, network, data, size):
         self.data, self.on = data, network.device
-        self.fixed = self.on.type == "cuda" and network.recordable
+        self.fixed = recorded.records(self.on, network.recordable)
         self.batch: tuple[batches.Batch, Tensor, Tensor] | None = None
         self.slots: recorded.Slots | None = None
         self.least = 0, 0
