@@ -2,8 +2,9 @@
 
 The structures are rattled small molecules in harmonic wells, in HDF5 files of the layout of SPICE, a hundred of a
 molecule as there; four fifths of them are for training. 20,000 are 1 % of SPICE, 2,000,000 as many as it has. All steps
-run through their scripts, in processes of their own; the prior labels the training structures in one job. Per line: structures per second, peak resident memory, and the peak with the fewest structures over this one
-(near 1: it does not grow). The job graph is that of `snakemake -n` for the shift measures of these files.
+run through their scripts, in processes of their own; the prior labels the training structures in one job. Per line:
+structures per second, peak resident memory, and the peak with the fewest structures over this one (near 1: it does not
+grow). The job graph is that of `snakemake -n` for the shift measures of these files.
 
     python benchmarks/bench_scale.py [LARGEST] [FOLDER]
 """
