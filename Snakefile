@@ -10,6 +10,7 @@ include: "workflow/rules/registry.smk"
 scattergather:
     prior=config["prior"]["shards"],
     connectivity=config["connectivity"]["shards"],
+    ttt=config["ttt"]["shards"],
 
 
 wildcard_constraints:

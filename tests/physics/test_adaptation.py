@@ -10,7 +10,8 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.catalogue.adaptation import OPTIMISERS, Settings
 from mlipshift.learn import networks, training
-from mlipshift.mitigate import adaptation
+from mlipshift.learn.potential import Potential
+from mlipshift.mitigate import adaptation, shards
 from mlipshift.mitigate import units as kinds
 from mlipshift.mitigate.units import Unit
 from mlipshift.shift import graphs
@@ -322,3 +323,27 @@ def test_the_placebo_of_a_single_molecule_is_another_geometry():
         foreign = [labels.forces_of(j) - labels.forces_of(j).mean(0) for j in range(len(one)) if j != k]
         assert any(np.allclose(unit.forces[0], f) for f in foreign)
     assert kinds.placebo_units(one.take([0]), labels.take([0]), seed=1) == ([], [])
+
+
+@pytest.mark.parametrize("mode", ["structure", "molecule", "placebo"])
+def test_shards_adapt_as_one_job_does(model, mode):
+    frames, prior = frames_and_labels()
+    potential = Potential(model, {"strategy": "joint", "seed": 0})
+    units = kinds.units_of(mode, frames, prior, 0)
+
+    def adapted(some):
+        found = adaptation.adapt_frames(potential, frames, some, SETTINGS, prior)
+        return found.predictions(potential, frames, "joint_ttt")
+
+    whole = adapted(units)
+    parts = [adapted(shards.part_of(units, f"{k}-of-3")) for k in (1, 2, 3)]
+    assert sum(part.ok.sum() for part in parts) == whole.ok.sum() > 2
+    together = shards.joined(parts)
+    assert np.array_equal(together.ok, whole.ok)
+    for name in ("energy", "forces", "loss"):
+        np.testing.assert_allclose(getattr(together, name), getattr(whole, name), atol=1e-12)
+    assert [row["id"] for row in shards.unlabelled(frames, together, mode)] == list(frames.ids[~whole.ok])
+    with pytest.raises(UserError, match="do not belong together"):
+        shards.joined([parts[0], parts[0]])
+    with pytest.raises(UserError, match="do not belong together"):
+        shards.joined([parts[0], replace(parts[1], seed=1)])

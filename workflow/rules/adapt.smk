@@ -29,14 +29,65 @@ rule adapt_model:
         settings=as_json(TTT_SETTINGS),
         copies="",
         method="",
+        shard="",
     message:
         "Test-time training, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}."
     shell:
         "{params.python:q} {input.script:q} --model {params.directory:q} --device {params.device:q}"
         " --frames {input.frames:q} --prior {input.prior:q} {params.copies}"
         " --mode {params.mode:q} --settings {params.settings:q} {params.method}"
-        " --seed {wildcards.seed} --output {output.predictions:q} --failures {output.failures:q}"
+        " {params.shard} --seed {wildcards.seed} --output {output.predictions:q} --failures {output.failures:q}"
         " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
+
+
+if config["ttt"]["shards"] > 1:
+
+    ruleorder: gather_adapted > adapt_model
+
+    use rule adapt_model as adapt_model_shard with:
+        output:
+            predictions="<results>/adapt/shards/{mode}_{strategy}_{seed}/{scatteritem}.h5",
+            failures="<results>/adapt/shards/{mode}_{strategy}_{seed}/{scatteritem}.csv",
+            timing="<results>/adapt/shards/{mode}_{strategy}_{seed}/{scatteritem}.json",
+        log:
+            "<logs>/adapt/{mode}_{strategy}_{seed}_{scatteritem}.log",
+        benchmark:
+            "<benchmarks>/adapt/{mode}_{strategy}_{seed}_{scatteritem}.tsv"
+        params:
+            shard=lambda wildcards: options(shard=wildcards.scatteritem),
+        message:
+            "Test-time training, {wildcards.mode} mode, of {wildcards.strategy}, seed {wildcards.seed}, shard"
+            " {wildcards.scatteritem}."
+
+    rule gather_adapted:
+        input:
+            **code("gather_adapted"),
+            frames=rules.curate.output.test,
+            shards=gather.ttt(
+                "<results>/adapt/shards/{{mode}}_{{strategy}}_{{seed}}/{scatteritem}.h5"
+            ),
+            timings=gather.ttt(
+                "<results>/adapt/shards/{{mode}}_{{strategy}}_{{seed}}/{scatteritem}.json"
+            ),
+        output:
+            **rules.adapt_model.output,
+        log:
+            "<logs>/gather_adapted/{mode}_{strategy}_{seed}.log",
+        benchmark:
+            "<benchmarks>/gather_adapted/{mode}_{strategy}_{seed}.tsv"
+        localrule: True
+        conda:
+            "../../envs/figures.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing("10m"),
+        message:
+            "Put the shards of {wildcards.mode} mode, {wildcards.strategy}, seed {wildcards.seed} together."
+        shell:
+            "python {input.script:q} --frames {input.frames:q} --mode {wildcards.mode:q} --shards {input.shards:q}"
+            " --shard-timings {input.timings:q} --output {output.predictions:q} --failures {output.failures:q}"
+            " --timing {output.timing:q} --log {log:q} >> {log:q} 2>&1"
 
 
 rule correct_residual:

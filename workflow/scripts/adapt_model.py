@@ -5,8 +5,6 @@ The validation groups are left to the scan of hyper-parameters.
 
 from pathlib import Path
 
-import numpy as np
-
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.tables import FAILURES, write_table
@@ -15,6 +13,7 @@ from mlipshift.catalogue.adaptation import MODES, Settings
 from mlipshift.learn import device
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import adaptation
+from mlipshift.mitigate.shards import part_of, unlabelled
 from mlipshift.mitigate.units import units_of
 from mlipshift.run import cli
 
@@ -32,17 +31,16 @@ def main(args):
         copies = Frames.load(args.copies)
         held = copies, Labels.load(args.copies_prior, copies)
     units = units_of(args.mode, frames, prior, args.seed, held)
+    if args.shard:
+        units = part_of(units, args.shard)
     watch = Stopwatch()
     found = adaptation.adapt_frames(potential, frames, units, settings, prior)
     timing = watch.timing(sum(map(len, found.members)))
     method = args.method or f"{potential.card['strategy']}_{MODES[args.mode]}"
     predictions = found.predictions(potential, everything, method)
     predictions.save(args.output)
-    failures = [
-        {"id": everything.ids[k], "stage": f"adapt:{args.mode}", "reason": "no prior label to adapt on"}
-        for k in np.flatnonzero(asked & ~predictions.ok)
-    ]
-    write_table(args.failures, failures, FAILURES)
+    # a shard does not know what the others have predicted
+    write_table(args.failures, [] if args.shard else unlabelled(everything, predictions, args.mode), FAILURES)
     timing.write(args.timing)
 
 
@@ -62,6 +60,7 @@ if __name__ == "__main__":
             },
             "copies": {"type": Path, "required": False, "help": "rattled copies of the test frames, to stop by"},
             "copies_prior": {"type": Path, "required": False, "help": "prior labels of --copies"},
+            "shard": {"required": False, "help": "such as 1-of-4; every fourth unit from the first"},
             "method": {"required": False, "help": "name of the method; made of strategy and mode if absent"},
             "settings": {"type": cli.settings, "help": "JSON of the hyper-parameters"},
             "seed": {"type": int, "help": "seed of the placebo's choice"},

@@ -33,8 +33,7 @@ def main(args):
             labelled += labels.ok.sum()
     failures = [r for path in args.shard_failures for r in read_table(path).to_dict("records")]
     write_table(args.failures, sorted(failures, key=lambda r: r["id"]), FAILURES)
-    timings = [Timing.read(path) for path in args.shard_timings]
-    total = Timing(sum(t.seconds for t in timings), sum(t.structures for t in timings))
+    total = Timing.total([Timing.read(path) for path in args.shard_timings])
     total.write(args.timing)
     log.info("%d labels, %d failures, %.1f CPU seconds", labelled, len(failures), total.seconds)
 

@@ -4,6 +4,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +25,11 @@ class Timing:
     def each(self) -> float:
         """Seconds per structure, 0 if there was none."""
         return self.seconds / max(1, self.structures)
+
+    @classmethod
+    def total(cls, parts: Sequence["Timing"]) -> "Timing":
+        """That of work that was done in parts, of the same kind."""
+        return cls(sum(p.seconds for p in parts), sum(p.structures for p in parts), parts[0].measured)
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
