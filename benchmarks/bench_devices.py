@@ -27,7 +27,7 @@ from common import line
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlipshift.catalogue.adaptation import Settings
-from mlipshift.learn import device, networks, recorded, training
+from mlipshift.learn import datasets, device, networks, recorded, training
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate.adaptation import adapt
 from mlipshift.shift import graphs
@@ -68,7 +68,7 @@ def network(architecture, on, structures, forces):
 def learning(model, structures, forces, size):
     """Function that takes steps of training, `steps` of them in each call."""
     rows = [graphs.build(*s, model.architecture.cutoff) for s in structures]
-    data = training.Dataset(rows, forces, np.full(len(rows), np.nan))
+    data = datasets.Dataset(rows, forces, np.full(len(rows), np.nan))
     names = [name for name, _ in model.named_parameters() if not name.startswith("heads.prior.")]
     goals, rng = [("reference", data, 1.0)], np.random.default_rng(0)
     steps = training.descend(model, goals, training.learning(model, names), FIT | {"batch": size}, rng, cosine=True)

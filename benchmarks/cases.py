@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from ase.io import iread
 
-from mlipshift.learn import batches, training
+from mlipshift.learn import batches, datasets, training
 from mlipshift.mitigate.units import Unit
 from mlipshift.shift import graphs
 
@@ -34,7 +34,7 @@ def alone(structures, forces):
 def training_step(model, structures, forces):
     """Function that does forward and backward pass of the force loss of all structures; their graphs are built here."""
     rows = [graphs.build(*s, model.architecture.cutoff) for s in structures]
-    data = training.Dataset(rows, forces, np.zeros(len(rows)))
+    data = datasets.Dataset(rows, forces, np.zeros(len(rows)))
 
     def step():
         batch, target, _ = data.batch(np.arange(len(rows)), torch.float32, model.device)

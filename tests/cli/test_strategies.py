@@ -140,6 +140,7 @@ def adapted(run, strategy, name, mode="structure", **settings):
             copies=run / "copies.h5" if held else None,
             copies_prior=run / "copies_prior.h5" if held else None,
             method=name,
+            shard=None,
             output=path,
             failures=run / f"{name}.csv",
             timing=run / f"{name}.json",

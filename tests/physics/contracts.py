@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.catalogue.adaptation import Settings
 from mlipshift.catalogue.strategies import HEADS, LEVELS
-from mlipshift.learn import batches, device, networks, training
+from mlipshift.learn import batches, datasets, device, networks, training
 from mlipshift.learn.calculator import Calculator
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import adaptation
@@ -216,7 +216,7 @@ def adaptation_is_a_plain_loop_with_the_heads_frozen(kind):
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in names)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate)
-    data = training.Dataset([graphs.build(*u.adapt[0], CUTOFF)], u.forces, np.zeros(1))
+    data = datasets.Dataset([graphs.build(*u.adapt[0], CUTOFF)], u.forces, np.zeros(1))
     for _ in range(settings.steps):
         optimiser.zero_grad()
         batch, forces, _ = data.batch([0], torch.float64)

@@ -166,7 +166,8 @@ def simulated(kind, device):
 def main(kind):
     torch.set_num_threads(1)
     differences = {}
-    for part in (trained, adapted, simulated):
+    # the emulated device cannot copy the compiled modules of e3nn
+    for part in (trained, adapted, *([simulated] if REAL or kind != "mace" else [])):
         expected = part(kind, "cpu")
         with nullcontext() if REAL else Present():
             assert refuses_to_mix()

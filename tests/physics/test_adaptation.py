@@ -9,7 +9,7 @@ import torch
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.catalogue.adaptation import OPTIMISERS, Settings
-from mlipshift.learn import networks, training
+from mlipshift.learn import datasets, networks, training
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate import adaptation, shards
 from mlipshift.mitigate import units as kinds
@@ -75,7 +75,7 @@ def test_against_a_plain_torch_loop(model, level):
     u = unit(6, 8)
     settings = replace(SETTINGS, level=level)
     _, rows, _ = adaptation.adapt(model, [u], settings)
-    data = training.Dataset([graphs.build(*u.adapt[0], model.architecture.cutoff)], u.forces, np.zeros(1))
+    data = datasets.Dataset([graphs.build(*u.adapt[0], model.architecture.cutoff)], u.forces, np.zeros(1))
     names = set(model.representation(level))
     before = state(model)
     for name, parameter in model.named_parameters():

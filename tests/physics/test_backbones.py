@@ -232,7 +232,7 @@ def test_everything_stays_on_the_device_it_is_told(kind, device):
         pytest.skip("no CUDA device")
     differences = results("second_device.py", kind, MACE if kind == "mace" else sys.executable, *device.split())
     # training is in single precision, and Adam divides by gradients that may be rounding alone
-    assert differences["trained"] < 1e-2 and differences["adapted"] < 1e-12 and differences["simulated"] < 1e-12
+    assert differences["trained"] < 1e-2 and differences["adapted"] < 1e-12 and differences.get("simulated", 0) < 1e-12
 
 
 def test_large_structures_are_computed_fewer_at_a_time():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mlipshift.base.frames import Frames, Labels
-from mlipshift.learn import recorded, training
+from mlipshift.learn import datasets, recorded, training
 from mlipshift.learn.networks import build
 
 ARCHITECTURE = {"features": 8, "blocks": 1, "radial": 6, "cutoff": 4.0}
@@ -77,9 +77,9 @@ def test_half_labels_train_what_they_can(data, kind):
     assert all(np.isfinite(loss["reference"]) for _, loss in history)
     assert all(p.isfinite().all() for p in model.parameters())
     # atomic energies are those of all structures with an energy, with forces or without
-    baseline = training.atomic_energies(frames.take(known), labels.energy[known])
+    baseline = datasets.atomic_energies(frames.take(known), labels.energy[known])
     np.testing.assert_allclose(model.shift[0].numpy(), baseline, rtol=1e-5)
-    made = training.dataset(frames, labels, 4.0, baseline)
+    made = datasets.dataset(frames, labels, 4.0, baseline)
     assert len(made.graphs) == (24 if kind == "energy" else 12)
 
 
@@ -98,7 +98,7 @@ def test_forces_alone_train_as_with_energies_that_weigh_nothing(data):
 
 def test_the_energy_loss_is_the_mean_over_the_known_ones(data):
     frames, labels = lacking(data, "energy")
-    made = training.dataset(frames, labels, 4.0, np.zeros(200))
+    made = datasets.dataset(frames, labels, 4.0, np.zeros(200))
     batch, forces, energy = made.batch(range(6), torch.float64)
     guess = torch.linspace(-1, 1, 6, dtype=torch.float64, requires_grad=True)
     loss = training.loss_of((guess[None], forces), batch, forces, energy, 2.0)
@@ -138,7 +138,7 @@ def test_loss_falls(data):
 def test_atomic_energies_recover_a_linear_model(data):
     frames, labels = data
     exact = np.array([1.5 * (frames[k][0] == 1).sum() - 70.0 * (frames[k][0] == 8).sum() for k in range(len(frames))])
-    found = training.atomic_energies(frames, exact)
+    found = datasets.atomic_energies(frames, exact)
     assert found[1] == pytest.approx(1.5) and found[8] == pytest.approx(-70.0)
     assert np.count_nonzero(found) == 2
 
@@ -148,7 +148,7 @@ def test_failed_labels_are_left_out(data):
     broken = Labels.build(
         frames, [None if k == 3 else (labels.energy[k], labels.forces_of(k)) for k in range(len(frames))], "x"
     )
-    made = training.dataset(frames, broken, 4.0, np.zeros(95))
+    made = datasets.dataset(frames, broken, 4.0, np.zeros(95))
     assert len(made.graphs) == len(frames) - 1 and np.isfinite(made.energy).all()
 
 
@@ -178,7 +178,7 @@ def test_a_batch_in_the_places_of_another_is_learnt_from_as_by_itself(data, back
     """A step that is recorded on a GPU finds every batch in the same places, padded to the largest."""
     torch.manual_seed(0)
     model = build({"cutoff": 4.0, "backbone": backbone}).double()
-    known = training.dataset(*data, 4.0, np.zeros(95))
+    known = datasets.dataset(*data, 4.0, np.zeros(95))
     known.energy[1] = np.nan
     sizes = np.array([len(g.numbers) for g in known.graphs])
     least = recorded.room(sizes, 4), max(g.neighbours.shape[1] for g in known.graphs)
@@ -200,3 +200,12 @@ def test_a_batch_in_the_places_of_another_is_learnt_from_as_by_itself(data, back
     assert loss == pytest.approx(alone, rel=1e-12) and len(gradient) == len(expected)
     for one, other in zip(gradient, expected):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_graphs_that_are_made_anew_are_learnt_from_as_those_that_are_kept(data, monkeypatch):
+    kept, _ = training.train("supervised", ARCHITECTURE, SETTINGS, 0, data)
+    monkeypatch.setattr(datasets, "GRAPHS", 2000)
+    some = datasets.dataset(*data, 4.0, np.zeros(95)).graphs
+    assert all(len(graph.numbers) == size for graph, size in zip(some, data[0].sizes, strict=True))
+    assert 0 < len(some.kept) < len(some) and some.bytes <= 2000
+    assert not differing(kept, training.train("supervised", ARCHITECTURE, SETTINGS, 0, data)[0])

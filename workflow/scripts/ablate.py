@@ -10,7 +10,7 @@ import numpy as np
 
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.catalogue.adaptation import Settings
-from mlipshift.learn import device, training
+from mlipshift.learn import datasets, device, training
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate.adaptation import adapt_frames
 from mlipshift.mitigate.correction import correct
@@ -56,7 +56,7 @@ def main(args):
         return Potential(network.eval(), {"strategy": strategy, "seed": seed})
 
     supervised = fitted("supervised", reference)
-    delta = fitted("delta", training.difference(reference, prior))
+    delta = fitted("delta", datasets.difference(reference, prior))
     joint = fitted("joint", reference, fitted("pretrain").network)
 
     settings = replace(Settings.of(args.ttt), record=())

@@ -16,7 +16,7 @@ from mlipshift.base.log import log
 from mlipshift.base.tables import read_table
 from mlipshift.catalogue.adaptation import Settings
 from mlipshift.data import augmentation, duplicates
-from mlipshift.learn import device, finetuning, training
+from mlipshift.learn import datasets, device, finetuning
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate.adaptation import adapt_potential
 from mlipshift.mitigate.distillation import unseen_of
@@ -53,7 +53,7 @@ def wanted(potential, reference, priors):
     if not potential.needs_prior:
         return reference
     known = Labels.concatenate(priors)
-    return training.difference(reference, known.select(reference.ids))
+    return datasets.difference(reference, known.select(reference.ids))
 
 
 def amount_of(run, structures):

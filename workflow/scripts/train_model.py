@@ -10,7 +10,7 @@ from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.base.timing import Stopwatch
 from mlipshift.catalogue.strategies import STRATEGIES
-from mlipshift.learn import device, training
+from mlipshift.learn import datasets, device, training
 from mlipshift.learn.potential import MOLECULES_ONLY, Potential
 from mlipshift.run import cli
 
@@ -33,7 +33,7 @@ def main(args):
         labels = [Labels.load(path, part) for path, part in zip(args.prior, parts, strict=True)]
         prior = (Frames.concatenate(parts), Labels.concatenate(labels))
     if kind.difference:
-        reference = (frames, training.difference(reference[1], prior[1]))
+        reference = (frames, datasets.difference(reference[1], prior[1]))
     if kind.base:
         if args.base is None:
             raise UserError(f"strategy {args.strategy} needs --base, the model of {kind.base}")

@@ -15,7 +15,7 @@ import torch
 from mlipshift.base.averages import over_atoms
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels, offsets_of
-from mlipshift.learn import batches, training
+from mlipshift.learn import batches, datasets, training
 from mlipshift.learn.backbones.base import Backbone
 from mlipshift.learn.courses import NOTHING, Course, folds
 from mlipshift.learn.networks import predict
@@ -64,7 +64,7 @@ def tune(
 ) -> tuple[Potential, Course]:
     """(fine-tuned copy, what was chosen); the model itself where nothing helps the structures that are held out.
 
-    labelled, replay: structures with labels, which for Δ-learning are differences to the prior (training.difference).
+    labelled, replay: structures with labels, which for Δ-learning are differences to the prior (datasets.difference).
     Raises UserError for fewer than two labelled structures, for periodic ones, and for a model whose reference head
     has learnt nothing.
     """
@@ -92,7 +92,7 @@ def tune(
     return replace(potential, network=tuned.eval(), card={**potential.card, "finetuned": [*earlier, card]}), course
 
 
-def force_errors(network: Backbone, data: training.Dataset, batch: int = 64) -> list[float]:
+def force_errors(network: Backbone, data: datasets.Dataset, batch: int = 64) -> list[float]:
     """Mean absolute error per force component of the reference head on every structure of `data` (eV/Å)."""
     sizes, out = [len(g.numbers) for g in data.graphs], []
     for part in batches.portions(sizes, batch, network.device):
@@ -108,11 +108,11 @@ def force_errors(network: Backbone, data: training.Dataset, batch: int = 64) -> 
 def _data(network, labelled):
     frames, labels = labelled
     shift = network.shift[training.HEADS.index(HEAD)].cpu().numpy()
-    return training.dataset(frames.molecules_only(MOLECULES_ONLY), labels, network.architecture.cutoff, shift)
+    return datasets.dataset(frames.molecules_only(MOLECULES_ONLY), labels, network.architecture.cutoff, shift)
 
 
-def _part(data: training.Dataset, index: Sequence[int]) -> training.Dataset:
-    return training.Dataset([data.graphs[k] for k in index], [data.forces[k] for k in index], data.energy[list(index)])
+def _part(data: datasets.Dataset, index: Sequence[int]) -> datasets.Dataset:
+    return datasets.Dataset([data.graphs[k] for k in index], [data.forces[k] for k in index], data.energy[list(index)])
 
 
 def _on_scale(network, parts, settings):
@@ -127,7 +127,7 @@ def _on_scale(network, parts, settings):
     said = np.array([e for e, _ in predict(network, [chosen[k][:2] for k in range(len(chosen))])])
     left = energy[known] - said - network.baseline(HEAD, chosen.numbers, chosen.sizes)
     row = training.HEADS.index(HEAD)
-    network.shift[row] += torch.as_tensor(training.atomic_energies(chosen, left)).to(network.shift)
+    network.shift[row] += torch.as_tensor(datasets.atomic_energies(chosen, left)).to(network.shift)
     return network
 
 

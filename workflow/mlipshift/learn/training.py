@@ -1,7 +1,7 @@
 """Training of the two-head potential by the strategies of mlipshift.catalogue.strategies."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,85 +14,12 @@ from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.log import log
 from mlipshift.catalogue.strategies import HEADS, STRATEGIES
-from mlipshift.learn import batches, recorded
-from mlipshift.learn.backbones.base import MAX_ELEMENT, Backbone
+from mlipshift.learn import batches, datasets, recorded
+from mlipshift.learn.backbones.base import Backbone
 from mlipshift.learn.networks import build
-from mlipshift.shift import graphs
 
 CLIP = 10.0  # gradient norm
 CALIBRATION = 64  # training structures that fixed scaling factors are fitted to
-
-
-@dataclass
-class Dataset:
-    """Graphs with one kind of labels: forces list of [n, 3] eV/Å, energy [S] eV above the atomic baseline or NaN.
-
-    cutoffs: range (Å) out of which every structure of a step has its own radius of the envelope, by `rng`; that of the
-    graphs if None.
-    """
-
-    graphs: list[graphs.Graph]
-    forces: list[np.ndarray]
-    energy: np.ndarray
-    cutoffs: tuple[float, float] | None = None
-    rng: np.random.Generator | None = None
-
-    def batch(
-        self,
-        index: Sequence[int] | np.ndarray,
-        dtype: torch.dtype,
-        device: torch.device | str = "cpu",
-        least: tuple[int, int] = (0, 0),
-    ) -> tuple[batches.Batch, Tensor, Tensor]:
-        """(Batch, forces [1, n, 3], energy [S]) of the structures `index` in one replica; least: see collate."""
-        chosen = [self.graphs[k] for k in index]
-        if self.cutoffs is not None and self.rng is not None:
-            # edges beyond the envelope weigh nothing, so that the lists stay as they are
-            chosen = [replace(graph, envelope=float(self.rng.uniform(*self.cutoffs))) for graph in chosen]
-        batch = batches.collate([chosen], dtype, device, least)
-        forces = torch.zeros(batch.vectors[:, :, 0].shape, dtype=dtype)
-        rows = np.concatenate([self.forces[k] for k in index])
-        forces[0, : len(rows)] = torch.as_tensor(rows, dtype=dtype)
-        return batch, forces.to(device), torch.as_tensor(self.energy[index], dtype=dtype, device=device)
-
-
-def difference(reference: Labels, prior: Labels) -> Labels:
-    """Labels reference - prior (Δ-learning) of the structures that have both; prior: labels that hold all of them.
-
-    Raises UserError if `prior` lacks a structure.
-    """
-    prior = prior.select(reference.ids)
-    return replace(
-        reference,
-        energy=reference.energy - prior.energy,
-        forces=reference.forces - prior.forces,
-        ok=reference.ok & prior.ok,
-        level=f"{reference.level} - {prior.level}",
-    )
-
-
-def atomic_energies(frames: Frames, energy: np.ndarray) -> np.ndarray:
-    """Least-squares atomic energies [MAX_ELEMENT + 1] (eV), 0 for elements that do not occur."""
-    counts = np.zeros((len(frames), MAX_ELEMENT + 1))
-    if not len(frames):
-        return counts.sum(0)
-    for k in range(len(frames)):
-        np.add.at(counts[k], frames[k][0], 1)
-    present = np.flatnonzero(counts.any(0))
-    values = np.zeros(MAX_ELEMENT + 1)
-    values[present] = np.linalg.lstsq(counts[:, present], energy, rcond=None)[0]
-    return values
-
-
-def dataset(frames: Frames, labels: Labels, cutoff: float, shift: np.ndarray) -> Dataset:
-    """Dataset of the structures that have forces; shift [elements]: atomic energies to subtract (eV)."""
-    keep = np.flatnonzero(labels.ok)
-    chosen = [frames[k] for k in keep]
-    return Dataset(
-        graphs=[graphs.build(numbers, positions, cutoff) for numbers, positions, _, _ in chosen],
-        forces=[labels.forces_of(k) for k in keep],
-        energy=np.array([labels.energy[k] - shift[c[0]].sum() for k, c in zip(keep, chosen)]),
-    )
 
 
 def force_loss(predicted: Tensor, target: Tensor, batch: batches.Batch) -> Tensor:
@@ -117,7 +44,7 @@ def loss_of(
 
 def fit(
     network: Backbone,
-    tasks: Mapping[str, Dataset],
+    tasks: Mapping[str, datasets.Dataset],
     names: Iterable[str],
     settings: Mapping[str, Any],
     rng: np.random.Generator,
@@ -164,7 +91,7 @@ def put(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> None:
 
 def descend(
     network: Backbone,
-    goals: Sequence[tuple[str, Dataset, float]],
+    goals: Sequence[tuple[str, datasets.Dataset, float]],
     trained: Sequence[Parameter],
     settings: Mapping[str, Any],
     rng: np.random.Generator,
@@ -323,8 +250,8 @@ def train(
         row = HEADS.index(head)
         if not (kind.base and head in STRATEGIES[kind.base].heads):
             known = np.isfinite(labels.energy)
-            network.shift[row] = torch.as_tensor(atomic_energies(frames.take(known), labels.energy[known]))
-        tasks[head] = dataset(frames, labels, network.architecture.cutoff, network.shift[row].cpu().numpy())
+            network.shift[row] = torch.as_tensor(datasets.atomic_energies(frames.take(known), labels.energy[known]))
+        tasks[head] = datasets.dataset(frames, labels, network.architecture.cutoff, network.shift[row].cpu().numpy())
         if settings.get("cutoffs"):
             tasks[head] = replace(tasks[head], cutoffs=_range(network, settings["cutoffs"]), rng=rng)
     if not kind.base:
