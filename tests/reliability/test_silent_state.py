@@ -119,6 +119,8 @@ def test_every_command_has_its_paths_whole(elsewhere):
     # of networks of section radius
     others |= {"choose_radii", "scan_radii", "scan_public_radii", "adapt_rewired", "evaluate_radii"}
     others |= {"simulate_radius", "evaluate_radius_motion"}
+    # of an adaptation that is divided into jobs
+    others |= {"gather_adapted"}
     # of a benchmark that the settings here do not name
     others |= {"sample_connectivity", "assemble_connectivity"}
     assert ran == scripts - others - {"sample_stress"}
