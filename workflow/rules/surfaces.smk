@@ -235,7 +235,7 @@ rule evaluate_surfaces:
         mem_mb=growing(3000),
         runtime=growing("30m"),
     params:
-        other=SURFACES["other_forces"] or "",
+        other=SURFACES["other_forces"] or "none",
         shortest=SURFACES["bonds"]["shortest"],
         limits=as_json(SURFACES["limits"]),
         reasons=as_json({n: reason for n, reason in BOND_MODELS.items() if reason}),
