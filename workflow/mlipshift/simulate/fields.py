@@ -147,8 +147,7 @@ class NetworkField(Field):
         """What the network says of the replicas; only the vectors of the complete list change from step to step."""
         network, n = self.network, len(self.numbers)
         if not 1 < n <= COMPLETE:
-            rows = [[graphs.build(self.numbers, x, network.architecture.cutoff)] for x in positions]
-            return network(batches.collate(rows, network.dtype, network.device), self.heads)
+            return self._say([graphs.build(self.numbers, x, network.architecture.cutoff) for x in positions])
         others = np.arange(n - 1) + (np.arange(n - 1) >= np.arange(n)[:, None])
         vectors = positions[:, others] - positions[:, :, None]
         if len(positions) not in self._batches:
@@ -160,6 +159,12 @@ class NetworkField(Field):
             ask = partial(network, batch, self.heads)
             self._answers[len(positions)] = Recorded(ask, network.device, network.recordable)
         return self._answers[len(positions)]()
+
+    @torch.no_grad()
+    def _say(self, rows):
+        """What the network says of the graphs of the replicas."""
+        batch = batches.collate([[row] for row in rows], self.network.dtype, self.network.device)
+        return self.network(batch, self.heads)
 
 
 class AdaptingField(NetworkField):

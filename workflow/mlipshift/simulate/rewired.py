@@ -11,7 +11,6 @@ import numpy as np
 
 from mlipshift.base.errors import UserError
 from mlipshift.catalogue.runs import FIXED, MOVING, SMOOTH
-from mlipshift.learn import batches
 from mlipshift.learn.potential import Potential
 from mlipshift.mitigate.radius import Rule, choose_of
 from mlipshift.mitigate.references import Graphs
@@ -83,13 +82,9 @@ class RewiredField(NetworkField):
             return self.radii + np.clip(wanted - self.radii, -how.rate, how.rate)
         return wanted
 
-    def _batch(self, positions):
-        network = self.network
-        rows = [
-            [graphs.build(self.numbers, x, radius, radius if self.rewiring.rescaled else None)]
-            for x, radius in zip(positions, self.radii)
-        ]
-        return batches.collate(rows, network.dtype, network.device)
+    def _ask(self, positions):
+        rescaled, both = self.rewiring.rescaled, zip(positions, self.radii)
+        return self._say([graphs.build(self.numbers, x, r, r if rescaled else None) for x, r in both])
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         notes = {"changes": self.changes, "jumped": self.jumped, "largest": self.largest}
