@@ -5,7 +5,6 @@ from pathlib import Path
 from mlipshift.base.frames import Frames
 from mlipshift.base.predictions import Predictions
 from mlipshift.base.timing import Timing
-from mlipshift.evaluate.timings import together
 from mlipshift.mitigate.average import mean
 from mlipshift.run import cli
 
@@ -15,7 +14,7 @@ def main(args):
     mean([Predictions.load(path, frames) for path in args.predictions], frames, args.method).save(args.output)
     # once for each method per structure, of however many it was measured
     times = [Timing.read(path) for path in args.timings]
-    spent = together([Timing(t.each, 1, t.measured) for t in times])
+    spent = Timing.total([Timing(t.each, 1, t.measured) for t in times])
     Timing(spent.seconds, 1, spent.measured).write(args.timing)
 
 

@@ -13,6 +13,7 @@ from mlipshift.base.checkpoints import Checkpoints
 from mlipshift.base.frames import Frames, Labels
 from mlipshift.base.limits import MOLECULES_ONLY
 from mlipshift.base.tables import FAILURES, write_table
+from mlipshift.base.text import shard_of
 from mlipshift.base.timing import Stopwatch, Timing
 from mlipshift.prior import engines
 from mlipshift.prior.labels import fingerprint, label_frames, stripe
@@ -20,7 +21,7 @@ from mlipshift.run import cli
 
 
 def main(args):
-    number, total = (int(part) for part in args.shard.split("-of-"))
+    number, total = shard_of(args.shard)
     level = engines.level(args.method, args.engine)
     singlepoint = engines.engine(args.method, args.engine, args.accuracy, args.fitted)
     structures = Frames.number(args.frames)

@@ -21,6 +21,12 @@ def several(number: int | str, word: str, words: str | None = None) -> str:
     return f"{number} {word if str(number) == '1' else words or word + 's'}"
 
 
+def shard_of(word: str) -> tuple[int, int]:
+    """(number from 1, of how many) of a shard such as 1-of-4, Snakemake's word for an item that is scattered."""
+    number, total = (int(part) for part in word.split("-of-"))
+    return number, total
+
+
 def kind(reason: str) -> str:
     """A reason without what is of the single structure, numbers, names and details: those of a kind count together."""
     plain = re.sub(r"'[^']*'|(?<![\w./-])[-+]?\d[\d.]*(e[-+]?\d+)?(?![\w])", "…", reason)

@@ -28,8 +28,9 @@ class Timing:
 
     @classmethod
     def total(cls, parts: Sequence["Timing"]) -> "Timing":
-        """That of work that was done in parts, of the same kind."""
-        return cls(sum(p.seconds for p in parts), sum(p.structures for p in parts), parts[0].measured)
+        """The sum of timings, such as those of all seeds or shards; it is one of a GPU if any is."""
+        measured = GPU if any(p.measured == GPU for p in parts) else CPU
+        return cls(sum(p.seconds for p in parts), sum(p.structures for p in parts), measured)
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""

@@ -4,18 +4,11 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from mlipshift.base.timing import CPU, GPU, Timing
+from mlipshift.base.timing import GPU, Timing
 from mlipshift.catalogue.adaptation import CORRECTIONS, MODES
 
 SECONDS = ["method", "seconds_per_structure", "measured", "n_structures"]
 SUFFIX = {"adapt": MODES, "correct": CORRECTIONS}  # by stage and mode, of what a method is called
-
-
-def together(timings: Iterable[Timing]) -> Timing:
-    """The sum of timings, such as those of all seeds; it is one of a GPU if any is."""
-    timings = list(timings)
-    measured = GPU if any(t.measured == GPU for t in timings) else CPU
-    return Timing(sum(t.seconds for t in timings), sum(t.structures for t in timings), measured)
 
 
 def by_method(paths: Iterable[Path]) -> dict[str, Timing]:
@@ -24,7 +17,7 @@ def by_method(paths: Iterable[Path]) -> dict[str, Timing]:
     for path in paths:
         for method in methods_of(path):
             found.setdefault(method, []).append(Timing.read(path))
-    return {method: together(timings) for method, timings in found.items()}
+    return {method: Timing.total(timings) for method, timings in found.items()}
 
 
 def of_adaptations(paths: Iterable[Path]) -> dict[tuple[str, int], list[float]]:

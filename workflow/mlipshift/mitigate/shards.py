@@ -8,12 +8,13 @@ import numpy as np
 from mlipshift.base.errors import UserError
 from mlipshift.base.frames import Frames
 from mlipshift.base.predictions import Predictions
+from mlipshift.base.text import shard_of
 from mlipshift.mitigate.units import Units
 
 
 def part_of(units: Units, shard: str) -> Units:
     """Units of a shard such as 1-of-4, the first and every fourth after it; a unit is never divided."""
-    number, total = (int(word) for word in shard.split("-of-"))
+    number, total = shard_of(shard)
     every = slice(number - 1, None, total)
     return units[0][every], units[1][every]
 
