@@ -18,7 +18,7 @@ GRAPHS = 2**29  # bytes of graphs that are kept
 class Graphs(Sequence[graphs.Graph]):
     """Graphs of the structures `chosen` of frames, made when they are asked for; as many stay as GRAPHS bytes hold.
 
-    Those of a million molecules of thirty atoms would take thirty gigabytes, twenty times what their atoms take.
+    Those of a million molecules of thirty atoms would take 28 GB, 16 times what their atoms take.
     """
 
     def __init__(self, frames: Frames, chosen: np.ndarray, cutoff: float):

@@ -76,7 +76,7 @@ class Recorded:
 
 def recording() -> bool:
     """Whether a GPU records what is called now, and no tensor can be read."""
-    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+    return ENABLED and torch.cuda.is_current_stream_capturing()
 
 
 @dataclass

@@ -107,15 +107,14 @@ def descend(
     optimiser, rates = _optimiser(trained, settings, cosine, on if records else None)
     average = [p.detach().clone() for p in trained]
     streams = [_epochs(len(data.graphs), settings["batch"], rng) for _, data, _ in goals]
-    given = [_Given(network, data, settings["batch"]) for _, data, _ in goals]
+    given = [_Given(network, data, settings) for _, data, _ in goals]
 
     def learn():
         optimiser.zero_grad()
         losses = []
-        for (head, data, weight), known in zip(goals, given):
+        for (head, _, weight), known in zip(goals, given):
             batch, forces, energy = known.now()
-            own = settings["energy_weight"] if np.isfinite(data.energy).any() else 0
-            loss = loss_of(network(batch, (head,))[head], batch, forces, energy, own)
+            loss = loss_of(network(batch, (head,))[head], batch, forces, energy, known.energy_weight)
             (weight * loss).backward()
             losses.append(loss.detach())
         torch.nn.utils.clip_grad_norm_(trained, CLIP)
@@ -154,8 +153,9 @@ def _optimiser(trained, settings, cosine, on):
 class _Given:
     """The batch of a step with its labels; where steps are recorded always in the same places, with room for any."""
 
-    def __init__(self, network, data, size):
+    def __init__(self, network, data, settings):
         self.data, self.on = data, network.device
+        self.energy_weight = settings["energy_weight"] if np.isfinite(data.energy).any() else 0
         self.fixed = recorded.records(self.on, network.recordable)
         self.batch: tuple[batches.Batch, Tensor, Tensor] | None = None
         self.slots: recorded.Slots | None = None
@@ -163,7 +163,7 @@ class _Given:
         if self.fixed:
             network.check_elements(np.unique(np.concatenate([g.numbers for g in data.graphs])))
             sizes = np.array([len(g.numbers) for g in data.graphs])
-            self.least = recorded.room(sizes, size), max(g.neighbours.shape[1] for g in data.graphs)
+            self.least = recorded.room(sizes, settings["batch"]), max(g.neighbours.shape[1] for g in data.graphs)
 
     def take(self, index):
         """Those of the structures `index`."""

@@ -115,7 +115,8 @@ class NetworkField(Field):
         self.baseline = {h: float(potential.network.baseline(h, self.numbers, count)[0]) for h in self.heads}
 
     def __call__(self, positions: np.ndarray) -> Answer:
-        out = self._ask(positions)
+        with torch.no_grad():
+            out = self._ask(positions)
         found = {head: [v.double().cpu().numpy() for v in out[head]] for head in self.heads}
         for said in found.values():
             # there is no net force but by rounding, which would add up over many steps
@@ -142,7 +143,6 @@ class NetworkField(Field):
         if self.prior is not None:
             self.prior.restore(arrays, notes)
 
-    @torch.no_grad()
     def _ask(self, positions):
         """What the network says of the replicas; only the vectors of the complete list change from step to step."""
         network, n = self.network, len(self.numbers)
@@ -160,7 +160,6 @@ class NetworkField(Field):
             self._answers[len(positions)] = Recorded(ask, network.device, network.recordable)
         return self._answers[len(positions)]()
 
-    @torch.no_grad()
     def _say(self, rows):
         """What the network says of the graphs of the replicas."""
         batch = batches.collate([[row] for row in rows], self.network.dtype, self.network.device)
